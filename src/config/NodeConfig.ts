@@ -1,0 +1,150 @@
+/**
+ * Settings of this process alone. Each is an environment variable; `rondo serve` has a flag of the same meaning.
+ */
+import { Config, Context, Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { NodeId } from "../domain/NodeId.ts"
+
+/** When a write counts as on disk: `always` syncs before the acknowledgement, `interval` once a second, `never` leaves it to the system. */
+export type Fsync = "always" | "interval" | "never"
+
+export interface NodeSettings {
+  readonly nodeId: NodeId
+  /** The `host:port` at which peers and clients reach this node. */
+  readonly address: string
+  /** The `host:port` to bind. */
+  readonly listen: string
+  /** `host:port` of nodes to ask for the cluster at start; may name this node itself. */
+  readonly seeds: ReadonlyArray<string>
+  readonly dataDirectory: string
+  readonly clusterSecret: Redacted.Redacted<string>
+  /** Virtual nodes that this node takes on the ring. */
+  readonly vnodes: number
+  readonly fsync: Fsync
+  readonly gossipInterval: Duration.Duration
+  /** How long a client's request may take when it names no `?timeout=`. */
+  readonly requestTimeout: Duration.Duration
+  /** How long one attempt at one replica may take. */
+  readonly replicaTimeout: Duration.Duration
+  readonly valueBytesMax: number
+  /** Client requests under way at once; more are refused with 503. */
+  readonly requestsInFlightMax: number
+  readonly hintsBytesMaxPerPeer: number
+  /** Hints older than this are dropped; anti-entropy covers longer absences. */
+  readonly hintWindow: Duration.Duration
+  /** The memtable is flushed to a table at this size. */
+  readonly memtableBytesMax: number
+  readonly blockCacheBytesMax: number
+}
+
+/** A setting that cannot work, with the sentence that the operator reads at start. */
+export class BadNodeConfig extends Schema.TaggedError<BadNodeConfig>()("BadNodeConfig", {
+  setting: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.setting}: ${this.reason}`
+  }
+}
+
+const mebibyte = 1024 * 1024
+
+/** Everything but the names and addresses, which have no sensible default. */
+export const defaults = {
+  vnodes: 100,
+  fsync: "always" as Fsync,
+  gossipInterval: Duration.seconds(2),
+  requestTimeout: Duration.seconds(5),
+  replicaTimeout: Duration.seconds(1),
+  valueBytesMax: mebibyte,
+  requestsInFlightMax: 1024,
+  hintsBytesMaxPerPeer: 128 * mebibyte,
+  hintWindow: Duration.hours(3),
+  memtableBytesMax: 16 * mebibyte,
+  blockCacheBytesMax: 64 * mebibyte
+}
+
+/** Splits `host:port`, with `[::1]:8080` for IPv6; `undefined` when it is neither. */
+export const parseAddress = (text: string): { readonly host: string; readonly port: number } | undefined => {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:\s[\]/]+)):([0-9]{1,5})$/.exec(text)
+  if (match === null) return undefined
+  const port = Number(match[3])
+  return port > 65535 ? undefined : { host: (match[1] ?? match[2])!, port }
+}
+
+/** Whether only this machine can reach the address. */
+export const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127\./.test(host)
+
+const address = (setting: string, text: string) =>
+  parseAddress(text) === undefined
+    ? Effect.fail(new BadNodeConfig({ setting, reason: `"${text}" is not host:port, for example 127.0.0.1:8081` }))
+    : Effect.succeed(text)
+
+const atLeastOne = (setting: string, value: number) =>
+  value >= 1
+    ? Effect.succeed(value)
+    : Effect.fail(new BadNodeConfig({ setting, reason: `must be 1 or more, not ${value}` }))
+
+const load = Effect.gen(function*() {
+  const nodeId = yield* Config.schema(NodeId, "NODE_ID")
+  const advertised = yield* Effect.flatMap(Config.String("NODE_ADDR"), (text) => address("NODE_ADDR", text))
+  const listen = yield* Effect.flatMap(
+    Config.String("LISTEN").pipe(Config.withDefault(advertised)),
+    (text) => address("LISTEN", text)
+  )
+  const peers = yield* Config.String("PEERS").pipe(Config.withDefault(""))
+  const seeds = yield* Effect.forEach(
+    peers.split(",").map((text) => text.trim()).filter((text) => text !== ""),
+    (text) => address("PEERS", text)
+  )
+  const clusterSecret = yield* Config.option(Config.Redacted("CLUSTER_SECRET"))
+  const insecure = yield* Config.Boolean("INSECURE").pipe(Config.withDefault(false))
+  const secret = Option.getOrElse(clusterSecret, () => Redacted.make(""))
+  if (!isLoopback(parseAddress(listen)!.host) && Redacted.value(secret) === "" && !insecure) {
+    return yield* new BadNodeConfig({
+      setting: "CLUSTER_SECRET",
+      reason: `listening on ${listen} lets other machines in, so peers must share a secret; ` +
+        "set CLUSTER_SECRET, or INSECURE=true when every machine that can reach this address is trusted"
+    })
+  }
+  const integer = (setting: string, fallback: number) =>
+    Effect.flatMap(Config.Int(setting).pipe(Config.withDefault(fallback)), (value) => atLeastOne(setting, value))
+  const duration = (setting: string, fallback: Duration.Duration) =>
+    Config.Duration(setting).pipe(Config.withDefault(fallback))
+  const settings: NodeSettings = {
+    nodeId,
+    address: advertised,
+    listen,
+    seeds,
+    dataDirectory: yield* Config.String("DATA_DIR").pipe(Config.withDefault(`data/${nodeId}`)),
+    clusterSecret: secret,
+    vnodes: yield* integer("VNODES", defaults.vnodes),
+    fsync: yield* Config.Literals(["always", "interval", "never"], "FSYNC").pipe(Config.withDefault(defaults.fsync)),
+    gossipInterval: yield* duration("GOSSIP_INTERVAL", defaults.gossipInterval),
+    requestTimeout: yield* duration("REQUEST_TIMEOUT", defaults.requestTimeout),
+    replicaTimeout: yield* duration("REPLICA_TIMEOUT", defaults.replicaTimeout),
+    valueBytesMax: yield* integer("VALUE_BYTES_MAX", defaults.valueBytesMax),
+    requestsInFlightMax: yield* integer("REQUESTS_IN_FLIGHT_MAX", defaults.requestsInFlightMax),
+    hintsBytesMaxPerPeer: yield* integer("HINTS_BYTES_MAX", defaults.hintsBytesMaxPerPeer),
+    hintWindow: yield* duration("HINT_WINDOW", defaults.hintWindow),
+    memtableBytesMax: yield* integer("MEMTABLE_BYTES_MAX", defaults.memtableBytesMax),
+    blockCacheBytesMax: yield* integer("BLOCK_CACHE_BYTES_MAX", defaults.blockCacheBytesMax)
+  }
+  return settings
+})
+
+export class NodeConfig extends Context.Service<NodeConfig, NodeSettings>()("rondo/config/NodeConfig") {
+  /** Reads the environment, or the `ConfigProvider` that `rondo serve` lays over it for its flags. */
+  static readonly layer = Layer.effect(NodeConfig, load)
+
+  static readonly layerTest = (overrides?: Partial<NodeSettings>) =>
+    Layer.succeed(NodeConfig, {
+      nodeId: NodeId.make("node1"),
+      address: "127.0.0.1:8081",
+      listen: "127.0.0.1:8081",
+      seeds: [],
+      dataDirectory: "data",
+      clusterSecret: Redacted.make("test secret"),
+      ...defaults,
+      ...overrides
+    })
+}

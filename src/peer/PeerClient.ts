@@ -1,0 +1,54 @@
+/**
+ * The only way to reach a peer: the leaf that holds the outbound network. `layer` speaks HTTP; tests and the
+ * simulator put their own network here.
+ *
+ * Every call fails with `PeerFailed` and never retries by itself. Callers bound it in time.
+ */
+import { Context, type Effect, type Stream } from "effect"
+import type { Cell } from "../domain/Cell.ts"
+import type { Key } from "../domain/Key.ts"
+import type { Version } from "../domain/Version.ts"
+import type { PeerFailed } from "./PeerError.ts"
+import type { GossipMessage, GossipReply } from "./PeerProtocol.ts"
+
+/** What a replica answered to one cell. Same meaning as `Storage`'s `Applied`. */
+export type WriteAnswer =
+  | { readonly _tag: "Accepted"; readonly replaced: boolean }
+  | { readonly _tag: "Superseded"; readonly newest: Version }
+
+export interface ReadRequest {
+  readonly key: Key
+  /** `false` asks for the version alone. */
+  readonly full: boolean
+}
+
+/** `undefined` version: the replica never had the key. `cell` is present when it was asked for and exists. */
+export interface ReadAnswer {
+  readonly version: Version | undefined
+  readonly cell: Cell | undefined
+}
+
+export class PeerClient extends Context.Service<PeerClient, {
+  /** Answers in the order of the cells. */
+  readonly write: (
+    address: string,
+    cells: ReadonlyArray<Cell>
+  ) => Effect.Effect<ReadonlyArray<WriteAnswer>, PeerFailed>
+  /** Answers in the order of the requests. */
+  readonly read: (
+    address: string,
+    requests: ReadonlyArray<ReadRequest>
+  ) => Effect.Effect<ReadonlyArray<ReadAnswer>, PeerFailed>
+  readonly gossip: (address: string, message: GossipMessage) => Effect.Effect<GossipReply, PeerFailed>
+  /** Asks the node at `address` whether it reaches the node at `target`: SWIM's indirect probe. Asked of a node about itself it is the direct one. */
+  readonly probe: (address: string, target: string) => Effect.Effect<boolean, PeerFailed>
+  /** One hash for each partition of everything the peer holds in it, as 16 hexadecimal digits; in the order of partitions. */
+  readonly digests: (address: string) => Effect.Effect<ReadonlyArray<string>, PeerFailed>
+  /** Key and version of every cell that the peer holds in these partitions. */
+  readonly versions: (
+    address: string,
+    partitions: ReadonlyArray<number>
+  ) => Stream.Stream<{ readonly key: Key; readonly version: Version }, PeerFailed>
+  /** The cells of these keys, as far as the peer has them. */
+  readonly cells: (address: string, keys: ReadonlyArray<Key>) => Stream.Stream<Cell, PeerFailed>
+}>()("rondo/peer/PeerClient") {}

@@ -1,0 +1,64 @@
+/**
+ * What nodes say to each other. Messages carry a protocol version; unknown fields are ignored, unknown versions
+ * refused. Bodies of `/internal/kv` and `/internal/read` are compact binary, streams are lines of JSON.
+ */
+import { Schema } from "effect"
+import { NodeId } from "../domain/NodeId.ts"
+import { Incarnation } from "../domain/Version.ts"
+
+export const protocolVersion = 1
+
+/** `joining`, `leaving`, `left` and `removed` come with membership changes. */
+export const MemberState = Schema.Literals(["up"])
+
+/** One node as the cluster knows it. Only the node itself raises `generation` and `heartbeat`. */
+export const MemberRecord = Schema.Struct({
+  nodeId: NodeId,
+  incarnation: Incarnation,
+  /** Starts of this node. A higher one wins whatever the heartbeat says. */
+  generation: Schema.Int,
+  /** Gossip rounds since that start. */
+  heartbeat: Schema.Int,
+  address: Schema.String,
+  vnodes: Schema.Int,
+  state: MemberState,
+  /** The node's Lamport clock, so that a newcomer starts near everyone else's. */
+  counter: Schema.Int
+})
+export type MemberRecord = typeof MemberRecord.Type
+
+/** Which state of a member the sender has, without the state. */
+export const MemberDigest = Schema.Struct({ nodeId: NodeId, generation: Schema.Int, heartbeat: Schema.Int })
+export type MemberDigest = typeof MemberDigest.Type
+
+/**
+ * One half of an exchange. The first carries `digests` of everything known; the answer carries the records that the
+ * sender lacked and, in `wanted`, the members of which the sender knows more; a second message brings those.
+ */
+export const GossipMessage = Schema.Struct({
+  protocol: Schema.Int,
+  from: MemberRecord,
+  /** Must agree with the receiver's, or the message is refused. */
+  settings: Schema.Struct({ replicationFactor: Schema.Int, partitions: Schema.Int }),
+  digests: Schema.Array(MemberDigest),
+  records: Schema.Array(MemberRecord),
+  /** Members that the sender holds for suspect or down, so that they can refute. */
+  accused: Schema.Array(MemberDigest)
+})
+export type GossipMessage = typeof GossipMessage.Type
+
+export const GossipReply = Schema.Struct({
+  protocol: Schema.Int,
+  records: Schema.Array(MemberRecord),
+  wanted: Schema.Array(NodeId)
+})
+export type GossipReply = typeof GossipReply.Type
+
+/** The settings or the protocol do not fit, or two nodes use one id. The sender should report it and not retry soon. */
+export class GossipRefused extends Schema.TaggedError<GossipRefused>()("GossipRefused", {
+  reason: Schema.String
+}, { httpApiStatus: 409 }) {
+  override get message() {
+    return this.reason
+  }
+}
