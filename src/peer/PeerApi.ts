@@ -1,0 +1,101 @@
+/**
+ * The endpoints that nodes offer each other, declared with the others so that one server and one document hold them
+ * all. Each needs the cluster's secret (`PeerAuth`).
+ */
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, OpenApi } from "effect/http-api"
+import { Key } from "../domain/Key.ts"
+import { GossipMessage, GossipRefused, GossipReply } from "./PeerProtocol.ts"
+
+/** The request does not prove knowledge of the cluster's secret. */
+export class PeerUnauthorized extends Schema.TaggedError<PeerUnauthorized>()("PeerUnauthorized", {}, {
+  httpApiStatus: 401
+}) {
+  override get message() {
+    return "peers must share this node's CLUSTER_SECRET"
+  }
+}
+
+/** The body is not a message of this protocol version. */
+export class PeerMessageRefused extends Schema.TaggedError<PeerMessageRefused>()("PeerMessageRefused", {
+  reason: Schema.String
+}, { httpApiStatus: 400 }) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** This node has a new data directory and may have lost what it once acknowledged, so its answers count for nothing yet. */
+export class ReplicaRecovering extends Schema.TaggedError<ReplicaRecovering>()("ReplicaRecovering", {}, {
+  httpApiStatus: 409
+}) {
+  override get message() {
+    return "this node is still comparing its new data directory with its replicas"
+  }
+}
+
+/** This node's disk refused; `detail` says why. */
+export class ReplicaStorageFailed extends Schema.TaggedError<ReplicaStorageFailed>()("ReplicaStorageFailed", {
+  detail: Schema.String
+}, { httpApiStatus: 507 }) {
+  override get message() {
+    return this.detail
+  }
+}
+
+export class PeerSecret extends HttpApiMiddleware.Service<PeerSecret>()("rondo/peer/PeerSecret", {
+  security: { clusterSecret: HttpApiSecurity.bearer },
+  error: PeerUnauthorized
+}) {}
+
+const Binary = Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array({ contentType: "application/octet-stream" }))
+const CellLines = HttpApiSchema.StreamUint8Array({ contentType: "application/x-ndjson" })
+
+/** Bodies of peers: the largest batch and its largest cell fit many times over. */
+export const peerBodyBytesMax = 16 * 1024 * 1024
+/** Cells of one batch together, beyond which it goes out without waiting for more. */
+export const batchBytesMax = 4 * 1024 * 1024
+export const batchCellsMax = 1024
+/** Keys that one request for cells may name. */
+export const keysPerRequestMax = 1024
+
+export class PeerApi extends HttpApiGroup.make("peer")
+  .add(
+    HttpApiEndpoint.post("write", "/internal/kv", {
+      payload: Binary,
+      success: Binary,
+      error: [PeerMessageRefused, ReplicaStorageFailed]
+    }),
+    HttpApiEndpoint.post("read", "/internal/read", {
+      payload: Binary,
+      success: Binary,
+      error: [PeerMessageRefused, ReplicaRecovering, ReplicaStorageFailed]
+    }),
+    HttpApiEndpoint.post("gossip", "/gossip", { payload: GossipMessage, success: GossipReply, error: GossipRefused }),
+    HttpApiEndpoint.post("probe", "/internal/probe", {
+      payload: Schema.Struct({ target: Schema.String }),
+      success: Schema.Struct({ reached: Schema.Boolean })
+    }),
+    HttpApiEndpoint.get("digests", "/internal/digests", {
+      success: Schema.Struct({ digests: Schema.Array(Schema.String) }),
+      error: ReplicaStorageFailed
+    }),
+    /** Lines of `{"key","version"}`, then `{"end":true}`: a stream without the end was cut. */
+    HttpApiEndpoint.post("versions", "/internal/versions", {
+      payload: Schema.Struct({ partitions: Schema.Array(Schema.Int) }),
+      success: CellLines
+    }),
+    /** Cells as in an SSTable, one a line, then `{"end":true}`. */
+    HttpApiEndpoint.post("cells", "/internal/cells", {
+      payload: Schema.Struct({ keys: Schema.Array(Key).check(Schema.isMaxLength(keysPerRequestMax)) }),
+      success: CellLines
+    }),
+    /** Every cell of this node in key order, tombstones included, then `{"end":true}`: for `rondo export`. */
+    HttpApiEndpoint.get("allCells", "/internal/cells", { success: CellLines })
+  )
+  .middleware(PeerSecret)
+  .annotateMerge(OpenApi.annotations({
+    title: "Peers",
+    description: "What nodes say to each other. Not for clients; needs the cluster's secret."
+  }))
+{}

@@ -1,0 +1,168 @@
+/**
+ * The compact binary bodies of `/internal/kv` and `/internal/read`, each one declaration for type and bytes
+ * (Effect's `SchemaBinary`, whose rows repeat neither field names nor node ids).
+ *
+ * Pure. Decoding returns `undefined` for bytes that are not a message of this protocol version; what is decoded has
+ * been checked, so that one bad node can neither store a key out of bounds nor exhaust the Lamport clock.
+ */
+import { Schema } from "effect"
+import { SchemaBinary } from "effect/encoding"
+import type { Cell } from "../domain/Cell.ts"
+import { type Key, keyBytesMax } from "../domain/Key.ts"
+import type { NodeId } from "../domain/NodeId.ts"
+import { counterMax, type Incarnation, type Version } from "../domain/Version.ts"
+import type { ReadAnswer, ReadRequest, WriteAnswer } from "./PeerClient.ts"
+import { protocolVersion } from "./PeerProtocol.ts"
+
+/** `counter` 0 stands for "no version". */
+const stamp = { counter: Schema.Number, nodeId: Schema.String, incarnation: Schema.String }
+const contents = { contentType: Schema.NullOr(Schema.String), bytes: Schema.NullOr(Schema.Uint8Array) }
+
+const WriteRequests = Schema.Struct({
+  protocol: Schema.Number,
+  cells: Schema.Array(Schema.Struct({ key: Schema.String, ...stamp, ...contents }))
+})
+const WriteAnswers = Schema.Struct({
+  protocol: Schema.Number,
+  /** `accepted` bit 0, `replaced` bit 1; the stamp is that of the newer cell when it was not accepted. */
+  answers: Schema.Array(Schema.Struct({ flags: Schema.Number, ...stamp }))
+})
+const ReadRequests = Schema.Struct({
+  protocol: Schema.Number,
+  requests: Schema.Array(Schema.Struct({ key: Schema.String, full: Schema.Boolean }))
+})
+const ReadAnswers = Schema.Struct({
+  protocol: Schema.Number,
+  /** `hasCell` tells a tombstone that was sent from a version alone. */
+  answers: Schema.Array(Schema.Struct({ hasCell: Schema.Boolean, ...stamp, ...contents }))
+})
+
+const acceptedFlag = 1
+const replacedFlag = 2
+const noStamp = { counter: 0, nodeId: "", incarnation: "" }
+
+const stampOf = (version: Version | undefined) => version ?? noStamp
+const versionOf = (row: { counter: number; nodeId: string; incarnation: string }): Version | undefined =>
+  row.counter === 0
+    ? undefined
+    : { counter: row.counter, nodeId: row.nodeId as NodeId, incarnation: row.incarnation as Incarnation }
+
+const isSound = (row: { counter: number; nodeId: string; incarnation: string }) =>
+  Number.isSafeInteger(row.counter) && row.counter >= 0 && row.counter <= counterMax &&
+  (row.counter === 0) === (row.nodeId === "") && row.nodeId.length <= 63 &&
+  (row.counter === 0 || row.incarnation.length === 12)
+
+const isSoundKey = (key: string) => {
+  if (key.length === 0 || key.length > keyBytesMax) return false
+  return key.length * 3 <= keyBytesMax || Buffer.byteLength(key, "utf8") <= keyBytesMax
+}
+
+const codec = <A extends { readonly protocol: number }, I>(schema: Schema.Codec<A, I>) => {
+  const encode = Schema.encodeSync(SchemaBinary.toCodec(schema))
+  const decode = Schema.decodeUnknownOption(SchemaBinary.toCodec(schema))
+  return {
+    encode: (message: A): Uint8Array<ArrayBuffer> => encode(message),
+    decode: (bytes: Uint8Array): A | undefined => {
+      const decoded = decode(bytes)
+      return decoded._tag === "Some" && decoded.value.protocol === protocolVersion ? decoded.value : undefined
+    }
+  }
+}
+
+const writeRequests = codec(WriteRequests)
+const writeAnswers = codec(WriteAnswers)
+const readRequests = codec(ReadRequests)
+const readAnswers = codec(ReadAnswers)
+
+export const encodeWrites = (cells: ReadonlyArray<Cell>): Uint8Array<ArrayBuffer> =>
+  writeRequests.encode({
+    protocol: protocolVersion,
+    cells: cells.map(({ key, value, version }) => ({
+      key,
+      counter: version.counter,
+      nodeId: version.nodeId,
+      incarnation: version.incarnation,
+      contentType: value === undefined ? null : value.contentType,
+      bytes: value === undefined ? null : value.bytes
+    }))
+  })
+
+export const decodeWrites = (bytes: Uint8Array): ReadonlyArray<Cell> | undefined => {
+  const message = writeRequests.decode(bytes)
+  if (message === undefined) return undefined
+  const cells: Array<Cell> = []
+  for (const row of message.cells) {
+    const version = versionOf(row)
+    if (version === undefined || !isSound(row) || !isSoundKey(row.key)) return undefined
+    cells.push({ key: row.key as Key, version, value: valueOf(row) })
+  }
+  return cells
+}
+
+export const encodeWriteAnswers = (answers: ReadonlyArray<WriteAnswer>): Uint8Array<ArrayBuffer> =>
+  writeAnswers.encode({
+    protocol: protocolVersion,
+    answers: answers.map((answer) =>
+      answer._tag === "Accepted"
+        ? { flags: answer.replaced ? acceptedFlag | replacedFlag : acceptedFlag, ...noStamp }
+        : { flags: 0, ...answer.newest }
+    )
+  })
+
+export const decodeWriteAnswers = (bytes: Uint8Array): ReadonlyArray<WriteAnswer> | undefined => {
+  const message = writeAnswers.decode(bytes)
+  if (message === undefined) return undefined
+  const answers: Array<WriteAnswer> = []
+  for (const row of message.answers) {
+    if ((row.flags & acceptedFlag) !== 0) {
+      answers.push({ _tag: "Accepted", replaced: (row.flags & replacedFlag) !== 0 })
+      continue
+    }
+    const newest = versionOf(row)
+    if (newest === undefined || !isSound(row)) return undefined
+    answers.push({ _tag: "Superseded", newest })
+  }
+  return answers
+}
+
+export const encodeReads = (requests: ReadonlyArray<ReadRequest>): Uint8Array<ArrayBuffer> =>
+  readRequests.encode({ protocol: protocolVersion, requests })
+
+export const decodeReads = (bytes: Uint8Array): ReadonlyArray<ReadRequest> | undefined => {
+  const message = readRequests.decode(bytes)
+  if (message === undefined || !message.requests.every(({ key }) => isSoundKey(key))) return undefined
+  return message.requests as ReadonlyArray<ReadRequest>
+}
+
+export const encodeReadAnswers = (answers: ReadonlyArray<ReadAnswer>): Uint8Array<ArrayBuffer> =>
+  readAnswers.encode({
+    protocol: protocolVersion,
+    answers: answers.map(({ cell, version }) => ({
+      hasCell: cell !== undefined,
+      ...stampOf(version),
+      contentType: cell?.value === undefined ? null : cell.value.contentType,
+      bytes: cell?.value === undefined ? null : cell.value.bytes
+    }))
+  })
+
+/** `requests` are those that the answers belong to: a cell's key does not travel back. */
+export const decodeReadAnswers = (
+  bytes: Uint8Array,
+  requests: ReadonlyArray<ReadRequest>
+): ReadonlyArray<ReadAnswer> | undefined => {
+  const message = readAnswers.decode(bytes)
+  if (message === undefined || message.answers.length !== requests.length) return undefined
+  const answers: Array<ReadAnswer> = []
+  for (const [index, row] of message.answers.entries()) {
+    if (!isSound(row)) return undefined
+    const version = versionOf(row)
+    const cell = row.hasCell && version !== undefined
+      ? { key: requests[index]!.key, version, value: valueOf(row) }
+      : undefined
+    answers.push({ version, cell })
+  }
+  return answers
+}
+
+const valueOf = (row: { contentType: string | null; bytes: Uint8Array | null }) =>
+  row.bytes === null ? undefined : { bytes: row.bytes, contentType: row.contentType ?? "application/octet-stream" }
