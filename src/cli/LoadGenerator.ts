@@ -1,0 +1,250 @@
+/**
+ * Leaf: sends HTTP/1.1 requests over raw sockets and measures their latency. It shares the machine with the cluster
+ * that it measures, so it does as little as possible: one request in flight a connection, no header objects, no
+ * promises, one timer in all.
+ *
+ * Closed loop: a connection sends its next request when the last one is answered, so latencies under overload are
+ * those that as many patient clients would see, not those of a fixed arrival rate.
+ */
+import * as net from "node:net"
+import { performance } from "node:perf_hooks"
+import * as Histogram from "./Histogram.ts"
+import * as SeededRandom from "./SeededRandom.ts"
+
+export interface Load {
+  /** Connections are spread evenly over these. */
+  readonly targets: ReadonlyArray<{ readonly host: string; readonly port: number }>
+  readonly connections: number
+  readonly operation: "put" | "get" | "mixed"
+  readonly valueBytes: number
+  readonly keys: ReadonlyArray<string>
+  readonly seed: number
+  /** Added to each request's path, such as `?w=one`. */
+  readonly query: string
+  /** Requests answered during the first part are not counted. */
+  readonly warmUpMillis: number
+  /** `undefined`: send each key once, then stop. */
+  readonly durationMillis: number | undefined
+}
+
+export interface Outcome {
+  readonly requests: number
+  readonly seconds: number
+  readonly requestsPerSecond: number
+  readonly p50Millis: number
+  readonly p99Millis: number
+  readonly maxMillis: number
+  /** How often each kind of failure was seen: a status, or the system's code of a broken connection. */
+  readonly errors: Readonly<Record<string, number>>
+}
+
+/** An answer that takes longer counts as an error and costs its connection. */
+const answerMillisMax = 10_000
+/** How soon a broken connection is opened again, so that a dead node is not hammered. */
+const reconnectMillis = 100
+const sweepMillis = 50
+
+/** Runs the load and calls `done` once; the returned function stops it early. */
+export const run = (load: Load, done: (outcome: Outcome) => void): () => void => {
+  const random = SeededRandom.make(load.seed)
+  const value = SeededRandom.text(random, load.valueBytes)
+  const histogram = Histogram.make()
+  const errors: Record<string, number> = {}
+  const startedAt = performance.now()
+  const countFrom = startedAt + load.warmUpMillis
+  const endAt = load.durationMillis === undefined ? Infinity : countFrom + load.durationMillis
+  let next = 0
+  let open = 0
+  let stopped = false
+
+  const more = () =>
+    !stopped && (load.durationMillis === undefined ? next < load.keys.length : performance.now() < endAt)
+  const draw = (): string | undefined => {
+    if (!more()) return undefined
+    return load.keys[load.durationMillis === undefined ? next++ : random(load.keys.length)]
+  }
+  const request = (host: string): string | undefined => {
+    const key = draw()
+    if (key === undefined) return undefined
+    const isPut = load.operation === "put" || (load.operation === "mixed" && random(2) === 0)
+    return isPut
+      ? `PUT /kv/${key}${load.query} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: text/plain\r\n` +
+        `Content-Length: ${value.length}\r\n\r\n${value}`
+      : `GET /kv/${key}${load.query} HTTP/1.1\r\nHost: ${host}\r\n\r\n`
+  }
+  const failed = (kind: string) => {
+    errors[kind] = (errors[kind] ?? 0) + 1
+  }
+  const answered = (status: number, sentAt: number) => {
+    const now = performance.now()
+    if (now < countFrom || now > endAt) return
+    if (status < 200 || status > 299) return failed(String(status))
+    Histogram.record(histogram, (now - sentAt) * 1000)
+  }
+  const finished = () => {
+    if (--open > 0) return
+    clearInterval(sweep)
+    const seconds = (Math.min(performance.now(), endAt) - countFrom) / 1000
+    done({
+      requests: histogram.count,
+      seconds,
+      requestsPerSecond: seconds > 0 ? histogram.count / seconds : 0,
+      p50Millis: Histogram.percentileMicros(histogram, 0.5) / 1000,
+      p99Millis: Histogram.percentileMicros(histogram, 0.99) / 1000,
+      maxMillis: histogram.maxMicros / 1000,
+      errors
+    })
+  }
+
+  const connections = Array.from({ length: load.connections }, (_, index) => {
+    open++
+    return new Connection(load.targets[index % load.targets.length]!, {
+      more,
+      request,
+      answered,
+      failed,
+      finished
+    })
+  })
+  const sweep = setInterval(() => {
+    const now = performance.now()
+    for (const connection of connections) connection.checkDeadline(now)
+  }, sweepMillis)
+  return () => {
+    stopped = true
+  }
+}
+
+interface Events {
+  /** Whether there is anything left to send. */
+  readonly more: () => boolean
+  readonly request: (host: string) => string | undefined
+  readonly answered: (status: number, sentAt: number) => void
+  readonly failed: (kind: string) => void
+  readonly finished: () => void
+}
+
+class Connection {
+  readonly target: { readonly host: string; readonly port: number }
+  readonly events: Events
+  socket: net.Socket
+  response = new ResponseReader()
+  sentAt = 0
+  waiting = false
+  closed = false
+
+  constructor(target: { readonly host: string; readonly port: number }, events: Events) {
+    this.target = target
+    this.events = events
+    this.socket = this.connect()
+  }
+
+  connect(): net.Socket {
+    const socket = net.connect({ host: this.target.host, port: this.target.port, noDelay: true })
+    this.response = new ResponseReader()
+    this.waiting = false
+    socket.on("connect", () => this.send())
+    socket.on("data", (bytes: Buffer) => this.receive(bytes))
+    let reason = "connection closed"
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      reason = error.code ?? error.message
+    })
+    socket.on("close", () => this.lost(reason))
+    return socket
+  }
+
+  send(): void {
+    const request = this.events.request(this.target.host)
+    if (request === undefined) return this.finish()
+    this.waiting = true
+    this.sentAt = performance.now()
+    this.socket.write(request, "latin1")
+  }
+
+  receive(bytes: Buffer): void {
+    const status = this.response.read(bytes)
+    if (status === 0) return
+    this.waiting = false
+    this.events.answered(status, this.sentAt)
+    this.send()
+  }
+
+  checkDeadline(now: number): void {
+    if (this.waiting && now - this.sentAt > answerMillisMax) {
+      this.socket.destroy(Object.assign(new Error("no answer"), { code: "timeout" }))
+    }
+  }
+
+  lost(reason: string): void {
+    if (this.closed) return
+    this.events.failed(reason)
+    setTimeout(() => {
+      if (this.events.more()) this.socket = this.connect()
+      else this.finish()
+    }, reconnectMillis)
+  }
+
+  finish(): void {
+    if (this.closed) return
+    this.closed = true
+    this.socket.destroy()
+    this.events.finished()
+  }
+}
+
+/** Reads one response at a time, which is all that a connection has under way. */
+export class ResponseReader {
+  head = ""
+  status = 0
+  /** Bytes of the body still to come; -1 while the head is read, -2 in a chunked body. */
+  left = -1
+
+  /** The response's status when these bytes complete it, 0 when more is to come. */
+  read(bytes: Buffer): number {
+    if (this.left >= 0) return this.take(bytes.length)
+    const text = this.head + bytes.toString("latin1")
+    if (this.left === -2) return this.takeChunked(text)
+    const end = text.indexOf("\r\n\r\n")
+    if (end === -1) {
+      this.head = text
+      return 0
+    }
+    this.status = (text.charCodeAt(9) - 48) * 100 + (text.charCodeAt(10) - 48) * 10 + (text.charCodeAt(11) - 48)
+    const bodyStart = end + 4
+    if (this.status === 204 || this.status === 304) return this.complete()
+    const length = /\r\ncontent-length: *([0-9]+)/i.exec(text)
+    if (length !== null) {
+      this.left = Number(length[1])
+      return this.take(text.length - bodyStart)
+    }
+    this.left = -2
+    return this.takeChunked(text.slice(bodyStart))
+  }
+
+  take(count: number): number {
+    this.left -= count
+    return this.left <= 0 ? this.complete() : 0
+  }
+
+  /** Only the ends of chunks matter; the text so far is kept, since answers are small. */
+  takeChunked(text: string): number {
+    let at = 0
+    while (true) {
+      const lineEnd = text.indexOf("\r\n", at)
+      if (lineEnd === -1) break
+      const size = Number.parseInt(text.slice(at, lineEnd), 16)
+      const next = lineEnd + 2 + size + 2
+      if (next > text.length) break
+      if (size === 0) return this.complete()
+      at = next
+    }
+    this.head = text.slice(at)
+    return 0
+  }
+
+  complete(): number {
+    this.head = ""
+    this.left = -1
+    return this.status
+  }
+}
