@@ -1,0 +1,106 @@
+/**
+ * What operators and their tools ask a node. Liveness never depends on peers or disks; readiness is about this node;
+ * health is about the cluster as this node sees it, and is not for load balancers: a lost quorum would remove every node.
+ */
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { NodeId } from "../domain/NodeId.ts"
+
+const Text = Schema.String.pipe(HttpApiSchema.asText())
+const MetricsText = Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" }))
+
+export const Hints = Schema.Struct({
+  peer: NodeId,
+  pending: Schema.Int,
+  pendingBytes: Schema.Int,
+  dropped: Schema.Int,
+  delivered: Schema.Int
+})
+
+export const Comparison = Schema.Struct({
+  peer: NodeId,
+  state: Schema.Literals(["waiting", "running", "level", "failed"]),
+  differing: Schema.Int,
+  received: Schema.Int,
+  sent: Schema.Int,
+  failure: Schema.optionalKey(Schema.String)
+})
+
+export const StorageView = Schema.Struct({
+  writable: Schema.Boolean,
+  /** Why writes are refused at the moment. */
+  refusing: Schema.optionalKey(Schema.String),
+  memtableBytes: Schema.Int,
+  memtableCells: Schema.Int,
+  tables: Schema.Int,
+  tableBytes: Schema.Int,
+  logBytes: Schema.Int
+})
+
+export const Health = Schema.Struct({
+  /**
+   * `healthy`: every partition has all its replicas. `degraded`: something is missing and every operation succeeds.
+   * `unavailable`: some partition lacks a quorum, or this node refuses writes for want of a ring.
+   */
+  status: Schema.Literals(["healthy", "degraded", "unavailable"]),
+  node: NodeId,
+  partitions: Schema.Struct({ total: Schema.Int, withQuorum: Schema.Int, withAllReplicas: Schema.Int }),
+  members: Schema.Struct({ known: Schema.Int, up: Schema.Int, suspect: Schema.Int, down: Schema.Int }),
+  storage: StorageView,
+  hints: Schema.Struct({ pending: Schema.Int, pendingBytes: Schema.Int, dropped: Schema.Int }),
+  recovering: Schema.Boolean
+})
+
+export const MemberView = Schema.Struct({
+  id: NodeId,
+  address: Schema.String,
+  liveness: Schema.Literals(["up", "suspect", "down"]),
+  state: Schema.String,
+  generation: Schema.Int,
+  heartbeat: Schema.Int,
+  incarnation: Schema.String,
+  vnodes: Schema.Int,
+  /** The member's Lamport clock as last heard. */
+  counter: Schema.Int,
+  heardAtMillis: Schema.Number,
+  /** Partitions of which it holds a replica, and those of which it is the first. */
+  partitions: Schema.Struct({ replica: Schema.Int, first: Schema.Int, share: Schema.Number })
+})
+
+export const Cluster = Schema.Struct({
+  node: NodeId,
+  members: Schema.Array(MemberView),
+  ring: Schema.Struct({ epoch: Schema.Int, partitions: Schema.Int }),
+  replicationFactor: Schema.Int,
+  quorums: Schema.Struct({ write: Schema.Int, read: Schema.Int }),
+  replicator: Schema.Struct({
+    recovering: Schema.Boolean,
+    readRepairs: Schema.Int,
+    hints: Schema.Array(Hints),
+    comparisons: Schema.Array(Comparison)
+  })
+})
+
+const status503 = HttpApiSchema.status(503)
+
+export class AdminApi extends HttpApiGroup.make("admin")
+  .add(
+    HttpApiEndpoint.get("livez", "/livez", { success: Text })
+      .annotateMerge(OpenApi.annotations({ summary: "The process answers" })),
+    HttpApiEndpoint.get("readyz", "/readyz", {
+      query: { verbose: Schema.optionalKey(Schema.String) },
+      success: Text,
+      error: Text.pipe(status503)
+    }).annotateMerge(OpenApi.annotations({
+      summary: "This node can serve",
+      description: "Named checks; `?verbose` lists each as `[+]name ok` or `[-]name failed: why`."
+    })),
+    HttpApiEndpoint.get("healthz", "/healthz", { success: Health, error: Health.pipe(status503) })
+      .annotateMerge(OpenApi.annotations({ summary: "The cluster as this node sees it, in numbers" })),
+    HttpApiEndpoint.get("cluster", "/cluster", { success: Cluster })
+      .annotateMerge(OpenApi.annotations({ summary: "Members, ring and repair" })),
+    HttpApiEndpoint.get("metrics", "/metrics", { success: MetricsText })
+      .annotateMerge(OpenApi.annotations({ summary: "Metrics in Prometheus' text format" }))
+  )
+  .annotateMerge(OpenApi.annotations({ title: "Operations", description: "Health, membership and metrics." }))
+{}
