@@ -1,0 +1,32 @@
+/** `unit` runs on virtual time and in memory; `integration` runs real processes and has a script of its own. */
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/integration/**"]
+        }
+      },
+      {
+        test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts"],
+          // Each file starts a cluster of processes: one at a time, so that they do not take each other's processor.
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 60_000
+        }
+      }
+    ],
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts"],
+      reporter: ["text-summary", "json-summary"],
+      thresholds: { statements: 90 }
+    }
+  }
+})
