@@ -1,0 +1,325 @@
+/**
+ * `Disk` in memory, with the failures of a real one on demand.
+ *
+ * What a crash may take away follows POSIX, not any kind file system: bytes that were not synced, from the end and
+ * possibly in the middle of a write; names that were created, renamed or removed since their directory was synced.
+ * How much of that is lost is drawn from the seed, so the same seed and the same operations give the same disk.
+ *
+ * Source: Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014), section 2.
+ */
+import { Effect, Latch, Layer } from "effect"
+import { type AppendHandle, directoryOf, DirectoryLocked, Disk, type ReadHandle } from "./Disk.ts"
+import { DiskError, DiskFull, type StorageError } from "./StorageError.ts"
+
+/** The names under which operations are counted and made to fail. */
+export type Operation =
+  | "makeDirectory"
+  | "list"
+  | "readFile"
+  | "size"
+  | "openRead"
+  | "read"
+  | "openAppend"
+  | "append"
+  | "sync"
+  | "truncate"
+  | "rename"
+  | "remove"
+  | "syncDirectory"
+
+/** The disk and the controls that a test turns. */
+export interface DiskMemory {
+  readonly disk: Disk["Service"]
+  readonly layer: Layer.Layer<Disk>
+  readonly operations: () => number
+  readonly count: (operation: Operation) => number
+  /** Every file as the running process sees it. */
+  readonly files: () => ReadonlyMap<string, Buffer>
+  /** While it is full, no byte and no name can be added. */
+  readonly setFull: (full: boolean) => void
+  /** The next such operation on a path that contains `path` fails, once. A failed append leaves half of its bytes. */
+  readonly failNext: (operation: Operation, path: string, fault?: "EIO" | "full") => void
+  /** The power goes off at the n-th operation from now, which may still take effect in part. */
+  readonly powerOffAt: (operation: number) => void
+  /** From now on every operation fails. */
+  readonly powerOff: () => void
+  readonly isOff: () => boolean
+  /** The power is back: what was not synced is lost as far as the seed says, locks are free, old handles are dead. */
+  readonly powerOn: () => void
+  /** Closed, it holds every sync until it is opened. */
+  readonly syncs: Latch.Latch
+  /** Flips the bits of one byte, as a decaying disk does. */
+  readonly damage: (path: string, offsetBytes: number) => void
+}
+
+interface File {
+  bytes: Buffer
+  /** How many of the bytes are known to be on the device. */
+  syncedBytes: number
+  /** What the device still holds when the file was cut and not synced since. */
+  cutFrom: Buffer | undefined
+}
+
+/** A change of names that the directory has not been synced for. */
+type NameChange = readonly [path: string, file: File | undefined]
+
+export const make = (seed: number): DiskMemory => new Model(seed).controls()
+
+export const layer: Layer.Layer<Disk> = Layer.effect(Disk, Effect.sync(() => make(1).disk))
+
+class Model {
+  private readonly draw: () => number
+  private names = new Map<string, File>()
+  private durableNames = new Map<string, File>()
+  private readonly pending = new Map<string, Array<ReadonlyArray<NameChange>>>()
+  private readonly locks = new Set<string>()
+  private readonly counts = new Map<Operation, number>()
+  private faults: Array<{ operation: Operation; path: string; fault: "EIO" | "full" }> = []
+  private readonly syncs = Latch.makeUnsafe(true)
+  private operations = 0
+  private offAt = Number.POSITIVE_INFINITY
+  private off = false
+  private full = false
+  /** Raised by each `powerOn`: a handle of an earlier life is dead. */
+  private life = 0
+
+  constructor(seed: number) {
+    this.draw = randomOf(seed)
+  }
+
+  controls(): DiskMemory {
+    const disk = this.service()
+    return {
+      disk,
+      layer: Layer.succeed(Disk, disk),
+      operations: () => this.operations,
+      count: (operation) => this.counts.get(operation) ?? 0,
+      files: () => new Map(Array.from(this.names, ([path, file]) => [path, Buffer.from(file.bytes)])),
+      setFull: (full) => {
+        this.full = full
+      },
+      failNext: (operation, path, fault = "EIO") => {
+        this.faults.push({ operation, path, fault })
+      },
+      powerOffAt: (operation) => {
+        this.offAt = this.operations + operation
+      },
+      powerOff: () => {
+        this.off = true
+      },
+      isOff: () => this.off,
+      powerOn: () => this.powerOn(),
+      syncs: this.syncs,
+      damage: (path, offsetBytes) => {
+        const { bytes } = this.names.get(path)!
+        bytes[offsetBytes] = bytes[offsetBytes]! ^ 0xff
+      }
+    }
+  }
+
+  private service(): Disk["Service"] {
+    return {
+      makeDirectory: (path) => this.run("makeDirectory", path, () => undefined),
+      list: (directory) =>
+        this.run("list", directory, () =>
+          Array.from(this.names.keys())
+            .filter((path) => directoryOf(path) === directory)
+            .map((path) => path.slice(directory.length + 1))
+            .sort()),
+      readFile: (path) =>
+        this.run("readFile", path, () => {
+          const file = this.names.get(path)
+          return file === undefined ? undefined : Buffer.from(file.bytes)
+        }),
+      sizeBytes: (path) => this.withFile("size", path, (file) => file.bytes.length),
+      openRead: (path) => this.withFile("openRead", path, (file) => this.readHandle(path, file)),
+      openAppend: (path, options) =>
+        this.run("openAppend", path, () => {
+          let file = this.names.get(path)
+          if (file === undefined) {
+            file = { bytes: Buffer.alloc(0), syncedBytes: 0, cutFrom: undefined }
+            this.rename(directoryOf(path), [[path, file]])
+          }
+          if (options?.empty === true) cut(file, 0)
+          return this.appendHandle(path, file)
+        }),
+      truncate: (path, sizeBytes) =>
+        this.withFile("truncate", path, (file) => {
+          cut(file, sizeBytes)
+          settle(file)
+        }),
+      rename: (from, to) =>
+        this.withFile("rename", from, (file) => this.rename(directoryOf(to), [[from, undefined], [to, file]])),
+      remove: (path) =>
+        this.run("remove", path, () => {
+          if (this.names.has(path)) this.rename(directoryOf(path), [[path, undefined]])
+        }),
+      syncDirectory: (path) =>
+        this.run("syncDirectory", path, () => {
+          for (const change of this.pending.get(path) ?? []) applyNames(this.durableNames, change)
+          this.pending.delete(path)
+        }),
+      lock: (directory) =>
+        Effect.asVoid(Effect.acquireRelease(
+          Effect.suspend(() => {
+            if (this.locks.has(directory)) return Effect.fail(new DirectoryLocked({ path: directory }))
+            this.locks.add(directory)
+            return Effect.succeed(this.life)
+          }),
+          (life) =>
+            Effect.sync(() => {
+              if (life === this.life) this.locks.delete(directory)
+            })
+        ))
+    }
+  }
+
+  private readHandle(path: string, file: File): ReadHandle {
+    const life = this.life
+    return {
+      read: (offsetBytes, lengthBytes) =>
+        Effect.andThen(
+          Effect.yieldNow,
+          this.run("read", path, () => {
+            if (life !== this.life) return dead("read", path)
+            const end = offsetBytes + lengthBytes
+            return end > file.bytes.length
+              ? new DiskError({ operation: "read", path, code: "EOF" })
+              : Buffer.from(file.bytes.subarray(offsetBytes, end))
+          })
+        ),
+      close: Effect.void
+    }
+  }
+
+  private appendHandle(path: string, file: File): AppendHandle {
+    const life = this.life
+    const write = (bytes: Uint8Array) => {
+      file.bytes = Buffer.concat([file.bytes, bytes])
+    }
+    return {
+      append: (bytes) =>
+        this.run(
+          "append",
+          path,
+          () => life === this.life ? write(bytes) : dead("append", path),
+          () => write(bytes.subarray(0, bytes.length >> 1))
+        ),
+      sync: Effect.andThen(
+        Effect.andThen(Effect.yieldNow, this.syncs.await),
+        this.run("sync", path, () => life === this.life ? settle(file) : dead("sync", path))
+      ),
+      close: Effect.void
+    }
+  }
+
+  private withFile<A>(operation: Operation, path: string, use: (file: File) => A) {
+    return this.run(operation, path, () => {
+      const file = this.names.get(path)
+      return file === undefined ? new DiskError({ operation, path, code: "ENOENT" }) : use(file)
+    })
+  }
+
+  /** Counts the operation, and lets it happen, half happen (`inPart`) or fail. */
+  private run<A>(
+    operation: Operation,
+    path: string,
+    act: () => A | DiskError,
+    inPart?: () => void
+  ): Effect.Effect<A, StorageError> {
+    return Effect.uninterruptible(Effect.suspend(() => {
+      if (this.off) return Effect.fail(new DiskError({ operation, path, code: "EOFF" }))
+      this.operations++
+      this.counts.set(operation, (this.counts.get(operation) ?? 0) + 1)
+      const fault = this.faultOf(operation, path)
+      if (fault !== undefined) {
+        inPart?.()
+        return Effect.fail(fault)
+      }
+      const result = act()
+      return result instanceof DiskError ? Effect.fail(result) : Effect.succeed(result)
+    }))
+  }
+
+  private faultOf(operation: Operation, path: string): StorageError | undefined {
+    if (this.operations >= this.offAt) {
+      this.off = true
+      return new DiskError({ operation, path, code: "EOFF" })
+    }
+    const adds = operation === "append" || (operation === "openAppend" && !this.names.has(path))
+    if (this.full && adds) return new DiskFull({ path })
+    const index = this.faults.findIndex((fault) => fault.operation === operation && path.includes(fault.path))
+    if (index === -1) return undefined
+    const [found] = this.faults.splice(index, 1)
+    return found!.fault === "full" ? new DiskFull({ path }) : new DiskError({ operation, path, code: "EIO" })
+  }
+
+  private rename(directory: string, change: ReadonlyArray<NameChange>): void {
+    applyNames(this.names, change)
+    const changes = this.pending.get(directory)
+    if (changes === undefined) this.pending.set(directory, [change])
+    else changes.push(change)
+  }
+
+  private powerOn(): void {
+    for (const changes of this.pending.values()) {
+      // A file system's journal keeps the order of changes: a later one does not survive without an earlier one.
+      const kept = Math.floor(this.draw() * (changes.length + 1))
+      for (const change of changes.slice(0, kept)) applyNames(this.durableNames, change)
+    }
+    this.pending.clear()
+    for (const file of new Set(this.durableNames.values())) lose(file, this.draw)
+    this.names = new Map(this.durableNames)
+    this.locks.clear()
+    this.faults = []
+    this.offAt = Number.POSITIVE_INFINITY
+    this.off = false
+    this.life++
+  }
+}
+
+const dead = (operation: Operation, path: string) => new DiskError({ operation, path, code: "EBADF" })
+
+const applyNames = (names: Map<string, File>, change: ReadonlyArray<NameChange>): void => {
+  for (const [path, file] of change) {
+    if (file === undefined) names.delete(path)
+    else names.set(path, file)
+  }
+}
+
+const cut = (file: File, sizeBytes: number): void => {
+  if (sizeBytes < file.syncedBytes) {
+    file.cutFrom ??= file.bytes.subarray(0, file.syncedBytes)
+    file.syncedBytes = sizeBytes
+  }
+  file.bytes = Buffer.from(file.bytes.subarray(0, sizeBytes))
+}
+
+const settle = (file: File): void => {
+  file.syncedBytes = file.bytes.length
+  file.cutFrom = undefined
+}
+
+const lose = (file: File, draw: () => number): void => {
+  const unsynced = file.bytes.length - file.syncedBytes
+  const kept = file.syncedBytes + Math.floor(draw() * (unsynced + 1))
+  const survivor = Buffer.from(file.bytes.subarray(0, kept))
+  // Pages reach the device in any order: a later one may be there when an earlier one is still empty.
+  if (draw() < 0.25) {
+    const from = file.syncedBytes + Math.floor(draw() * (kept - file.syncedBytes))
+    survivor.fill(0, from, from + Math.floor(draw() * (kept - from)))
+  }
+  file.bytes = file.cutFrom !== undefined && draw() < 0.5 ? file.cutFrom : survivor
+  settle(file)
+}
+
+/** Mulberry32: small, and good enough to choose what breaks. */
+const randomOf = (seed: number) => {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * `Disk` over the operating system's files.
+ *
+ * Small appends are synchronous: they copy into the page cache in a few microseconds, less than a trip through the
+ * thread pool costs. Everything that waits for a device (syncs, reads, large appends) goes through the pool, so the
+ * event loop goes on meanwhile. An operation is never interrupted half way, so its descriptor cannot be closed, and
+ * its number given to another file, under it.
+ */
+import { Effect, Layer } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { type AppendHandle, DirectoryLocked, Disk, type ReadHandle } from "./Disk.ts"
+import { DiskError, DiskFull, type StorageError } from "./StorageError.ts"
+
+/** Copying this much takes about 30 microseconds, as much as the event loop may well be held. */
+const synchronousAppendBytesMax = 64 * 1024
+
+const failure = (operation: string, file: string, cause: unknown): StorageError => {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "EUNKNOWN"
+  return code === "ENOSPC" || code === "EDQUOT"
+    ? new DiskFull({ path: file })
+    : new DiskError({ operation, path: file, code })
+}
+
+type Failure = NodeJS.ErrnoException | null
+
+/** One asynchronous call of `node:fs`, typed and uninterruptible. */
+const call = <A>(
+  operation: string,
+  file: string,
+  run: (done: (error: Failure, value: A) => void) => void
+): Effect.Effect<A, StorageError> =>
+  Effect.uninterruptible(Effect.callback<A, StorageError>((resume) => {
+    run((error, value) => resume(error === null ? Effect.succeed(value) : Effect.fail(failure(operation, file, error))))
+  }))
+
+const command = (operation: string, file: string, run: (done: (error: Failure) => void) => void) =>
+  call<void>(operation, file, (done) => run((error) => done(error, undefined)))
+
+const closing = (descriptor: number) =>
+  Effect.ignore(command("close", String(descriptor), (done) => fs.close(descriptor, done)))
+
+const open = (operation: string, file: string, flags: string) =>
+  call<number>(operation, file, (done) => fs.open(file, flags, 0o644, done))
+
+const whenMissing = <A, B>(effect: Effect.Effect<A, StorageError>, instead: B) =>
+  Effect.catchIf(
+    effect,
+    (error) => error._tag === "DiskError" && error.code === "ENOENT",
+    () => Effect.succeed(instead)
+  )
+
+const syncDirectory = (directory: string) =>
+  Effect.acquireUseRelease(
+    open("syncDirectory", directory, "r"),
+    (descriptor) => command("syncDirectory", directory, (done) => fs.fsync(descriptor, done)),
+    closing
+  )
+
+/** A new directory is durable once its parent is synced; `first` is the outermost that was created. */
+const syncParents = Effect.fnUntraced(function*(directory: string, first: string) {
+  for (let created = directory;; created = path.dirname(created)) {
+    yield* syncDirectory(path.dirname(created))
+    if (created === first) return
+  }
+})
+
+const makeDirectory = Effect.fnUntraced(function*(directory: string) {
+  const absolute = path.resolve(directory)
+  const first = yield* call<string | undefined>(
+    "makeDirectory",
+    absolute,
+    (done) => fs.mkdir(absolute, { recursive: true }, done)
+  )
+  if (first !== undefined) yield* syncParents(absolute, path.resolve(first))
+})
+
+/** Reads until the buffer is full: a single read may return less. */
+const readFully = (descriptor: number, file: string, offset: number, length: number) =>
+  call<Buffer>("read", file, (done) => {
+    // Not from Buffer's shared pool: blocks stay in the cache and would keep a whole pool slab alive.
+    const bytes = Buffer.allocUnsafeSlow(length)
+    const step = (filled: number): void =>
+      fs.read(descriptor, bytes, filled, length - filled, offset + filled, (error, count) => {
+        if (error !== null) return done(error, bytes)
+        if (count === 0) return done(Object.assign(new Error("end of file"), { code: "EOF" }), bytes)
+        return filled + count === length ? done(null, bytes) : step(filled + count)
+      })
+    if (length === 0) done(null, bytes)
+    else step(0)
+  })
+
+const openRead = (file: string) =>
+  Effect.map(open("openRead", file, "r"), (descriptor): ReadHandle => ({
+    read: (offsetBytes, lengthBytes) => readFully(descriptor, file, offsetBytes, lengthBytes),
+    close: closing(descriptor)
+  }))
+
+const appendSync = (descriptor: number, file: string, bytes: Uint8Array): Effect.Effect<void, StorageError> => {
+  try {
+    for (let written = 0; written < bytes.length;) written += fs.writeSync(descriptor, bytes, written)
+    return Effect.void
+  } catch (cause) {
+    return Effect.fail(failure("append", file, cause))
+  }
+}
+
+const appendAsync = (descriptor: number, file: string, bytes: Uint8Array) =>
+  command("append", file, (done) => {
+    const step = (written: number): void =>
+      fs.write(descriptor, bytes, written, bytes.length - written, null, (error, count) => {
+        if (error !== null) return done(error)
+        return written + count === bytes.length ? done(null) : step(written + count)
+      })
+    step(0)
+  })
+
+const openAppend = (file: string, options?: { readonly empty?: boolean }) =>
+  Effect.map(open("openAppend", file, "a"), (descriptor): AppendHandle => ({
+    append: (bytes) =>
+      bytes.length <= synchronousAppendBytesMax
+        ? Effect.suspend(() => appendSync(descriptor, file, bytes))
+        : appendAsync(descriptor, file, bytes),
+    sync: command("sync", file, (done) => fs.fdatasync(descriptor, done)),
+    close: closing(descriptor)
+  })).pipe(
+    (opened) => options?.empty === true ? Effect.andThen(emptied(file), opened) : opened
+  )
+
+const emptied = (file: string) => Effect.flatMap(open("openAppend", file, "w"), closing)
+
+const truncate = (file: string, sizeBytes: number) =>
+  Effect.acquireUseRelease(
+    open("truncate", file, "r+"),
+    (descriptor) =>
+      Effect.andThen(
+        command("truncate", file, (done) => fs.ftruncate(descriptor, sizeBytes, done)),
+        command("truncate", file, (done) => fs.fsync(descriptor, done))
+      ),
+    closing
+  )
+
+/**
+ * Node offers no file locks, but its SQLite takes one: a kernel lock on an empty file. It dies with the process even
+ * after `kill -9`, so there is no stale lock to take over, and it does not depend on process ids, which are all 1 in
+ * containers.
+ */
+const acquireLock = (directory: string) =>
+  Effect.suspend((): Effect.Effect<DatabaseSync, StorageError | DirectoryLocked> => {
+    let database: DatabaseSync | undefined
+    try {
+      database = new DatabaseSync(path.join(directory, "LOCK"))
+      database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE")
+      return Effect.succeed(database)
+    } catch (cause) {
+      database?.close()
+      return Effect.fail(isBusy(cause) ? new DirectoryLocked({ path: directory }) : failure("lock", directory, cause))
+    }
+  })
+
+const sqliteBusy = 5
+
+const isBusy = (cause: unknown): boolean =>
+  cause instanceof Error && "errcode" in cause && cause.errcode === sqliteBusy
+
+export const layer: Layer.Layer<Disk> = Layer.succeed(Disk, {
+  makeDirectory,
+  list: (directory) =>
+    Effect.map(
+      call<Array<string>>("list", directory, (done) => fs.readdir(directory, done)),
+      (names) => names.sort()
+    ),
+  readFile: (file) =>
+    whenMissing(call<Buffer | undefined>("readFile", file, (done) => fs.readFile(file, done)), undefined),
+  sizeBytes: (file) => Effect.map(call<fs.Stats>("size", file, (done) => fs.stat(file, done)), (stat) => stat.size),
+  openRead,
+  openAppend,
+  truncate,
+  rename: (from, to) => command("rename", from, (done) => fs.rename(from, to, done)),
+  remove: (file) => whenMissing(command("remove", file, (done) => fs.unlink(file, done)), undefined),
+  syncDirectory,
+  lock: (directory) =>
+    Effect.asVoid(Effect.acquireRelease(acquireLock(directory), (database) => Effect.sync(() => database.close())))
+})
