@@ -54,12 +54,17 @@ export const missing = (lock: LockFile): Readonly<Record<string, LockEntry>> => 
   return found
 }
 
+const withoutAddress = (entry: LockEntry): LockEntry => {
+  const { resolved, ...rest } = entry
+  return resolved === undefined ? entry : rest
+}
+
 /** The lock file with nothing missing and no download addresses, its packages in npm's order. */
 export const complete = (lock: LockFile): LockFile => ({
   ...lock,
   packages: Object.fromEntries(
     Object.entries({ ...lock.packages, ...missing(lock) })
-      .map(([path, { resolved: _, ...entry }]) => [path, entry] as const)
+      .map(([path, entry]) => [path, withoutAddress(entry)] as const)
       .toSorted(([left], [right]) => left.localeCompare(right, "en"))
   )
 })

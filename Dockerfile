@@ -1,0 +1,34 @@
+ARG NODE=node:26-bookworm-slim
+
+# Compiles src to JavaScript with the project's own compiler.
+FROM ${NODE} AS build
+WORKDIR /rondo
+COPY package.json package-lock.json .npmrc ./
+COPY scripts/linkNode.sh scripts/
+RUN npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+COPY tsconfig.json tsconfig.build.json ./
+COPY src src
+RUN npm run --silent build
+
+# What runs needs: no compiler, no tests, and the image's own Node instead of the optional npm package.
+FROM ${NODE} AS modules
+WORKDIR /rondo
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev --omit=optional --no-audit --no-fund --ignore-scripts --loglevel=error
+
+FROM ${NODE}
+ENV NODE_ENV=production DATA_DIR=/data
+WORKDIR /rondo
+COPY --from=modules /rondo/node_modules node_modules
+COPY --from=build /rondo/dist dist
+COPY package.json ./
+# Before USER, or a new named volume would belong to root.
+RUN mkdir /data && chown node:node /data
+USER node
+VOLUME /data
+EXPOSE 8081
+STOPSIGNAL SIGTERM
+# Slim images have no curl. LISTEN's last part is the port.
+HEALTHCHECK --interval=5s --timeout=2s --retries=3 --start-period=30s --start-interval=500ms \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.LISTEN.split(':').pop()}/readyz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "dist/main.js", "serve"]

@@ -1,0 +1,133 @@
+/**
+ * Checks what the tree promises: a folder of `src` imports only from the folders before it, no import cycles, and no
+ * module but a leaf reads the time, draws a random number, starts a timer or opens a file or a socket.
+ *
+ * Pure, but for `main`.
+ */
+import { globSync, readFileSync } from "node:fs"
+import { posix } from "node:path"
+import { fileURLToPath } from "node:url"
+
+/** A folder imports only from itself and from folders before it. Files directly in `src` see all. */
+export const folderOrder = [
+  "domain",
+  "config",
+  "observability",
+  "peer",
+  "storage",
+  "gossip",
+  "ring",
+  "replicator",
+  "coordinator",
+  "api",
+  "server",
+  "cli",
+  "dashboard"
+]
+
+/** The only doors to the outside. Each with the reason why it is one. */
+export const leaves: Readonly<Record<string, string>> = {
+  "storage/DiskNode.ts": "the real Disk: the one door to files",
+  "cli/LoadGenerator.ts": "the load for measurements: an Effect client would measure itself"
+}
+
+/** Source text by path below `src`. */
+export type Sources = ReadonlyMap<string, string>
+
+interface Ambient {
+  readonly pattern: RegExp
+  readonly instead: string
+}
+
+const ambients: ReadonlyArray<Ambient> = [
+  { pattern: /\bDate\.now\(|\bnew Date\(/, instead: "Clock" },
+  { pattern: /\bMath\.random\(|\bcrypto\.randomUUID\(/, instead: "Random" },
+  { pattern: /\bset(?:Timeout|Interval|Immediate)\(/, instead: "Effect.sleep" },
+  { pattern: /\bperformance\.now\(|\bprocess\.hrtime\b/, instead: "Clock" },
+  { pattern: /["']node:(?:fs|fs\/promises|sqlite)["']/, instead: "Disk" },
+  { pattern: /["']node:(?:net|http|https|http2|tls|dgram)["']/, instead: "PeerClient or HttpServer" }
+]
+
+/** Comments may name what code must not use. */
+const withoutComments = (text: string): string =>
+  text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|[\s;])\/\/.*$/gm, "$1")
+
+const relativeImports = (text: string): ReadonlyArray<string> =>
+  Array.from(
+    withoutComments(text).matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)["'](\.[^"']+)["']/g),
+    (match) => match[1]!
+  )
+
+/** The files below `src` that each file imports. */
+const graphOf = (sources: Sources): ReadonlyMap<string, ReadonlyArray<string>> =>
+  new Map(Array.from(sources, ([path, text]) => [
+    path,
+    relativeImports(text).map((name) => posix.join(posix.dirname(path), name))
+  ]))
+
+const folderOf = (path: string): string | undefined => path.includes("/") ? path.split("/")[0] : undefined
+
+const orderProblem = (path: string, target: string): string | undefined => {
+  const from = folderOf(path)
+  const to = folderOf(target)
+  if (from === undefined) return undefined
+  if (to === undefined) return `${path} imports ${target}: only other files directly in src may`
+  const unknown = [from, to].find((folder) => !folderOrder.includes(folder))
+  if (unknown !== undefined) return `${path}: the folder ${unknown} has no place in the folder order`
+  return folderOrder.indexOf(to) > folderOrder.indexOf(from)
+    ? `${path} imports ${target}: ${to} comes after ${from}`
+    : undefined
+}
+
+/** Each cycle once, as the path that leads back to its first file. */
+const cycles = (graph: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const done = new Set<string>()
+  const found: Array<string> = []
+  const visit = (path: string, trail: ReadonlyArray<string>): void => {
+    const seenAt = trail.indexOf(path)
+    if (seenAt >= 0) found.push(`import cycle: ${[...trail.slice(seenAt), path].join(" -> ")}`)
+    if (seenAt >= 0 || done.has(path)) return
+    for (const target of graph.get(path) ?? []) visit(target, [...trail, path])
+    done.add(path)
+  }
+  for (const path of graph.keys()) visit(path, [])
+  return found
+}
+
+const ambientProblems = (sources: Sources): ReadonlyArray<string> =>
+  Array.from(sources).filter(([path]) => !(path in leaves)).flatMap(([path, text]) =>
+    ambients.flatMap(({ instead, pattern }) => {
+      const match = pattern.exec(withoutComments(text))
+      return match === null ? [] : [`${path} uses ${match[0]} and is no leaf: use ${instead}`]
+    })
+  )
+
+/** Every violation as a sentence; none means that the tree keeps its promise. */
+export const problems = (sources: Sources): ReadonlyArray<string> => {
+  const graph = graphOf(sources)
+  const order = Array.from(graph).flatMap(([path, targets]) =>
+    targets.flatMap((target) => {
+      const problem = orderProblem(path, target)
+      return problem === undefined ? [] : [problem]
+    })
+  )
+  const staleLeaves = Object.keys(leaves).filter((path) => !sources.has(path))
+    .map((path) => `${path} is declared a leaf and does not exist`)
+  return [...order, ...cycles(graph), ...ambientProblems(sources), ...staleLeaves]
+}
+
+/** The sources of this repository. */
+export const readSources = (): Sources => {
+  const root = fileURLToPath(new URL("../src/", import.meta.url))
+  return new Map(globSync("**/*.ts", { cwd: root }).toSorted().map((path) => [path, readFileSync(root + path, "utf8")]))
+}
+
+const main = (): number => {
+  const sources = readSources()
+  const found = problems(sources)
+  for (const problem of found) process.stdout.write(`${problem}\n`)
+  process.stdout.write(`${sources.size} source files checked, ${found.length} problems\n`)
+  return found.length === 0 ? 0 : 1
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = main()

@@ -1,0 +1,80 @@
+import { assert, describe, it } from "@effect/vitest"
+import { leaves, problems, readSources } from "../../scripts/checkDependencies.ts"
+
+/** Sources in which every declared leaf exists, so that only the given files can be wrong. */
+const sources = (files: Readonly<Record<string, string>>) =>
+  new Map([...Object.keys(leaves).map((path) => [path, ""] as const), ...Object.entries(files)])
+
+describe("the direction of dependencies", () => {
+  it("holds in this repository", () => {
+    assert.deepStrictEqual(problems(readSources()), [])
+  })
+
+  it("allows a folder to import from itself and from folders before it", () => {
+    const files = {
+      "domain/Key.ts": "",
+      "ring/HashRing.ts": `import { Key } from "../domain/Key.ts"`,
+      "ring/Ring.ts": `import * as HashRing from "./HashRing.ts"`,
+      "main.ts": `import { Ring } from "./ring/Ring.ts"`
+    }
+    assert.deepStrictEqual(problems(sources(files)), [])
+  })
+
+  it("finds an import of a later folder, also when it is of a type or spans lines", () => {
+    const found = problems(sources({
+      "domain/Key.ts": `import {\n  Ring\n} from "../ring/Ring.ts"`,
+      "peer/Peer.ts": `import type { Storage } from "../storage/Storage.ts"`
+    }))
+    assert.deepStrictEqual(found, [
+      "domain/Key.ts imports ring/Ring.ts: ring comes after domain",
+      "peer/Peer.ts imports storage/Storage.ts: storage comes after peer"
+    ])
+  })
+
+  it("finds an import of the composition root, and a folder outside the order", () => {
+    const found = problems(sources({
+      "cli/serve.ts": `import { Node } from "../Node.ts"`,
+      "utils/text.ts": `import { Key } from "../domain/Key.ts"`
+    }))
+    assert.deepStrictEqual(found, [
+      "cli/serve.ts imports Node.ts: only other files directly in src may",
+      "utils/text.ts: the folder utils has no place in the folder order"
+    ])
+  })
+
+  it("finds a cycle inside one folder and names its files once", () => {
+    const found = problems(sources({
+      "ring/A.ts": `import { b } from "./B.ts"`,
+      "ring/B.ts": `import { c } from "./C.ts"`,
+      "ring/C.ts": `export { a } from "./A.ts"`
+    }))
+    assert.deepStrictEqual(found, ["import cycle: ring/A.ts -> ring/B.ts -> ring/C.ts -> ring/A.ts"])
+  })
+
+  it("finds the time, chance, timers, files and sockets outside leaves, but not in comments", () => {
+    const found = problems(sources({
+      "ring/Ring.ts": `// Date.now() would tie the ring to this machine\n/* setTimeout( */ export const x = 1`,
+      "gossip/Gossip.ts": `const now = Date.now()`,
+      "gossip/Chance.ts": `const chance = Math.random()`,
+      "gossip/Timer.ts": `setInterval(() => {}, 1)`,
+      "gossip/Speed.ts": `performance.now()`,
+      "storage/Table.ts": `import * as fs from "node:fs"`,
+      "peer/Client.ts": `import { request } from 'node:http'`
+    }))
+    assert.deepStrictEqual(found, [
+      "gossip/Gossip.ts uses Date.now( and is no leaf: use Clock",
+      "gossip/Chance.ts uses Math.random( and is no leaf: use Random",
+      "gossip/Timer.ts uses setInterval( and is no leaf: use Effect.sleep",
+      "gossip/Speed.ts uses performance.now( and is no leaf: use Clock",
+      `storage/Table.ts uses "node:fs" and is no leaf: use Disk`,
+      "peer/Client.ts uses 'node:http' and is no leaf: use PeerClient or HttpServer"
+    ])
+  })
+
+  it("finds a leaf that no longer exists", () => {
+    const [path] = Object.keys(leaves)
+    const files = new Map(sources({}))
+    files.delete(path!)
+    assert.deepStrictEqual(problems(files), [`${path} is declared a leaf and does not exist`])
+  })
+})
