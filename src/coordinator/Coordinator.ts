@@ -1,11 +1,27 @@
 /**
  * One client operation from start to answer: pick replicas, fan out, wait for the quorum, resolve, repair.
+ *
+ * Invariants
+ * - A write is acknowledged only when W replicas took it as their newest. Any two write quorums share a replica, so
+ *   an acknowledged write never loses to one that was acknowledged before it began.
+ * - A read answers only with a version that R replicas hold by then, so no later quorum read goes back.
  */
-import { Context, type Duration, type Effect } from "effect"
+import { Clock, Context, Duration, Effect, Layer } from "effect"
+import { ClusterConfig } from "../config/ClusterConfig.ts"
+import { NodeConfig } from "../config/NodeConfig.ts"
 import type { Cell, Value } from "../domain/Cell.ts"
 import type { Key } from "../domain/Key.ts"
+import type { NodeId } from "../domain/NodeId.ts"
 import type { Version } from "../domain/Version.ts"
-import type { ReadQuorumFailed, WriteQuorumFailed } from "./CoordinatorError.ts"
+import { Gossip } from "../gossip/Gossip.ts"
+import { LamportClock } from "../replicator/LamportClock.ts"
+import { Replicator } from "../replicator/Replicator.ts"
+import { Ring } from "../ring/Ring.ts"
+import { type ReadQuorumFailed, type ReplicaFailure, WriteQuorumFailed } from "./CoordinatorError.ts"
+import * as ReadRepair from "./ReadRepair.ts"
+import * as readQuorum from "./readQuorum.ts"
+import * as ReplicaOrder from "./ReplicaOrder.ts"
+import * as writeQuorum from "./writeQuorum.ts"
 
 /** Left out means the cluster's default quorum and this node's `REQUEST_TIMEOUT`. */
 export interface WriteOptions {
@@ -40,4 +56,146 @@ export class Coordinator extends Context.Service<Coordinator, {
   /** Writes a tombstone, also when there was nothing. */
   readonly delete: (key: Key, options?: WriteOptions) => Effect.Effect<WriteReceipt, WriteQuorumFailed>
   readonly get: (key: Key, options?: ReadOptions) => Effect.Effect<ReadReceipt, ReadQuorumFailed>
-}>()("rondo/coordinator/Coordinator") {}
+}>()("rondo/coordinator/Coordinator") {
+  static readonly layer = Layer.effect(
+    Coordinator,
+    Effect.gen(function*() {
+      const { readQuorum: defaultR, writeQuorum: defaultW } = yield* ClusterConfig
+      const { requestTimeout } = yield* NodeConfig
+      const ring = yield* Ring
+      const gossip = yield* Gossip
+      const replicator = yield* Replicator
+      const lamport = yield* LamportClock
+      const clock = yield* Clock.Clock
+      const scope = yield* Effect.scope
+      const order = ReplicaOrder.make(gossip)
+
+      /** A replica that fails after all, whenever that is, gets a hint. */
+      const writeTo = (node: NodeId, cell: Cell) =>
+        node === gossip.self
+          ? replicator.write(node, cell)
+          : Effect.tapError(replicator.write(node, cell), () => Effect.sync(() => replicator.hint(node, cell)))
+
+      const stampAndSend = (write: WriteInProgress): Effect.Effect<WriteReceipt, WriteQuorumFailed> =>
+        lamport.next.pipe(
+          Effect.mapError(() => notApplied(write, [{ node: gossip.self, reason: "storage" }])),
+          Effect.flatMap((version) => {
+            const cell: Cell = { key: write.key, version, value: write.value }
+            for (const { node } of write.absent) replicator.hint(node, cell)
+            return writeQuorum.attempt({
+              cell,
+              requests: write.present.map((node) => ({ node, write: writeTo(node, cell) })),
+              absent: write.absent,
+              wanted: write.wanted,
+              timeout: Duration.millis(write.deadlineMillis - clock.currentTimeMillisUnsafe()),
+              scope
+            }).pipe(
+              Effect.flatMap((outcome) =>
+                outcome._tag === "Acknowledged"
+                  ? Effect.succeed({ version, acks: outcome.acks, replicas: replicasOf(write), replaced: outcome.replaced })
+                  : stampAgain(write, outcome.newest)
+              )
+            )
+          })
+        )
+
+      /** Somebody wrote with a clock ahead of ours: stamp above it, as long as the deadline allows. */
+      const stampAgain = (write: WriteInProgress, newest: Version) =>
+        lamport.observe(newest.counter) && clock.currentTimeMillisUnsafe() < write.deadlineMillis
+          ? stampAndSend(write)
+          : Effect.fail(
+            new WriteQuorumFailed({
+              wanted: write.wanted,
+              got: 0,
+              replicas: replicasOf(write),
+              outcome: "unknown",
+              failures: [...write.absent, { node: newest.nodeId, reason: "superseded" }]
+            })
+          )
+
+      const write = (key: Key, value: Value | undefined, options: WriteOptions | undefined) =>
+        Effect.suspend(() => {
+          const { absent, present } = order.split(ring.preferenceList(key))
+          const timeout = options?.timeout ?? requestTimeout
+          const inProgress: WriteInProgress = {
+            key,
+            value,
+            present,
+            absent,
+            wanted: options?.w ?? defaultW,
+            deadlineMillis: clock.currentTimeMillisUnsafe() + Duration.toMillis(timeout)
+          }
+          return present.length < inProgress.wanted
+            ? Effect.fail(notApplied(inProgress, absent))
+            : stampAndSend(inProgress)
+        })
+
+      const get = (key: Key, options?: ReadOptions): Effect.Effect<ReadReceipt, ReadQuorumFailed> =>
+        Effect.suspend(() => {
+          const { absent, present } = order.split(ring.preferenceList(key))
+          const wanted = options?.r ?? defaultR
+          const timeout = options?.timeout ?? requestTimeout
+          const nodes = order.forReading(present)
+          const startedAtMillis = clock.currentTimeMillisUnsafe()
+          const candidates = nodes.map((node, index) => ({
+            node,
+            // The first brings the cell; one that makes up for another brings it too, since the first may be the one missing.
+            read: order.timed(node, clock, replicator.read(node, { key, full: index === 0 || index >= wanted }))
+          }))
+          return Effect.flatMap(
+            readQuorum.attempt({ candidates, absent, wanted, hedgeAfter: order.hedgeAfter(), timeout, scope }),
+            (answers) => {
+              const resolution = readQuorum.resolve(answers)
+              if (resolution.newest === undefined || (resolution.stale.length === 0 && resolution.cell !== undefined)) {
+                return Effect.succeed({
+                  cell: resolution.cell,
+                  answers: answers.length,
+                  replicas: present.length + absent.length
+                })
+              }
+              const elapsed = Duration.millis(clock.currentTimeMillisUnsafe() - startedAtMillis)
+              return ReadRepair.repair({
+                replicator,
+                key,
+                answers,
+                resolution,
+                others: present.filter((node) => !answers.some((answer) => answer.node === node)),
+                wanted,
+                replicas: present.length + absent.length,
+                timeout: Duration.max(Duration.zero, Duration.subtract(timeout, elapsed)),
+                scope
+              })
+            }
+          )
+        })
+
+      return Coordinator.of({
+        put: (key, value, options) => write(key, value, options),
+        delete: (key, options) => write(key, undefined, options),
+        get
+      })
+    })
+  )
+}
+
+/** What stays the same when a write is stamped again. */
+interface WriteInProgress {
+  readonly key: Key
+  readonly value: Value | undefined
+  readonly present: ReadonlyArray<NodeId>
+  readonly absent: ReadonlyArray<ReplicaFailure>
+  readonly wanted: number
+  readonly deadlineMillis: number
+}
+
+const replicasOf = (write: WriteInProgress) => write.present.length + write.absent.length
+
+/** Nothing was sent: too few replicas are known to be up, or no version could be stamped. */
+const notApplied = (write: WriteInProgress, failures: ReadonlyArray<ReplicaFailure>) =>
+  new WriteQuorumFailed({
+    wanted: write.wanted,
+    got: 0,
+    replicas: replicasOf(write),
+    outcome: "not-applied",
+    failures
+  })

@@ -1,15 +1,32 @@
 /**
  * Copies on other replicas: sends cells to them in batches, keeps hints for those that are away, takes their cells
  * in, and brings itself level with them after an absence.
+ *
+ * Invariants
+ * - Whatever moves a cell is a merge by version, so sending one twice, late or out of order is harmless.
+ * - A node whose data directory is new answers no reads until it has compared its partitions with every other replica:
+ *   it may have lost what it once acknowledged.
  */
-import { Context, type Effect, type Stream } from "effect"
+import { Context, Effect, Layer, Stream } from "effect"
+import { ClusterConfig } from "../config/ClusterConfig.ts"
+import { NodeConfig } from "../config/NodeConfig.ts"
 import type { Cell } from "../domain/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Version } from "../domain/Version.ts"
-import type { ReadAnswer, ReadRequest, WriteAnswer } from "../peer/PeerClient.ts"
-import type { PeerFailed } from "../peer/PeerError.ts"
+import { Gossip } from "../gossip/Gossip.ts"
+import { PeerClient, type ReadAnswer, type ReadRequest, type WriteAnswer } from "../peer/PeerClient.ts"
+import { PeerFailed } from "../peer/PeerError.ts"
+import { Ring } from "../ring/Ring.ts"
+import { Disk } from "../storage/Disk.ts"
+import { Identity } from "../storage/Identity.ts"
+import { Storage } from "../storage/Storage.ts"
 import type { StorageError } from "../storage/StorageError.ts"
+import * as Hints from "./Hints.ts"
+import { LamportClock } from "./LamportClock.ts"
+import * as PartitionDigest from "./PartitionDigest.ts"
+import * as Peers from "./Peers.ts"
+import * as Reconciler from "./Reconciler.ts"
 
 /** Cells that wait on this node's disk for one peer. */
 export interface HintStatus {
@@ -44,11 +61,13 @@ export interface ReplicatorStatus {
 export class Replicator extends Context.Service<Replicator, {
   /** Sends one cell to a replica, which may be this node, together with whatever else waits for it. */
   readonly write: (replica: NodeId, cell: Cell) => Effect.Effect<WriteAnswer, PeerFailed>
+  /** As `write`, for a replica that a read found stale. */
+  readonly repair: (replica: NodeId, cell: Cell) => Effect.Effect<WriteAnswer, PeerFailed>
   readonly read: (replica: NodeId, request: ReadRequest) => Effect.Effect<ReadAnswer, PeerFailed>
   /** Keeps the cell on disk for a replica that is away. Never fails and never waits: a full log drops the hint. */
   readonly hint: (replica: NodeId, cell: Cell) => void
-  /** Takes in cells that a peer sent. */
-  readonly receive: (cells: ReadonlyArray<Cell>) => Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError>
+  /** Takes in cells that a peer sent; fails with `refused` for a version absurdly far ahead of this node's clock. */
+  readonly receive: (cells: ReadonlyArray<Cell>) => Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError | PeerFailed>
   /** Answers a peer's reads; fails with `recovering` while this node may have lost what it once acknowledged. */
   readonly answer: (requests: ReadonlyArray<ReadRequest>) => Effect.Effect<ReadonlyArray<ReadAnswer>, PeerFailed>
   readonly digests: Effect.Effect<ReadonlyArray<string>, StorageError>
@@ -57,4 +76,125 @@ export class Replicator extends Context.Service<Replicator, {
   ) => Stream.Stream<{ readonly key: Key; readonly version: Version }, StorageError>
   readonly cells: (keys: ReadonlyArray<Key>) => Stream.Stream<Cell, StorageError>
   readonly status: Effect.Effect<ReplicatorStatus>
-}>()("rondo/replicator/Replicator") {}
+}>()("rondo/replicator/Replicator") {
+  static readonly layer = Layer.effect(
+    Replicator,
+    Effect.gen(function*() {
+      const { partitions, replicationFactor } = yield* ClusterConfig
+      const config = yield* NodeConfig
+      const disk = yield* Disk
+      const identity = yield* Identity
+      const storage = yield* Storage
+      const ring = yield* Ring
+      const gossip = yield* Gossip
+      const client = yield* PeerClient
+      const clock = yield* LamportClock
+      const peers = yield* Peers.make(client, gossip, config)
+      const hints = yield* Hints.make(disk, config)
+      const self = identity.nodeId
+      let readRepairs = 0
+
+      const receive = (cells: ReadonlyArray<Cell>) =>
+        Effect.suspend((): Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError | PeerFailed> => {
+          for (const { version } of cells) {
+            if (!clock.observe(version.counter)) return Effect.fail(counterRefused(version))
+          }
+          return storage.apply(cells)
+        })
+
+      const digests = Effect.suspend(() => {
+        const accumulated = PartitionDigest.make(partitions)
+        return Effect.map(
+          Stream.runForEachArray(storage.scan(), (cells) =>
+            Effect.sync(() => {
+              for (const cell of cells) accumulated.add(ring.partitionOf(cell.key), cell)
+            })),
+          accumulated.format
+        )
+      })
+
+      const reconciler = yield* Reconciler.make({
+        self,
+        replicationFactor,
+        identity,
+        gossip,
+        ring,
+        storage,
+        client,
+        hints,
+        peers,
+        digests,
+        receive
+      })
+
+      const writeHere = (cell: Cell): Effect.Effect<WriteAnswer, PeerFailed> =>
+        Effect.mapError(
+          Effect.map(storage.apply([cell]), ([applied]) => applied!),
+          (error) => {
+            reconciler.missedLocally()
+            return storageFailed(self, error)
+          }
+        )
+
+      const readHere = ({ full, key }: ReadRequest): Effect.Effect<ReadAnswer, PeerFailed> =>
+        Effect.suspend(() => {
+          if (reconciler.recovering()) return Effect.fail(notYet(self))
+          return Effect.mapError(
+            full
+              ? Effect.map(storage.get(key), (cell) => ({ version: cell?.version, cell }))
+              : Effect.map(storage.version(key), (version) => ({ version, cell: undefined })),
+            (error) => storageFailed(self, error)
+          )
+        })
+
+      const observed = (answer: ReadAnswer): ReadAnswer => {
+        if (answer.version !== undefined) clock.observe(answer.version.counter)
+        return answer
+      }
+
+      const write = (replica: NodeId, cell: Cell) => replica === self ? writeHere(cell) : peers.write(replica, cell)
+
+      return Replicator.of({
+        write,
+        repair: (replica, cell) => {
+          readRepairs++
+          return write(replica, cell)
+        },
+        read: (replica, request) =>
+          replica === self ? readHere(request) : Effect.map(peers.read(replica, request), observed),
+        hint: hints.add,
+        receive,
+        answer: (requests) => Effect.forEach(requests, readHere),
+        digests,
+        versions: (wanted) => {
+          const inWanted = new Set(wanted)
+          return Stream.filter(storage.scan(), ({ key }) => inWanted.has(ring.partitionOf(key)))
+        },
+        cells: (keys) =>
+          Stream.fromIterable(keys).pipe(
+            Stream.mapEffect(storage.get),
+            Stream.filter((cell) => cell !== undefined)
+          ),
+        status: Effect.sync(() => ({
+          recovering: reconciler.recovering(),
+          hints: hints.status(),
+          comparisons: reconciler.status(),
+          readRepairs
+        }))
+      })
+    })
+  )
+}
+
+const storageFailed = (peer: NodeId, error: StorageError) =>
+  new PeerFailed({ peer, reason: "storage", detail: error.message })
+
+const notYet = (peer: NodeId) =>
+  new PeerFailed({ peer, reason: "recovering", detail: "its data directory is new and not yet compared with its replicas" })
+
+const counterRefused = ({ counter, nodeId }: Version) =>
+  new PeerFailed({
+    peer: nodeId,
+    reason: "refused",
+    detail: `its counter ${counter} is absurdly far ahead of this node's clock`
+  })

@@ -1,0 +1,89 @@
+/**
+ * One read: R replicas answer, the first with the cell and the rest with their version alone; slow or failed ones
+ * are made up for by others.
+ *
+ * Source: DeCandia et al., "Dynamo" (SOSP 2007), section 4.5.
+ */
+import { type Duration, type Effect, Exit, type Scope } from "effect"
+import type { Cell } from "../domain/Cell.ts"
+import type { NodeId } from "../domain/NodeId.ts"
+import * as Version from "../domain/Version.ts"
+import type { ReadAnswer } from "../peer/PeerClient.ts"
+import type { PeerFailed } from "../peer/PeerError.ts"
+import { ReadQuorumFailed, type ReplicaFailure } from "./CoordinatorError.ts"
+import * as quorum from "./quorum.ts"
+
+export interface ReplicaAnswer extends ReadAnswer {
+  readonly node: NodeId
+}
+
+export interface ReadAttempt {
+  /** In the order in which to ask; the first `wanted` at once. */
+  readonly candidates: ReadonlyArray<{ readonly node: NodeId; readonly read: Effect.Effect<ReadAnswer, PeerFailed> }>
+  /** Replicas known to be down: not asked. */
+  readonly absent: ReadonlyArray<ReplicaFailure>
+  readonly wanted: number
+  readonly hedgeAfter: Duration.Duration
+  readonly timeout: Duration.Duration
+  readonly scope: Scope.Scope
+}
+
+export const attempt = (options: ReadAttempt): Effect.Effect<ReadonlyArray<ReplicaAnswer>, ReadQuorumFailed> => {
+  const { absent, candidates, wanted } = options
+  const failures: Array<ReplicaFailure> = [...absent]
+  const answers: Array<ReplicaAnswer> = []
+  const reads = candidates.map(({ read }) => read)
+  const failed = () =>
+    new ReadQuorumFailed({ wanted, got: answers.length, replicas: candidates.length + absent.length, failures })
+  return quorum.collect<ReadAnswer, PeerFailed, ReadonlyArray<ReplicaAnswer>, ReadQuorumFailed>({
+    scope: options.scope,
+    requests: reads.slice(0, wanted),
+    spares: reads.slice(wanted),
+    hedgeAfter: reads.length > wanted ? options.hedgeAfter : undefined,
+    timeout: options.timeout,
+    stragglers: "interrupt",
+    onAnswer: (index, { cell, version }) => {
+      answers.push({ node: candidates[index]!.node, cell, version })
+      return answers.length >= wanted ? Exit.succeed(answers) : undefined
+    },
+    onFailure: (index, error, open) => {
+      failures.push({ node: candidates[index]!.node, reason: error.reason })
+      return answers.length + open < wanted ? Exit.fail(failed()) : undefined
+    },
+    onTimeout: () => Exit.fail(failed())
+  })
+}
+
+/** What the answers say together. */
+export interface Resolution {
+  /** `undefined` when no replica ever had the key. */
+  readonly newest: Version.Version | undefined
+  /** The cell of that version, when one of the answers carried it. */
+  readonly cell: Cell | undefined
+  /** Replicas that hold that version. */
+  readonly holders: ReadonlyArray<NodeId>
+  /** Replicas that answered with less. */
+  readonly stale: ReadonlyArray<NodeId>
+}
+
+export const resolve = (answers: ReadonlyArray<ReplicaAnswer>): Resolution => {
+  let newest: Version.Version | undefined
+  for (const { version } of answers) {
+    if (version !== undefined && (newest === undefined || Version.compare(version, newest) > 0)) newest = version
+  }
+  if (newest === undefined) return nothing
+  let cell: Cell | undefined
+  const holders: Array<NodeId> = []
+  const stale: Array<NodeId> = []
+  for (const answer of answers) {
+    if (answer.version === undefined || Version.compare(answer.version, newest) < 0) {
+      stale.push(answer.node)
+      continue
+    }
+    holders.push(answer.node)
+    cell ??= answer.cell
+  }
+  return { newest, cell, holders, stale }
+}
+
+const nothing: Resolution = { newest: undefined, cell: undefined, holders: [], stale: [] }

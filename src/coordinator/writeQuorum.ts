@@ -1,0 +1,64 @@
+/**
+ * One attempt of a write: the cell goes to every replica at once and counts when W of them took it as their newest.
+ *
+ * Source: DeCandia et al., "Dynamo: Amazon's Highly Available Key-value Store" (SOSP 2007), section 4.5; unlike
+ * Dynamo, a replica that holds something newer says so, and its answer does not count.
+ */
+import { type Duration, Effect, Exit, type Scope } from "effect"
+import type { Cell } from "../domain/Cell.ts"
+import type { NodeId } from "../domain/NodeId.ts"
+import type { Version } from "../domain/Version.ts"
+import type { WriteAnswer } from "../peer/PeerClient.ts"
+import type { PeerFailed } from "../peer/PeerError.ts"
+import { type ReplicaFailure, WriteQuorumFailed } from "./CoordinatorError.ts"
+import * as quorum from "./quorum.ts"
+
+export type WriteOutcome =
+  | { readonly _tag: "Acknowledged"; readonly acks: number; readonly replaced: boolean }
+  /** A replica holds something newer: stamp above it and try again. */
+  | { readonly _tag: "Superseded"; readonly newest: Version }
+
+export interface WriteAttempt {
+  readonly cell: Cell
+  /** Replicas to ask, by node. */
+  readonly requests: ReadonlyArray<{ readonly node: NodeId; readonly write: Effect.Effect<WriteAnswer, PeerFailed> }>
+  /** Replicas known to be down: not asked. */
+  readonly absent: ReadonlyArray<ReplicaFailure>
+  readonly wanted: number
+  readonly timeout: Duration.Duration
+  readonly scope: Scope.Scope
+}
+
+/** Fails with `outcome: "unknown"`, since a replica that did not answer may have taken the write. */
+export const attempt = (options: WriteAttempt): Effect.Effect<WriteOutcome, WriteQuorumFailed> =>
+  Effect.suspend(() => {
+    const { absent, requests, wanted } = options
+    const failures: Array<ReplicaFailure> = [...absent]
+    let accepted = 0
+    let replaced = false
+    const failed = () =>
+      new WriteQuorumFailed({
+        wanted,
+        got: accepted,
+        replicas: requests.length + absent.length,
+        outcome: "unknown",
+        failures
+      })
+    return quorum.collect<WriteAnswer, PeerFailed, WriteOutcome, WriteQuorumFailed>({
+      scope: options.scope,
+      requests: requests.map(({ write }) => write),
+      timeout: options.timeout,
+      stragglers: "continue",
+      onAnswer: (_index, answer) => {
+        if (answer._tag === "Superseded") return Exit.succeed(answer)
+        accepted++
+        replaced ||= answer.replaced
+        return accepted >= wanted ? Exit.succeed({ _tag: "Acknowledged", acks: accepted, replaced }) : undefined
+      },
+      onFailure: (index, error, open) => {
+        failures.push({ node: requests[index]!.node, reason: error.reason })
+        return accepted + open < wanted ? Exit.fail(failed()) : undefined
+      },
+      onTimeout: () => Exit.fail(failed())
+    })
+  })

@@ -1,0 +1,168 @@
+/**
+ * `PeerClient` over HTTP: Effect's `HttpClient`, kept-alive connections, one compact body a batch.
+ */
+import { NodeHttpClient } from "@effect/platform-node"
+import { Effect, Layer, Schema, Stream } from "effect"
+import { HttpBody, HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
+import { NodeConfig } from "../config/NodeConfig.ts"
+import * as CellLine from "../domain/CellLine.ts"
+import type { Key } from "../domain/Key.ts"
+import * as Version from "../domain/Version.ts"
+import * as PeerAuth from "./PeerAuth.ts"
+import { PeerClient } from "./PeerClient.ts"
+import * as PeerCodec from "./PeerCodec.ts"
+import { PeerFailed } from "./PeerError.ts"
+import { GossipReply } from "./PeerProtocol.ts"
+import * as StreamEnd from "./StreamEnd.ts"
+
+/** A peer that does not even accept a connection in this time counts as unreachable. */
+const connectTimeoutMillis = 1_000
+/** Batches of writes, batches of reads, gossip and streams each find a connection without waiting for another's. */
+const connectionsPerPeerMax = 16
+
+const make = Effect.gen(function*() {
+  const client = yield* HttpClient.HttpClient
+  const { clusterSecret } = yield* NodeConfig
+  const authorization = PeerAuth.header(clusterSecret)
+
+  const send = (address: string, request: HttpClientRequest.HttpClientRequest) =>
+    client.execute(HttpClientRequest.setHeader(request, "authorization", authorization)).pipe(
+      Effect.mapError((error) => transportFailure(address, error)),
+      Effect.flatMap((response) =>
+        response.status === 200 ? Effect.succeed(response) : Effect.flatMap(refusal(address, response), Effect.fail)
+      )
+    )
+
+  const exchange = (address: string, path: string, body: Uint8Array) =>
+    send(
+      address,
+      HttpClientRequest.post(`http://${address}${path}`, { body: HttpBody.uint8Array(body, "application/octet-stream") })
+    ).pipe(
+      Effect.flatMap((response) => Effect.mapError(response.arrayBuffer, (error) => transportFailure(address, error))),
+      Effect.map((buffer) => new Uint8Array(buffer))
+    )
+
+  const understood = <A>(address: string, message: A | undefined) =>
+    message === undefined
+      ? Effect.fail(new PeerFailed({ peer: address, reason: "bad-answer", detail: "the answer cannot be decoded" }))
+      : Effect.succeed(message)
+
+  const json = <A, I>(
+    address: string,
+    request: HttpClientRequest.HttpClientRequest,
+    schema: Schema.Codec<A, I>
+  ): Effect.Effect<A, PeerFailed> => {
+    const decode = Schema.decodeUnknownEffect(schema)
+    return send(address, request).pipe(
+      Effect.flatMap((response) => Effect.mapError(response.json, (error) => transportFailure(address, error))),
+      Effect.flatMap((body) =>
+        Effect.mapError(
+          decode(body),
+          (error) => new PeerFailed({ peer: address, reason: "bad-answer", detail: error.message })
+        )
+      )
+    )
+  }
+
+  const post = (address: string, path: string, body: unknown) =>
+    HttpClientRequest.post(`http://${address}${path}`, { body: HttpBody.jsonUnsafe(body) })
+
+  const lines = (address: string, request: HttpClientRequest.HttpClientRequest) =>
+    Stream.unwrap(Effect.map(send(address, request), (response) => response.stream)).pipe(
+      Stream.mapError((error) => error._tag === "PeerFailed" ? error : transportFailure(address, error)),
+      Stream.decodeText,
+      Stream.splitLines,
+      StreamEnd.require(() => new PeerFailed({ peer: address, reason: "bad-answer", detail: "the stream was cut" }))
+    )
+
+  return PeerClient.of({
+    write: (address, cells) =>
+      Effect.suspend(() => exchange(address, "/internal/kv", PeerCodec.encodeWrites(cells))).pipe(
+        Effect.flatMap((bytes) => {
+          const answers = PeerCodec.decodeWriteAnswers(bytes)
+          return understood(address, answers?.length === cells.length ? answers : undefined)
+        })
+      ),
+    read: (address, requests) =>
+      Effect.suspend(() => exchange(address, "/internal/read", PeerCodec.encodeReads(requests))).pipe(
+        Effect.flatMap((bytes) => understood(address, PeerCodec.decodeReadAnswers(bytes, requests)))
+      ),
+    gossip: (address, message) => json(address, post(address, "/gossip", message), GossipReply),
+    probe: (address, target) =>
+      Effect.map(json(address, post(address, "/internal/probe", { target }), Probed), ({ reached }) => reached),
+    digests: (address) =>
+      Effect.map(
+        json(address, HttpClientRequest.get(`http://${address}/internal/digests`), Digests),
+        ({ digests }) => digests
+      ),
+    versions: (address, partitions) =>
+      Stream.mapEffect(
+        lines(address, post(address, "/internal/versions", { partitions })),
+        (line) => understood(address, decodeVersionLine(line))
+      ),
+    cells: (address, keys) =>
+      Stream.mapEffect(
+        lines(address, post(address, "/internal/cells", { keys })),
+        (line) => understood(address, CellLine.decode(line))
+      )
+  })
+})
+
+/** Over undici, which keeps connections alive and lets an interrupted request go. */
+export const layer: Layer.Layer<PeerClient, never, NodeConfig> = Layer.effect(PeerClient, make).pipe(
+  Layer.provide(
+    NodeHttpClient.layerUndiciNoDispatcher.pipe(
+      Layer.provide(NodeHttpClient.layerDispatcherOptions({
+        connect: { timeout: connectTimeoutMillis },
+        connections: connectionsPerPeerMax
+      }))
+    )
+  )
+)
+
+const Probed = Schema.Struct({ reached: Schema.Boolean })
+const Digests = Schema.Struct({ digests: Schema.Array(Schema.String) })
+const decodeVersionLineJson = Schema.decodeUnknownOption(
+  Schema.fromJsonString(Schema.Struct({ key: Schema.String, version: Schema.String }))
+)
+
+const decodeVersionLine = (line: string) => {
+  const decoded = decodeVersionLineJson(line)
+  if (decoded._tag === "None") return undefined
+  const version = Version.parse(decoded.value.version)
+  return version === undefined ? undefined : { key: decoded.value.key as Key, version }
+}
+
+const transportFailure = (peer: string, error: HttpClientError.HttpClientError) =>
+  new PeerFailed({ peer, reason: "unreachable", detail: causeOf(error.reason) })
+
+const causeOf = (reason: HttpClientError.HttpClientErrorReason): string =>
+  "cause" in reason && reason.cause instanceof Error ? reason.cause.message : reason.message
+
+const problemTag = Schema.decodeUnknownOption(Schema.Struct({ _tag: Schema.String }))
+
+/** What an answer other than 200 means. */
+const refusal = (peer: string, response: HttpClientResponse.HttpClientResponse) =>
+  response.json.pipe(
+    Effect.orElseSucceed(() => undefined),
+    Effect.map((body) => {
+      const decoded = problemTag(body)
+      const tag = decoded._tag === "Some" ? decoded.value._tag : `status ${response.status}`
+      return new PeerFailed({ peer, reason: reasonOf(response.status, tag), detail: detailOf(body) ?? tag })
+    })
+  )
+
+const reasonOf = (status: number, tag: string): PeerFailed["reason"] => {
+  if (tag === "ReplicaRecovering") return "recovering"
+  if (tag === "ReplicaStorageFailed") return "storage"
+  if (status === 503 || status === 429) return "overloaded"
+  return "refused"
+}
+
+const detailOf = (body: unknown): string | undefined => {
+  const decoded = problemDetail(body)
+  return decoded._tag === "Some" ? decoded.value.detail ?? decoded.value.reason : undefined
+}
+const problemDetail = Schema.decodeUnknownOption(
+  Schema.Struct({ detail: Schema.optional(Schema.String), reason: Schema.optional(Schema.String) })
+)

@@ -1,0 +1,97 @@
+/**
+ * One queue towards one peer, and at most one request under way: what arrives meanwhile goes together in the next.
+ * So load makes batches larger, not queues longer.
+ *
+ * Invariants
+ * - Answers reach their callers in the order of the batch; a failed batch fails all of its callers alike.
+ * - A caller that is interrupted before its batch left takes its request along; later, the answer is dropped.
+ */
+import { Effect, type Scope } from "effect"
+import type { PeerFailed } from "../peer/PeerError.ts"
+
+export interface Batcher<Request, Answer> {
+  /** Waits for the answer, in the company of whatever else waits for this peer. */
+  readonly submit: (request: Request) => Effect.Effect<Answer, PeerFailed>
+  /** Requests that wait or are under way. */
+  readonly depth: () => number
+}
+
+export interface BatcherOptions<Request, Answer> {
+  /** Sends one batch; must answer in its order and end in bounded time. */
+  readonly send: (batch: ReadonlyArray<Request>) => Effect.Effect<ReadonlyArray<Answer>, PeerFailed>
+  readonly bytesOf: (request: Request) => number
+  readonly batchRequestsMax: number
+  readonly batchBytesMax: number
+  /** A queue this long refuses more: the peer does not keep up. */
+  readonly queueMax: number
+  readonly overloaded: () => PeerFailed
+}
+
+interface Waiting<Request, Answer> {
+  readonly request: Request
+  readonly resume: (answer: Effect.Effect<Answer, PeerFailed>) => void
+  interrupted: boolean
+}
+
+/** The sending loop lives in the scope. */
+export const make = <Request, Answer>(
+  options: BatcherOptions<Request, Answer>
+): Effect.Effect<Batcher<Request, Answer>, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    let queue: Array<Waiting<Request, Answer>> = []
+    let underWay = 0
+    let wake: (() => void) | undefined
+
+    const arrival = Effect.callback<void>((resume) => {
+      wake = () => resume(Effect.void)
+    })
+
+    const take = (): ReadonlyArray<Waiting<Request, Answer>> => {
+      const batch: Array<Waiting<Request, Answer>> = []
+      let bytes = 0
+      let index = 0
+      for (; index < queue.length && batch.length < options.batchRequestsMax; index++) {
+        const waiting = queue[index]!
+        if (waiting.interrupted) continue
+        bytes += options.bytesOf(waiting.request)
+        if (batch.length > 0 && bytes > options.batchBytesMax) break
+        batch.push(waiting)
+      }
+      queue = index === queue.length ? [] : queue.slice(index)
+      return batch
+    }
+
+    const step = Effect.suspend(() => {
+      if (queue.length === 0) return arrival
+      const batch = take()
+      if (batch.length === 0) return Effect.void
+      underWay = batch.length
+      return Effect.match(options.send(batch.map(({ request }) => request)), {
+        onFailure: (failure) => {
+          for (const { resume } of batch) resume(Effect.fail(failure))
+        },
+        onSuccess: (answers) => {
+          for (let index = 0; index < batch.length; index++) batch[index]!.resume(Effect.succeed(answers[index]!))
+        }
+      })
+    })
+
+    yield* Effect.forkScoped(Effect.forever(step, { disableYield: true }))
+
+    const submit = (request: Request) =>
+      Effect.callback<Answer, PeerFailed>((resume) => {
+        if (queue.length >= options.queueMax) return resume(Effect.fail(options.overloaded()))
+        const waiting: Waiting<Request, Answer> = { request, resume, interrupted: false }
+        queue.push(waiting)
+        if (wake !== undefined) {
+          const wakeNow = wake
+          wake = undefined
+          wakeNow()
+        }
+        return Effect.sync(() => {
+          waiting.interrupted = true
+        })
+      })
+
+    return { submit, depth: () => queue.length + underWay }
+  })

@@ -1,0 +1,121 @@
+/**
+ * Brings this node and one peer level, partition by partition: digests first, then the versions of the partitions
+ * that differ, then only the cells that either side lacks.
+ *
+ * Invariant
+ * - Memory is bounded by one group of partitions' keys and one batch of cells, however much differs.
+ */
+import { type Duration, Effect, Stream } from "effect"
+import type { Cell } from "../domain/Cell.ts"
+import type { Key } from "../domain/Key.ts"
+import type { NodeId } from "../domain/NodeId.ts"
+import * as Version from "../domain/Version.ts"
+import { batchBytesMax, keysPerRequestMax } from "../peer/PeerApi.ts"
+import type { PeerClient } from "../peer/PeerClient.ts"
+import { PeerFailed } from "../peer/PeerError.ts"
+import type { Ring } from "../ring/Ring.ts"
+import type { Storage } from "../storage/Storage.ts"
+import type { StorageError } from "../storage/StorageError.ts"
+import * as CellBytes from "./cellBytes.ts"
+import * as PartitionDigest from "./PartitionDigest.ts"
+
+/** Keys and versions held in memory at once, about 10 MB. */
+const cellsPerGroupMax = 50_000
+const cellsPerBatchMax = 512
+
+export interface ComparisonOptions {
+  readonly self: NodeId
+  readonly peer: NodeId
+  readonly address: string
+  readonly client: PeerClient["Service"]
+  readonly storage: Storage["Service"]
+  readonly ring: Ring["Service"]
+  /** This node's digests. */
+  readonly digests: Effect.Effect<ReadonlyArray<string>, StorageError>
+  /** Takes in cells of the peer. */
+  readonly receive: (cells: ReadonlyArray<Cell>) => Effect.Effect<unknown, StorageError | PeerFailed>
+  /** For one request; a stream may take this long between two lines. */
+  readonly timeout: Duration.Duration
+  readonly onProgress: (progress: Partial<ComparisonProgress>) => void
+}
+
+export interface ComparisonProgress {
+  readonly differing: number
+  readonly received: number
+  readonly sent: number
+}
+
+export const run = Effect.fnUntraced(function*(options: ComparisonOptions) {
+  const { address, client, onProgress, peer, ring, self, timeout } = options
+  const mine = yield* options.digests
+  const theirs = yield* Effect.timeoutOrElse(client.digests(address), {
+    duration: timeout,
+    orElse: () => Effect.fail(stalled(peer))
+  })
+  const shared = ring.current().preferenceLists.flatMap((nodes, partition) =>
+    nodes.includes(self) && nodes.includes(peer) ? [partition] : []
+  )
+  const groups = PartitionDigest.differing(shared, mine, theirs, cellsPerGroupMax)
+  onProgress({ differing: groups.reduce((sum, group) => sum + group.length, 0), received: 0, sent: 0 })
+  let received = 0
+  let sent = 0
+  for (const group of groups) {
+    const wanted = yield* exchange(options, group, (count) => onProgress({ sent: sent += count }))
+    yield* fetch(options, wanted, (count) => onProgress({ received: received += count }))
+  }
+})
+
+/** Sends what the peer lacks in these partitions and returns the keys that it has and this node lacks. */
+const exchange = Effect.fnUntraced(function*(
+  { address, client, ring, storage, timeout, peer }: ComparisonOptions,
+  partitions: ReadonlyArray<number>,
+  onSent: (count: number) => void
+) {
+  const theirs = new Map<Key, Version.Version>()
+  yield* client.versions(address, partitions).pipe(
+    Stream.timeoutOrElse({ duration: timeout, orElse: () => Stream.fail(stalled(peer)) }),
+    Stream.runForEach(({ key, version }) =>
+      Effect.sync(() => {
+        theirs.set(key, version)
+      })
+    )
+  )
+  const inGroup = new Set(partitions)
+  const isNewer = (cell: Cell): boolean => {
+    if (!inGroup.has(ring.partitionOf(cell.key))) return false
+    const version = theirs.get(cell.key)
+    const order = version === undefined ? 1 : Version.compare(cell.version, version)
+    if (order >= 0) theirs.delete(cell.key)
+    return order > 0
+  }
+  const send = (cells: ReadonlyArray<Cell>) =>
+    Effect.timeoutOrElse(client.write(address, cells), {
+      duration: timeout,
+      orElse: () => Effect.fail(stalled(peer))
+    }).pipe(Effect.map(() => onSent(cells.length)))
+  yield* storage.scan().pipe(
+    Stream.filter(isNewer),
+    Stream.grouped(cellsPerBatchMax),
+    Stream.runForEach((cells) =>
+      Effect.forEach(CellBytes.batches(cells, { cellsMax: cellsPerBatchMax, bytesMax: batchBytesMax }), send, {
+        discard: true
+      })
+    )
+  )
+  return [...theirs.keys()]
+})
+
+const fetch = (
+  { address, client, peer, receive, timeout }: ComparisonOptions,
+  keys: ReadonlyArray<Key>,
+  onReceived: (count: number) => void
+) =>
+  Stream.fromIterable(keys).pipe(
+    Stream.grouped(keysPerRequestMax),
+    Stream.flatMap((group) => client.cells(address, group)),
+    Stream.timeoutOrElse({ duration: timeout, orElse: () => Stream.fail(stalled(peer)) }),
+    Stream.grouped(cellsPerBatchMax),
+    Stream.runForEach((cells) => Effect.map(receive(cells), () => onReceived(cells.length)))
+  )
+
+const stalled = (peer: NodeId) => new PeerFailed({ peer, reason: "timeout", detail: "comparison of partitions" })

@@ -1,0 +1,242 @@
+/**
+ * Hinted handoff: cells that wait on this node's disk for replicas that are away, as lines of JSON in
+ * `hints/<nodeId>/<created, milliseconds>-<sequence>.ndjson`, each behind its CRC-32.
+ *
+ * Source: DeCandia et al., "Dynamo" (SOSP 2007), section 4.6.
+ *
+ * Invariants
+ * - A hint never fails or delays a write: what overflows, is too old or cannot be stored is dropped and counted, and
+ *   the comparison of partitions makes up for it.
+ * - A file leaves the disk only when the replica took every cell in it, or it is too old; delivering one again
+ *   after a crash is harmless, since replicas merge by version.
+ */
+import { Clock, Duration, Effect, type Scope, Semaphore } from "effect"
+import { crc32 } from "node:zlib"
+import type { NodeSettings } from "../config/NodeConfig.ts"
+import type { Cell } from "../domain/Cell.ts"
+import * as CellLine from "../domain/CellLine.ts"
+import type { NodeId } from "../domain/NodeId.ts"
+import type { PeerFailed } from "../peer/PeerError.ts"
+import type { AppendHandle, Disk } from "../storage/Disk.ts"
+import type { StorageError } from "../storage/StorageError.ts"
+import type { HintStatus } from "./Replicator.ts"
+
+/** Delivered and dropped as a whole, so neither large nor long-lived. */
+const fileBytesMax = 4 * 1024 * 1024
+/** Hints gather this long in memory, so that an absent replica costs one small write now and then. */
+const flushInterval = Duration.millis(50)
+
+interface HintFile {
+  readonly path: string
+  readonly createdAtMillis: number
+  bytes: number
+  cells: number
+}
+
+interface PeerHints {
+  readonly peer: NodeId
+  readonly directory: string
+  /** Oldest first. The last one may be open. */
+  files: Array<HintFile>
+  open: { readonly file: HintFile; readonly handle: AppendHandle } | undefined
+  waiting: Array<string>
+  waitingBytes: number
+  sequence: number
+  dropped: number
+  delivered: number
+}
+
+export interface Hints {
+  readonly add: (peer: NodeId, cell: Cell) => void
+  readonly pending: (peer: NodeId) => number
+  readonly status: () => ReadonlyArray<HintStatus>
+  /** Delivers what waits for the peer, oldest first, with `send`; stops at its first failure. */
+  readonly deliver: (
+    peer: NodeId,
+    send: (cells: ReadonlyArray<Cell>) => Effect.Effect<unknown, PeerFailed>
+  ) => Effect.Effect<void, PeerFailed | StorageError>
+}
+
+export const make = Effect.fnUntraced(function*(
+  disk: Disk["Service"],
+  { dataDirectory, hintWindow, hintsBytesMaxPerPeer }: Pick<
+    NodeSettings,
+    "dataDirectory" | "hintWindow" | "hintsBytesMaxPerPeer"
+  >
+): Effect.fn.Return<Hints, StorageError, Scope.Scope> {
+  const clock = yield* Clock.Clock
+  /** One at a time opens, writes and closes files. */
+  const exclusively = Semaphore.withPermits(yield* Semaphore.make(1), 1)
+  const root = `${dataDirectory}/hints`
+  yield* disk.makeDirectory(root)
+  const peers = new Map<NodeId, PeerHints>()
+  for (const name of yield* disk.list(root)) {
+    const hints = newPeer(root, name as NodeId)
+    yield* load(disk, hints)
+    peers.set(hints.peer, hints)
+  }
+
+  const of = (peer: NodeId): PeerHints => {
+    let hints = peers.get(peer)
+    if (hints === undefined) {
+      hints = newPeer(root, peer)
+      peers.set(peer, hints)
+    }
+    return hints
+  }
+
+  const add = (peer: NodeId, cell: Cell) => {
+    const hints = of(peer)
+    const line = encodeLine(cell)
+    if (pendingBytes(hints) + line.length > hintsBytesMaxPerPeer) {
+      hints.dropped++
+      return
+    }
+    hints.waiting.push(line)
+    hints.waitingBytes += line.length
+  }
+
+  /** Moves what waits in memory to the peer's open file; what the disk does not take is dropped. */
+  const flush = Effect.fnUntraced(function*(hints: PeerHints) {
+    if (hints.waiting.length === 0) return
+    const lines = hints.waiting
+    hints.waiting = []
+    hints.waitingBytes = 0
+    const bytes = Buffer.from(lines.join(""), "utf8")
+    yield* writableFile(disk, hints, clock.currentTimeMillisUnsafe()).pipe(
+      Effect.flatMap(({ file, handle }) =>
+        Effect.map(Effect.andThen(handle.append(bytes), handle.sync), () => {
+          file.bytes += bytes.length
+          file.cells += lines.length
+        })
+      ),
+      Effect.catch((error) => {
+        hints.dropped += lines.length
+        const close = closeOpen(hints)
+        return Effect.andThen(close, Effect.logWarning(`hints for ${hints.peer} dropped: ${error.message}`))
+      })
+    )
+  })
+
+  const flushAll = exclusively(Effect.suspend(() => Effect.forEach(peers.values(), flush, { discard: true })))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(flushInterval), flushAll)))
+  yield* Effect.addFinalizer(() =>
+    Effect.andThen(flushAll, Effect.suspend(() => Effect.forEach(peers.values(), closeOpen, { discard: true })))
+  )
+
+  const deliver: Hints["deliver"] = Effect.fnUntraced(function*(peer, send) {
+    const hints = peers.get(peer)
+    if (hints === undefined) return
+    yield* exclusively(flush(hints))
+    while (hints.files.length > 0) {
+      const file = hints.files[0]!
+      if (file === hints.open?.file) yield* exclusively(closeOpen(hints))
+      const expired = file.createdAtMillis + Duration.toMillis(hintWindow) < clock.currentTimeMillisUnsafe()
+      if (expired) hints.dropped += file.cells
+      else hints.delivered += yield* deliverFile(disk, hints, file, send)
+      hints.files.shift()
+      yield* disk.remove(file.path)
+    }
+  })
+
+  return {
+    add,
+    deliver,
+    pending: (peer) => {
+      const hints = peers.get(peer)
+      return hints === undefined ? 0 : pendingCells(hints)
+    },
+    status: () =>
+      Array.from(peers.values(), (hints) => ({
+        peer: hints.peer,
+        pending: pendingCells(hints),
+        pendingBytes: pendingBytes(hints),
+        dropped: hints.dropped,
+        delivered: hints.delivered
+      }))
+  }
+})
+
+const newPeer = (root: string, peer: NodeId): PeerHints => ({
+  peer,
+  directory: `${root}/${peer}`,
+  files: [],
+  open: undefined,
+  waiting: [],
+  waitingBytes: 0,
+  sequence: 0,
+  dropped: 0,
+  delivered: 0
+})
+
+const pendingCells = (hints: PeerHints) => hints.files.reduce((sum, { cells }) => sum + cells, hints.waiting.length)
+const pendingBytes = (hints: PeerHints) => hints.files.reduce((sum, { bytes }) => sum + bytes, hints.waitingBytes)
+
+/** Takes up the files that an earlier start left. */
+const load = Effect.fnUntraced(function*(disk: Disk["Service"], hints: PeerHints) {
+  for (const name of yield* disk.list(hints.directory)) {
+    const match = /^([0-9]+)-([0-9]+)\.ndjson$/.exec(name)
+    if (match === null) continue
+    const path = `${hints.directory}/${name}`
+    const bytes = (yield* disk.readFile(path)) ?? Buffer.alloc(0)
+    hints.sequence = Math.max(hints.sequence, Number(match[2]))
+    hints.files.push({ path, createdAtMillis: Number(match[1]), bytes: bytes.length, cells: decodeLines(bytes).cells.length })
+  }
+  hints.files.sort((left, right) => left.createdAtMillis - right.createdAtMillis || (left.path < right.path ? -1 : 1))
+})
+
+const writableFile = Effect.fnUntraced(function*(disk: Disk["Service"], hints: PeerHints, nowMillis: number) {
+  if (hints.open !== undefined && hints.open.file.bytes < fileBytesMax) return hints.open
+  yield* closeOpen(hints)
+  yield* disk.makeDirectory(hints.directory)
+  const path = `${hints.directory}/${nowMillis}-${String(++hints.sequence).padStart(6, "0")}.ndjson`
+  const handle = yield* disk.openAppend(path)
+  const file: HintFile = { path, createdAtMillis: nowMillis, bytes: 0, cells: 0 }
+  hints.files.push(file)
+  hints.open = { file, handle }
+  return hints.open
+})
+
+const closeOpen = (hints: PeerHints) =>
+  Effect.suspend(() => {
+    const open = hints.open
+    hints.open = undefined
+    return open === undefined ? Effect.void : open.handle.close
+  })
+
+/** Sends one file's cells and returns how many the peer took. */
+const deliverFile = Effect.fnUntraced(function*(
+  disk: Disk["Service"],
+  hints: PeerHints,
+  file: HintFile,
+  send: (cells: ReadonlyArray<Cell>) => Effect.Effect<unknown, PeerFailed>
+) {
+  const bytes = yield* disk.readFile(file.path)
+  if (bytes === undefined) return 0
+  const { cells, damaged } = decodeLines(bytes)
+  if (damaged > 0) {
+    hints.dropped += damaged
+    yield* Effect.logWarning(`${damaged} damaged lines in ${file.path} dropped`)
+  }
+  yield* send(cells)
+  return cells.length
+})
+
+const encodeLine = (cell: Cell): string => {
+  const line = CellLine.encode(cell)
+  return `${crc32(line).toString(16).padStart(8, "0")} ${line}\n`
+}
+
+/** A torn last line, which no acknowledgement stands on, counts as damaged too. */
+const decodeLines = (bytes: Buffer): { readonly cells: ReadonlyArray<Cell>; readonly damaged: number } => {
+  const cells: Array<Cell> = []
+  let damaged = 0
+  for (const text of bytes.toString("utf8").split("\n")) {
+    if (text === "") continue
+    const line = text.slice(9)
+    const cell = crc32(line) === Number.parseInt(text.slice(0, 8), 16) ? CellLine.decode(line) : undefined
+    if (cell === undefined) damaged++
+    else cells.push(cell)
+  }
+  return { cells, damaged }
+}

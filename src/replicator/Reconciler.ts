@@ -1,0 +1,189 @@
+/**
+ * Brings this node and its peers level without any client touching a key: delivers hints to peers that are back, and
+ * compares partitions with a peer when this node started, when the peer returned, and when a hint for it or a write
+ * here was lost.
+ *
+ * Invariant
+ * - A node that is `recovering` settles only after one whole comparison with every other member of the ring.
+ */
+import { Duration, Effect, type Scope } from "effect"
+import type { Cell } from "../domain/Cell.ts"
+import type { NodeId } from "../domain/NodeId.ts"
+import type { Gossip, Liveness } from "../gossip/Gossip.ts"
+import { batchBytesMax } from "../peer/PeerApi.ts"
+import type { PeerClient } from "../peer/PeerClient.ts"
+import type { PeerFailed } from "../peer/PeerError.ts"
+import type { Ring } from "../ring/Ring.ts"
+import type { Identity } from "../storage/Identity.ts"
+import type { Storage } from "../storage/Storage.ts"
+import type { StorageError } from "../storage/StorageError.ts"
+import * as CellBytes from "./cellBytes.ts"
+import * as Comparison from "./Comparison.ts"
+import type { Hints } from "./Hints.ts"
+import type { Peers } from "./Peers.ts"
+import type { ComparisonStatus } from "./Replicator.ts"
+
+/** Cheap when nothing is to be done; short, so that a returned node is level soon. */
+const interval = Duration.millis(500)
+/** After a failed comparison; hints are tried at every round. */
+const retryAfter = Duration.seconds(2)
+const comparisonTimeout = Duration.seconds(30)
+const cellsPerDeliveryMax = 256
+
+export interface ReconcilerOptions {
+  readonly self: NodeId
+  readonly replicationFactor: number
+  readonly identity: Identity["Service"]
+  readonly gossip: Gossip["Service"]
+  readonly ring: Ring["Service"]
+  readonly storage: Storage["Service"]
+  readonly client: PeerClient["Service"]
+  readonly hints: Hints
+  readonly peers: Peers
+  readonly digests: Effect.Effect<ReadonlyArray<string>, StorageError>
+  readonly receive: (cells: ReadonlyArray<Cell>) => Effect.Effect<unknown, StorageError | PeerFailed>
+}
+
+export interface Reconciler {
+  readonly recovering: () => boolean
+  readonly status: () => ReadonlyArray<ComparisonStatus>
+  /** This node failed to store a write that others took. */
+  readonly missedLocally: () => void
+}
+
+/** What is known about one peer. */
+interface PeerProgress {
+  comparison: ComparisonStatus
+  needed: boolean
+  /** At least one whole comparison since this start. */
+  compared: boolean
+  liveness: Liveness
+  hintsDropped: number
+  roundsToWait: number
+}
+
+/** The rounds run in the scope. */
+export const make = Effect.fnUntraced(function*(
+  options: ReconcilerOptions
+): Effect.fn.Return<Reconciler, never, Scope.Scope> {
+  const { gossip, hints, identity, peers, ring, self } = options
+  const progressOf = new Map<NodeId, PeerProgress>()
+  let recovering = identity.fresh
+
+  const progress = (peer: NodeId): PeerProgress => {
+    let known = progressOf.get(peer)
+    if (known === undefined) {
+      known = firstProgress(peer)
+      progressOf.set(peer, known)
+    }
+    return known
+  }
+
+  /** What happened since the last round that only a comparison makes good. */
+  const notice = (peer: NodeId, known: PeerProgress) => {
+    const liveness = gossip.liveness(peer)
+    if (known.liveness === "down" && liveness === "up") known.needed = true
+    known.liveness = liveness
+    const dropped = hints.status().find((status) => status.peer === peer)?.dropped ?? 0
+    if (dropped > known.hintsDropped) known.needed = true
+    known.hintsDropped = dropped
+  }
+
+  const deliverHints = (peer: NodeId) =>
+    hints.deliver(peer, (cells) =>
+      Effect.forEach(
+        CellBytes.batches(cells, { cellsMax: cellsPerDeliveryMax, bytesMax: batchBytesMax }),
+        (batch) => peers.writeAll(peer, batch),
+        { discard: true }
+      ))
+
+  const compare = Effect.fnUntraced(function*(peer: NodeId, known: PeerProgress) {
+    const address = gossip.address(peer)
+    if (address === undefined) return
+    known.needed = false
+    known.comparison = { ...known.comparison, state: "running", failure: undefined }
+    yield* Comparison.run({
+      ...options,
+      peer,
+      address,
+      timeout: comparisonTimeout,
+      onProgress: (change) => {
+        known.comparison = { ...known.comparison, ...change }
+      }
+    })
+    known.compared = true
+    known.comparison = { ...known.comparison, state: "level" }
+    if (known.comparison.differing > 0) {
+      const { differing, received, sent } = known.comparison
+      yield* Effect.logInfo(`level with ${peer}: ${differing} partitions differed, ${received} cells in, ${sent} out`)
+    }
+  })
+
+  const attend = (peer: NodeId) =>
+    Effect.suspend(() => {
+      const known = progress(peer)
+      notice(peer, known)
+      if (known.liveness !== "up" || known.roundsToWait-- > 0) return Effect.void
+      known.roundsToWait = 0
+      return (hints.pending(peer) > 0 ? deliverHints(peer) : Effect.void).pipe(
+        Effect.andThen(Effect.suspend(() => known.needed ? compare(peer, known) : Effect.void)),
+        Effect.catch((error) => {
+          known.needed ||= known.comparison.state === "running"
+          known.comparison = { ...known.comparison, state: "failed", failure: error.message }
+          known.roundsToWait = retryRounds
+          return Effect.logDebug(`${peer}: ${error.message}`)
+        })
+      )
+    })
+
+  const settle = Effect.suspend(() => {
+    if (!recovering || !isWhole(options)) return Effect.void
+    const others = ring.current().nodes.filter((node) => node !== self)
+    if (!others.every((node) => progress(node).compared)) return Effect.void
+    return Effect.andThen(
+      identity.markSettled,
+      Effect.suspend(() => {
+        recovering = false
+        return Effect.logInfo("compared with every replica: this node answers reads now")
+      })
+    )
+  })
+
+  const round = Effect.suspend(() =>
+    Effect.forEach(ring.current().nodes.filter((node) => node !== self), attend, {
+      concurrency: "unbounded",
+      discard: true
+    })
+  ).pipe(
+    Effect.andThen(settle),
+    Effect.catch((error) => Effect.logWarning(`not settled yet: ${error.message}`))
+  )
+
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(round, Effect.sleep(interval))))
+
+  return {
+    recovering: () => recovering,
+    status: () => Array.from(progressOf.values(), ({ comparison }) => comparison),
+    missedLocally: () => {
+      for (const known of progressOf.values()) known.needed = true
+    }
+  }
+})
+
+const retryRounds = Math.ceil(Duration.toMillis(retryAfter) / Duration.toMillis(interval))
+
+/**
+ * Alone, a node cannot tell a new cluster from one that it has not heard of yet; the first peer that it hears of brings
+ * all that the peer knows.
+ */
+const isWhole = ({ replicationFactor, ring }: ReconcilerOptions): boolean =>
+  ring.current().nodes.length >= Math.min(2, replicationFactor)
+
+const firstProgress = (peer: NodeId): PeerProgress => ({
+  comparison: { peer, state: "waiting", differing: 0, received: 0, sent: 0, failure: undefined },
+  needed: true,
+  compared: false,
+  liveness: "down",
+  hintsDropped: 0,
+  roundsToWait: 0
+})
