@@ -28,6 +28,7 @@ export const folderOrder = [
 /** The only doors to the outside. Each with the reason why it is one. */
 export const leaves: Readonly<Record<string, string>> = {
   "storage/DiskNode.ts": "the real Disk: the one door to files",
+  "cli/NodeProcess.ts": "operating-system processes and ports, for `rondo up`",
   "cli/LoadGenerator.ts": "the load for measurements: an Effect client would measure itself"
 }
 
@@ -39,13 +40,18 @@ interface Ambient {
   readonly instead: string
 }
 
+/** An import of Node's module that leaves something at run time: types alone reach nothing. */
+const imported = (names: string): RegExp =>
+  new RegExp(`\\bimport\\s+(?!type\\b)[^"';]*["']node:(?:${names})["']|\\bimport\\(\\s*["']node:(?:${names})["']`)
+
 const ambients: ReadonlyArray<Ambient> = [
   { pattern: /\bDate\.now\(|\bnew Date\(/, instead: "Clock" },
   { pattern: /\bMath\.random\(|\bcrypto\.randomUUID\(/, instead: "Random" },
   { pattern: /\bset(?:Timeout|Interval|Immediate)\(/, instead: "Effect.sleep" },
   { pattern: /\bperformance\.now\(|\bprocess\.hrtime\b/, instead: "Clock" },
-  { pattern: /["']node:(?:fs|fs\/promises|sqlite)["']/, instead: "Disk" },
-  { pattern: /["']node:(?:net|http|https|http2|tls|dgram)["']/, instead: "PeerClient or HttpServer" }
+  { pattern: imported("fs|fs/promises|sqlite"), instead: "Disk" },
+  { pattern: imported("net|http|https|http2|tls|dgram"), instead: "PeerClient or HttpServer" },
+  { pattern: imported("child_process|worker_threads|cluster"), instead: "NodeProcess" }
 ]
 
 /** Comments may name what code must not use. */
@@ -98,7 +104,7 @@ const ambientProblems = (sources: Sources): ReadonlyArray<string> =>
   Array.from(sources).filter(([path]) => !(path in leaves)).flatMap(([path, text]) =>
     ambients.flatMap(({ instead, pattern }) => {
       const match = pattern.exec(withoutComments(text))
-      return match === null ? [] : [`${path} uses ${match[0]} and is no leaf: use ${instead}`]
+      return match === null ? [] : [`${path} uses ${match[0].replace(/\s+/g, " ")} and is no leaf: use ${instead}`]
     })
   )
 

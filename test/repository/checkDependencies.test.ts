@@ -51,7 +51,7 @@ describe("the direction of dependencies", () => {
     assert.deepStrictEqual(found, ["import cycle: ring/A.ts -> ring/B.ts -> ring/C.ts -> ring/A.ts"])
   })
 
-  it("finds the time, chance, timers, files and sockets outside leaves, but not in comments", () => {
+  it("finds the time, chance, timers, files and sockets outside leaves, but not in comments or types", () => {
     const found = problems(sources({
       "ring/Ring.ts": `// Date.now() would tie the ring to this machine\n/* setTimeout( */ export const x = 1`,
       "gossip/Gossip.ts": `const now = Date.now()`,
@@ -59,15 +59,16 @@ describe("the direction of dependencies", () => {
       "gossip/Timer.ts": `setInterval(() => {}, 1)`,
       "gossip/Speed.ts": `performance.now()`,
       "storage/Table.ts": `import * as fs from "node:fs"`,
-      "peer/Client.ts": `import { request } from 'node:http'`
+      "peer/Client.ts": `import { request } from 'node:http'`,
+      "peer/Types.ts": `import type { IncomingMessage } from "node:http"`
     }))
     assert.deepStrictEqual(found, [
       "gossip/Gossip.ts uses Date.now( and is no leaf: use Clock",
       "gossip/Chance.ts uses Math.random( and is no leaf: use Random",
       "gossip/Timer.ts uses setInterval( and is no leaf: use Effect.sleep",
       "gossip/Speed.ts uses performance.now( and is no leaf: use Clock",
-      `storage/Table.ts uses "node:fs" and is no leaf: use Disk`,
-      "peer/Client.ts uses 'node:http' and is no leaf: use PeerClient or HttpServer"
+      `storage/Table.ts uses import * as fs from "node:fs" and is no leaf: use Disk`,
+      "peer/Client.ts uses import { request } from 'node:http' and is no leaf: use PeerClient or HttpServer"
     ])
   })
 
