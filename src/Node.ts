@@ -1,0 +1,33 @@
+/**
+ * The composition root: the one file that knows every service. A node is this stack of Layers over two leaves, `Disk`
+ * and `PeerClient`, and Effect's clock and randomness: real ones in `main.ts`, others in tests.
+ *
+ *     HttpServer -> Coordinator -> Replicator -> Ring -> Gossip -> Identity -> Disk, PeerClient
+ *                                             -> Storage ---------^
+ */
+import { Layer } from "effect"
+import { Coordinator } from "./coordinator/Coordinator.ts"
+import { Gossip } from "./gossip/Gossip.ts"
+import { LamportClock } from "./replicator/LamportClock.ts"
+import { Replicator } from "./replicator/Replicator.ts"
+import { Ring } from "./ring/Ring.ts"
+import * as HttpServer from "./server/HttpServer.ts"
+import * as PeerHandlers from "./server/PeerHandlers.ts"
+import { Identity } from "./storage/Identity.ts"
+import { Storage } from "./storage/Storage.ts"
+
+/** Everything below the network's edge. Needs `Disk`, `PeerClient`, `NodeConfig` and `ClusterConfig`. */
+export const layerServices = Coordinator.layer.pipe(
+  Layer.provideMerge(Replicator.layer),
+  Layer.provideMerge(LamportClock.layer),
+  Layer.provideMerge(Ring.layer),
+  Layer.provideMerge(Gossip.layer),
+  Layer.provideMerge(Storage.layer),
+  Layer.provideMerge(Identity.layer)
+)
+
+/** A whole node that listens. */
+export const layer = HttpServer.layerWith(PeerHandlers.layer.pipe(Layer.provide(PeerHandlers.layerSecret))).pipe(
+  Layer.provideMerge(PeerHandlers.layerSecret),
+  Layer.provideMerge(layerServices)
+)
