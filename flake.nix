@@ -1,0 +1,88 @@
+{
+  description = "Rondo: a replicated key-value store";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixpkgs-unstable";
+
+  outputs = { self, nixpkgs }:
+    let
+      inherit (nixpkgs) lib;
+      systems = [ "x86_64-linux" "aarch64-linux" "aarch64-darwin" ];
+      forEachSystem = make: lib.genAttrs systems (system: make system nixpkgs.legacyPackages.${system});
+
+      # What runs needs no package that differs between systems, so one hash holds for all of them. A test keeps it right;
+      # `node scripts/modulesHash.ts` prints it after a change of dependencies.
+      modulesHash = "sha256-a/8rhUxZLH5cnImXsP15EIKC7O8zhkGSqYr99OsjWbE=";
+
+      # The lock file carries no download addresses, which buildNpmPackage needs, so npm itself fetches, checked by hash.
+      modulesFor = pkgs: pkgs.stdenv.mkDerivation {
+        name = "rondo-modules";
+        src = lib.fileset.toSource {
+          root = ./.;
+          fileset = lib.fileset.unions [ ./package.json ./package-lock.json ];
+        };
+        nativeBuildInputs = [ pkgs.nodejs_26 ];
+        buildPhase = ''
+          export HOME=$TMPDIR
+          npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+          rm -rf node_modules/.package-lock.json node_modules/.bin
+        '';
+        installPhase = "cp -r node_modules $out";
+        # Fixing paths would put this system's own into what must be the same everywhere.
+        dontFixup = true;
+        outputHashMode = "recursive";
+        outputHash = modulesHash;
+      };
+
+      # Node 26 runs the TypeScript sources themselves, outside node_modules.
+      packageFor = pkgs: pkgs.stdenv.mkDerivation {
+        pname = "rondo";
+        version = (lib.importJSON ./package.json).version;
+        src = lib.fileset.toSource {
+          root = ./.;
+          fileset = lib.fileset.unions [ ./package.json ./src ];
+        };
+        nativeBuildInputs = [ pkgs.makeWrapper ];
+        dontBuild = true;
+        installPhase = ''
+          mkdir -p $out/share/rondo
+          cp -r package.json src $out/share/rondo/
+          ln -s ${modulesFor pkgs} $out/share/rondo/node_modules
+          makeWrapper ${pkgs.nodejs_26}/bin/node $out/bin/rondo --add-flags $out/share/rondo/src/main.ts
+        '';
+        meta = {
+          description = "A replicated key-value store";
+          license = lib.licenses.mit;
+          mainProgram = "rondo";
+        };
+      };
+    in
+    {
+      packages = forEachSystem (_: pkgs: { default = packageFor pkgs; });
+
+      # The same as `npm start`: three nodes, with their data under ./data of the folder it is called in.
+      apps = forEachSystem (system: pkgs: {
+        default = {
+          type = "app";
+          program = "${pkgs.writeShellScriptBin "rondo-up" ''exec ${self.packages.${system}.default}/bin/rondo up "$@"''}/bin/rondo-up";
+          meta.description = "A three-node cluster on this machine";
+        };
+      });
+
+      # A real cluster in the build sandbox: what is put through one node is read through the others.
+      checks = forEachSystem (system: pkgs: {
+        package = self.packages.${system}.default;
+        cluster = pkgs.runCommand "rondo-cluster" {
+          nativeBuildInputs = [ pkgs.nodejs_26 ];
+          __darwinAllowLocalNetworking = true;
+        } ''
+          ${self.packages.${system}.default}/bin/rondo up --base-port 18081 --data $TMPDIR/data > log 2>&1 & up=$!
+          node ${./scripts/smoke.mjs} 18081 18082 18083 || { cat log; exit 1; }
+          kill -TERM $up
+          wait $up || { cat log; exit 1; }
+          touch $out
+        '';
+      });
+
+      devShells = forEachSystem (_: pkgs: { default = pkgs.mkShell { packages = [ pkgs.nodejs_26 ]; }; });
+    };
+}

@@ -1,0 +1,181 @@
+/**
+ * A cluster of real `bin/rondo serve` processes in a temporary folder, and what tests do with one: wait for a condition
+ * with a deadline, kill, start again, write and read.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
+
+export const rondo = fileURLToPath(new URL("../../bin/rondo", import.meta.url))
+
+/** Resolves once `condition` holds; fails with `what` and the last reason when it does not within the deadline. */
+export const eventually = async (
+  what: string,
+  condition: () => Promise<boolean | string> | boolean | string,
+  deadlineMillis = 30_000
+): Promise<void> => {
+  const giveUpAt = performance.now() + deadlineMillis
+  for (;;) {
+    const last = await condition()
+    if (last === true) return
+    if (performance.now() > giveUpAt) {
+      throw new Error(`not within ${deadlineMillis} ms: ${what}${last === false ? "" : ` (${last})`}`)
+    }
+    await delay(25)
+  }
+}
+
+const isFree = async (port: number): Promise<boolean> => {
+  const server = createServer().listen(port, "127.0.0.1")
+  const isBound = await Promise.race([
+    once(server, "listening").then(() => true),
+    once(server, "error").then(() => false)
+  ])
+  server.close()
+  return isBound
+}
+
+/**
+ * The first of `count` free ports in a row, below those that the system gives to outgoing connections: one of these
+ * could take the port of a node while it is down.
+ */
+export const freePorts = async (count: number): Promise<number> => {
+  for (let first = 20_000 + (process.pid * 16) % 10_000; first < 32_000; first += count) {
+    const free = await Promise.all(Array.from({ length: count }, (_, index) => isFree(first + index)))
+    if (free.every(Boolean)) return first
+  }
+  throw new Error("no free ports")
+}
+
+/** Collects what a process says, and how it ends. */
+export class Process {
+  readonly child: ChildProcess
+  output = ""
+
+  constructor(parameters: ReadonlyArray<string>, environment: Readonly<Record<string, string>>, directory: string) {
+    this.child = spawn(rondo, parameters, {
+      cwd: directory,
+      env: { ...process.env, ...environment },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    for (const stream of [this.child.stdout!, this.child.stderr!]) {
+      stream.setEncoding("utf8").on("data", (text: string) => {
+        this.output += text
+      })
+    }
+  }
+
+  get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null
+  }
+
+  /** The exit code; `null` after a signal. */
+  async end(): Promise<number | null> {
+    if (!this.hasEnded) await once(this.child, "exit")
+    return this.child.exitCode
+  }
+
+  async kill(signal: NodeJS.Signals): Promise<number | null> {
+    if (!this.hasEnded) this.child.kill(signal)
+    return this.end()
+  }
+}
+
+export class Cluster {
+  readonly directory = mkdtempSync(join(tmpdir(), "rondo-integration-"))
+  readonly ports: ReadonlyArray<number>
+  private readonly processes: Array<Process | undefined>
+
+  private constructor(ports: ReadonlyArray<number>) {
+    this.ports = ports
+    this.processes = ports.map(() => undefined)
+  }
+
+  /** Three nodes, ready. */
+  static async start(environment: Readonly<Record<string, string>> = {}): Promise<Cluster> {
+    const first = await freePorts(3)
+    const cluster = new Cluster([first, first + 1, first + 2])
+    cluster.startAll(environment)
+    await cluster.allReady()
+    return cluster
+  }
+
+  url(node: number): string {
+    return `http://127.0.0.1:${this.ports[node]}`
+  }
+
+  keyUrl(node: number, key: string, query = ""): string {
+    return `${this.url(node)}/kv/${encodeURIComponent(key)}${query}`
+  }
+
+  startAll(environment: Readonly<Record<string, string>> = {}): void {
+    for (const node of this.ports.keys()) this.startNode(node, environment)
+  }
+
+  startNode(node: number, environment: Readonly<Record<string, string>> = {}): void {
+    this.processes[node] = new Process(["serve"], {
+      NODE_ID: `node${node + 1}`,
+      NODE_ADDR: `127.0.0.1:${this.ports[node]}`,
+      PEERS: this.ports.map((port) => `127.0.0.1:${port}`).join(","),
+      DATA_DIR: join(this.directory, `node${node + 1}`),
+      CLUSTER_SECRET: "secret of the integration tests",
+      ...environment
+    }, this.directory)
+  }
+
+  kill(node: number, signal: NodeJS.Signals = "SIGKILL"): Promise<number | null> {
+    return this.processes[node]!.kill(signal)
+  }
+
+  /** What the node has printed since its start. */
+  output(node: number): string {
+    return this.processes[node]!.output
+  }
+
+  ready(node: number): Promise<void> {
+    return eventually(`node${node + 1} is ready`, async () => {
+      if (this.processes[node]!.hasEnded) throw new Error(`node${node + 1} ended: ${this.output(node)}`)
+      return fetch(`${this.url(node)}/readyz`).then(
+        async (answer) => (await answer.text(), answer.ok || `status ${answer.status}`),
+        String
+      )
+    })
+  }
+
+  async allReady(): Promise<void> {
+    for (const node of this.ports.keys()) await this.ready(node)
+  }
+
+  /** The keys, of those in `expected`, that this node alone does not answer as expected. */
+  async differing(node: number, expected: ReadonlyMap<string, string>, query: string): Promise<ReadonlyArray<string>> {
+    const wrong: Array<string> = []
+    const entries = expected.entries()
+    const reader = async () => {
+      for (const [key, value] of entries) {
+        const answer = await fetch(this.keyUrl(node, key, query)).catch(() => undefined)
+        if (await answer?.text() !== value || answer?.status !== 200) wrong.push(key)
+      }
+    }
+    await Promise.all(Array.from({ length: 32 }, reader))
+    return wrong
+  }
+
+  /** Waits until this node alone answers every key as expected. */
+  holds(node: number, expected: ReadonlyMap<string, string>): Promise<void> {
+    return eventually(`node${node + 1} holds ${expected.size} keys`, async () => {
+      const wrong = await this.differing(node, expected, "?r=one")
+      return wrong.length === 0 || `${wrong.length} differ, such as ${wrong[0]}`
+    })
+  }
+
+  /** Kills what still runs and removes the data. */
+  async stop(): Promise<void> {
+    await Promise.all(this.processes.map((running) => running?.kill("SIGKILL")))
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+}
