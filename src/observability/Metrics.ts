@@ -1,0 +1,119 @@
+/**
+ * Every metric, named once. Counters and histograms are updated where things happen, by plain functions that cost a
+ * fraction of a microsecond; gauges are read from their owners when somebody scrapes, so they cannot go stale.
+ *
+ * Names start with `rondo_` and end in their unit; labels never carry keys. Counters are per process: nodes that share
+ * one (tests, embedded clusters) share them.
+ */
+import { Context, Metric } from "effect"
+import { PrometheusMetrics } from "effect/observability"
+
+export type Operation = "get" | "put" | "delete"
+
+/** How a client's request ended. `refused`: its own fault, a 4xx other than 404. */
+export type RequestOutcome =
+  | "ok"
+  | "not-found"
+  | "refused"
+  | "overloaded"
+  | "quorum-failed"
+  | "client-gone"
+  | "failed"
+
+/** The default registry, the one that Effect's own metrics use. */
+const process = Context.empty()
+
+const operations: ReadonlyArray<Operation> = ["get", "put", "delete"]
+const outcomes: ReadonlyArray<RequestOutcome> = [
+  "ok",
+  "not-found",
+  "refused",
+  "overloaded",
+  "quorum-failed",
+  "client-gone",
+  "failed"
+]
+
+/** From a memory read to the longest `?timeout=` that is common. */
+const secondsBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** One metric with its labels for each name, built once: building them per update costs ten times as much. */
+const each = <Name extends string, A>(names: ReadonlyArray<Name>, make: (name: Name) => A) =>
+  Object.fromEntries(names.map((name) => [name, make(name)])) as Record<Name, A>
+
+const seconds = (name: string, description: string, attributes?: Record<string, string>) =>
+  Metric.histogram(name, { description, boundaries: secondsBoundaries, ...(attributes && { attributes }) })
+
+const counter = (name: string, description: string, attributes?: Record<string, string>) =>
+  Metric.counter(name, { description, incremental: true, ...(attributes && { attributes }) })
+
+const requests = each(operations, (operation) =>
+  each(outcomes, (outcome) =>
+    counter("rondo_requests_total", "Client requests that ended", { operation, outcome })))
+
+const requestDurations = each(operations, (operation) =>
+  seconds("rondo_request_duration_seconds", "From the request's head to its answer", { operation }))
+
+const supersededWrites = counter(
+  "rondo_superseded_writes_total",
+  "Writes stamped again because a replica held something newer"
+)
+const hedgedReads = counter("rondo_hedged_reads_total", "Reads that asked one more replica because another was slow")
+const gossipRounds = counter("rondo_gossip_rounds_total", "Gossip rounds that this node began")
+const batchCells = Metric.histogram("rondo_replication_batch_cells", {
+  description: "Cells that went to a peer in one request",
+  boundaries: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+})
+const logSyncs = seconds("rondo_log_sync_duration_seconds", "One sync of the write-ahead log")
+const compactions = seconds("rondo_compaction_duration_seconds", "One compaction of tables")
+
+export const requestEnded = (operation: Operation, outcome: RequestOutcome, durationNanos: bigint): void => {
+  requests[operation][outcome].updateUnsafe(1, process)
+  requestDurations[operation].updateUnsafe(Number(durationNanos) / 1e9, process)
+}
+export const writeSuperseded = (): void => supersededWrites.updateUnsafe(1, process)
+export const readHedged = (): void => hedgedReads.updateUnsafe(1, process)
+export const gossipRoundBegan = (): void => gossipRounds.updateUnsafe(1, process)
+export const batchSent = (cells: number): void => batchCells.updateUnsafe(cells, process)
+export const logSynced = (durationSeconds: number): void => logSyncs.updateUnsafe(durationSeconds, process)
+export const compacted = (durationSeconds: number): void => compactions.updateUnsafe(durationSeconds, process)
+
+const gauge = (name: string, description: string) => Metric.gauge(name, { description })
+
+/** What a scrape reads from its owner; see `render`. */
+export const sampled = {
+  members: gauge("rondo_members", "Members by this node's opinion of them"),
+  ringEpoch: gauge("rondo_ring_epoch", "Raised by every change of membership"),
+  partitions: gauge("rondo_partitions", "Partitions by what is left of them: all, with a quorum, with every replica"),
+  requestsInFlight: gauge("rondo_requests_in_flight", "Client requests under way"),
+  recovering: gauge("rondo_recovering", "1 while this node does not answer reads because its data directory is new"),
+  lamportCounter: gauge("rondo_lamport_counter", "The highest version counter among the members' clocks"),
+  memtableBytes: gauge("rondo_memtable_bytes", "Cells not yet flushed to a table"),
+  tables: gauge("rondo_sstables", "Live tables"),
+  tableBytes: gauge("rondo_sstable_bytes", "Size of the live tables"),
+  logBytes: gauge("rondo_log_bytes", "Size of the write-ahead log"),
+  storageRefusing: gauge("rondo_storage_refusing", "1 while the disk refuses writes"),
+  hintsPending: gauge("rondo_hints_pending", "Hints that wait for a peer"),
+  hintsPendingBytes: gauge("rondo_hints_pending_bytes", "Size of the hints that wait for a peer"),
+  eventLoopLagSeconds: gauge("rondo_event_loop_lag_seconds", "99th percentile of timer delay since the last scrape"),
+  residentBytes: gauge("rondo_resident_memory_bytes", "Resident memory of the process"),
+  flushes: counter("rondo_flushes_total", "Memtables written to a table"),
+  compactions: counter("rondo_compactions_total", "Compactions that ended"),
+  logSyncs: counter("rondo_log_syncs_total", "Syncs of the write-ahead log"),
+  versionConflicts: counter("rondo_equal_version_conflicts_total", "Cells of one version with different bytes: stays 0"),
+  readRepairs: counter("rondo_read_repairs_total", "Stale replicas that a read brought up to date"),
+  hintsDropped: counter("rondo_hints_dropped_total", "Hints left to partition comparison"),
+  hintsDelivered: counter("rondo_hints_delivered_total", "Hints that reached their peer")
+}
+
+export type Sample = (metric: Metric.Metric<number, unknown>, value: number, labels?: Record<string, string>) => void
+
+/** Everything in Prometheus' text format: what was counted, then what `read` samples into a registry of its own. */
+export const render = (read: (sample: Sample) => void): string => {
+  const scrape = Context.make(Metric.MetricRegistry, new Map())
+  read((metric, value, labels) => {
+    const labelled = labels === undefined ? metric : Metric.withAttributes(metric, labels)
+    labelled.updateUnsafe(value, scrape)
+  })
+  return PrometheusMetrics.formatUnsafe(process) + PrometheusMetrics.formatUnsafe(scrape)
+}

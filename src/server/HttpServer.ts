@@ -1,0 +1,127 @@
+/**
+ * The node's one HTTP server: clients, operators and peers on one port, bounded in every direction.
+ *
+ * Leaf: the inbound network. The router is strict (case, slashes), there is no access log, and what no handler answered
+ * becomes a problem in `unmatched`. On shutdown it stops accepting, finishes what is under way, and is gone within seconds.
+ */
+import { NodeHttpServer } from "@effect/platform-node"
+import { ByteSize, Context, Duration, Effect, Layer, Schema } from "effect"
+import { HttpIncomingMessage, HttpRouter, HttpServer as Platform, HttpServerRequest, HttpServerResponse } from "effect/http"
+import type { HttpServerError } from "effect/http"
+import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import * as Http from "node:http"
+import { Api } from "../api/Api.ts"
+import { NodeConfig, parseAddress } from "../config/NodeConfig.ts"
+import { peerBodyBytesMax } from "../peer/PeerApi.ts"
+import * as AdminHandlers from "./AdminHandlers.ts"
+import { Admission } from "./Admission.ts"
+import { headerBytesMax, onClientError } from "./connectionError.ts"
+import * as KvHandlers from "./KvHandlers.ts"
+import * as PeerHandlers from "./PeerHandlers.ts"
+import * as unmatched from "./unmatched.ts"
+
+/** Somebody listens there already. */
+export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", { address: Schema.String }) {
+  override get message() {
+    return `${this.address} is taken: stop what listens there, or set LISTEN (or NODE_ADDR) to another host:port`
+  }
+}
+
+/** The system does not let this process listen there. */
+export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
+  address: Schema.String,
+  /** Such as `EACCES` or `EADDRNOTAVAIL`. */
+  code: Schema.String
+}) {
+  override get message() {
+    return `cannot listen on ${this.address}: ${this.code}`
+  }
+}
+
+/** Each costs a file descriptor and some kilobytes; more wait in the system's queue or are turned away. */
+const connectionsMax = 4096
+/** A head that trickles in holds a connection no longer than this. */
+const headersTimeoutMillis = 10_000
+const requestTimeoutMillis = 60_000
+/** Longer than common proxies keep theirs, so that they close first and never write into a closing connection. */
+const keepAliveTimeoutMillis = 65_000
+/** How often the two timeouts above are looked at. */
+const connectionsCheckingIntervalMillis = 5_000
+/** What a stop may take; then connections are cut. Container runtimes kill after ten seconds. */
+const shutdownTimeout = Duration.seconds(3)
+
+const routerConfig = {
+  caseSensitive: true,
+  ignoreDuplicateSlashes: false,
+  ignoreTrailingSlash: false,
+  /** The head's own limit is the only one. */
+  maxParamLength: headerBytesMax
+}
+
+const welcome = HttpServerResponse.text(
+  "Rondo, a replicated key-value store.\n\nkeys   /kv/{key}\ndocs   /docs\nhealth /healthz\n"
+)
+
+/** The page carries three megabytes of script, so it is built when somebody first asks for it. */
+const docs = Layer.unwrap(Effect.gen(function*() {
+  const page = yield* Effect.cached(Effect.scoped(
+    HttpRouter.toHttpEffect(HttpApiScalar.layer(Api, { path: "/docs", scalar: { withDefaultFonts: false } }))
+  ))
+  return HttpRouter.add("GET", "/docs", Effect.flatten(page))
+}))
+
+const routes = Layer.mergeAll(
+  HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
+  HttpRouter.add("GET", "/", welcome),
+  docs
+).pipe(
+  Layer.provide([KvHandlers.layer, AdminHandlers.layer, Layer.provide(PeerHandlers.layer, PeerHandlers.layerSecret)])
+)
+
+/** The address that was bound: the same as asked for, unless that was port 0. */
+export class BoundAddress extends Context.Service<BoundAddress, string>()("rondo/server/BoundAddress") {}
+
+const makeServer = () => {
+  const server = Http.createServer({
+    maxHeaderSize: headerBytesMax,
+    headersTimeout: headersTimeoutMillis,
+    requestTimeout: requestTimeoutMillis,
+    keepAliveTimeout: keepAliveTimeoutMillis,
+    connectionsCheckingInterval: connectionsCheckingIntervalMillis,
+    noDelay: true
+  })
+  server.maxConnections = connectionsMax
+  server.on("clientError", onClientError)
+  return server
+}
+
+const listenFailure = (address: string) => (error: HttpServerError.ServeError) => {
+  const code = String((error.cause as NodeJS.ErrnoException | undefined)?.code ?? error.cause)
+  return code === "EADDRINUSE" ? new PortInUse({ address }) : new ListenFailed({ address, code })
+}
+
+const serve = Effect.gen(function*() {
+  const { listen } = yield* NodeConfig
+  const { host, port } = parseAddress(listen)!
+  const server = makeServer()
+  const platform = yield* NodeHttpServer.make(() => server, { host, port, gracefulShutdownTimeout: shutdownTimeout }).pipe(
+    Effect.mapError(listenFailure(listen))
+  )
+  // Runs after the graceful stop below, and before the one above that would wait for ever.
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
+  const router = yield* HttpRouter.toHttpEffect(routes).pipe(
+    Effect.provideService(HttpRouter.RouterConfig, routerConfig)
+  )
+  const app = Effect.catchCause(router, (cause) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => unmatched.recover(request, cause)))
+  yield* Platform.serveEffect(app).pipe(
+    Effect.provideService(Platform.HttpServer, platform),
+    Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(peerBodyBytesMax))
+  )
+  return Platform.formatAddress(platform.address)
+})
+
+/** Listens on `NodeConfig.listen` as long as the layer lives. */
+export const layer = Layer.effect(BoundAddress, serve).pipe(
+  Layer.provide([Admission.layer, NodeHttpServer.layerHttpServices])
+)

@@ -1,0 +1,187 @@
+/**
+ * `PUT GET HEAD DELETE /kv/*` over the Coordinator. On the path of every request: plain functions, one bookkeeping frame,
+ * no decoding by schema, no span (`HOTPATH` figures in the benchmark's page).
+ */
+import { NodeHttpServerRequest } from "@effect/platform-node"
+import { Clock, Effect, Exit } from "effect"
+import { HttpServerResponse } from "effect/http"
+import type { HttpServerRequest } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { isUtf8 } from "node:buffer"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { Api } from "../api/Api.ts"
+import type { Envelope } from "../api/KvApi.ts"
+import * as Problem from "../api/Problem.ts"
+import { ClusterConfig } from "../config/ClusterConfig.ts"
+import { NodeConfig } from "../config/NodeConfig.ts"
+import { Coordinator, type ReadReceipt, type WriteReceipt } from "../coordinator/Coordinator.ts"
+import type * as CoordinatorError from "../coordinator/CoordinatorError.ts"
+import type { Value } from "../domain/Cell.ts"
+import type { Key } from "../domain/Key.ts"
+import * as Version from "../domain/Version.ts"
+import * as Metrics from "../observability/Metrics.ts"
+import { Admission } from "./Admission.ts"
+import * as KvRequest from "./KvRequest.ts"
+import { problemResponse } from "./problemResponse.ts"
+import * as requestBody from "./requestBody.ts"
+
+type Response = HttpServerResponse.HttpServerResponse
+
+export const layer = HttpApiBuilder.group(Api, "kv", Effect.fnUntraced(function*(handlers) {
+  const admission = yield* Admission
+  const clock = yield* Clock.Clock
+  const { delete: deleteKey, get, put } = yield* Coordinator
+  const { valueBytesMax } = yield* NodeConfig
+  const { replicationFactor } = yield* ClusterConfig
+
+  /** Counts the request, and refuses it when too many are under way. */
+  const admitted = (
+    operation: Metrics.Operation,
+    handle: (request: IncomingMessage, response: ServerResponse) => Effect.Effect<Response>
+  ) =>
+  ({ request }: { readonly request: HttpServerRequest.HttpServerRequest }): Effect.Effect<Response> => {
+    if (!admission.enter()) {
+      Metrics.requestEnded(operation, "overloaded", 0n)
+      return Effect.succeed(overloaded(admission.limit))
+    }
+    const began = clock.currentTimeNanosUnsafe()
+    return Effect.onExitPrimitive(
+      Effect.suspend(() => handle(incoming(request), outgoing(request))),
+      (exit) => {
+        admission.leave()
+        Metrics.requestEnded(operation, outcomeOf(exit), clock.currentTimeNanosUnsafe() - began)
+        return undefined
+      }
+    )
+  }
+
+  const write = (
+    request: IncomingMessage,
+    run: (key: Key, options: KvRequest.Options) => Effect.Effect<Response>
+  ): Effect.Effect<Response> => {
+    const key = KvRequest.keyOf(request.url!)
+    if (typeof key !== "string") return refuse(key)
+    const options = KvRequest.optionsOf(request.url!, "w", replicationFactor)
+    if (options instanceof Problem.InvalidParameter) return refuse(options)
+    const unsupported = KvRequest.unsupported(request.headers)
+    if (unsupported !== undefined) return refuse(unsupported)
+    return run(key, options)
+  }
+
+  const read = (request: IncomingMessage): Effect.Effect<Response> => {
+    const key = KvRequest.keyOf(request.url!)
+    if (typeof key !== "string") return refuse(key)
+    const options = KvRequest.optionsOf(request.url!, "r", replicationFactor)
+    if (options instanceof Problem.InvalidParameter) return refuse(options)
+    return Effect.match(get(key, { r: options.replicas, timeout: options.timeout }), {
+      onFailure: readFailed,
+      onSuccess: (receipt) => found(key, receipt, request)
+    })
+  }
+
+  return handlers
+    .handleRaw("put", admitted("put", (request, response) =>
+      write(request, (key, { replicas, timeout }) => {
+        const contentType = KvRequest.contentTypeOf(request.headers)
+        if (typeof contentType !== "string") return refuse(contentType)
+        return Effect.flatMap(requestBody.collect(request, response, valueBytesMax), (bytes) =>
+          bytes === undefined
+            ? Effect.succeed(tooLarge(request, valueBytesMax))
+            : Effect.match(put(key, { bytes, contentType }, { w: replicas, timeout }), {
+              onFailure: writeFailed,
+              onSuccess: stored
+            }))
+      })))
+    .handleRaw("delete", admitted("delete", (request) =>
+      write(request, (key, { replicas, timeout }) =>
+        Effect.match(deleteKey(key, { w: replicas, timeout }), { onFailure: writeFailed, onSuccess: deleted }))))
+    .handleRaw("get", admitted("get", read))
+    .handleRaw("head", admitted("get", read))
+}))
+
+const incoming = (request: HttpServerRequest.HttpServerRequest) =>
+  NodeHttpServerRequest.toIncomingMessage(request) as IncomingMessage
+
+const outgoing = (request: HttpServerRequest.HttpServerRequest) =>
+  NodeHttpServerRequest.toServerResponse(request) as ServerResponse
+
+const refuse = (problem: Problem.Problem) => Effect.succeed(problemResponse(problem))
+
+const outcomeOf = (exit: Exit.Exit<Response>): Metrics.RequestOutcome => {
+  if (Exit.isFailure(exit)) return Exit.hasInterrupts(exit) ? "client-gone" : "failed"
+  const { status } = exit.value
+  if (status < 400) return "ok"
+  return status === 404 ? "not-found" : status === 503 ? "quorum-failed" : "refused"
+}
+
+const overloaded = (limit: number) =>
+  problemResponse(new Problem.Overloaded({
+    detail: `${limit} requests are under way on this node: try again, or another node; nothing was sent`,
+    limit
+  }))
+
+const tooLarge = (request: IncomingMessage, limitBytes: number) =>
+  problemResponse(
+    new Problem.ValueTooLarge({ detail: `a value has at most ${limitBytes} bytes: nothing was written`, limitBytes }),
+    request.complete ? {} : { connection: "close" }
+  )
+
+const writeFailed = (failure: CoordinatorError.WriteQuorumFailed) => {
+  const { failures, got, message, outcome, replicas, wanted } = failure
+  const advice = outcome === "not-applied"
+    ? "nothing was sent: try again"
+    : "it may still become visible: writing again is safe"
+  const problem = { detail: `${message}; ${advice}`, outcome, wanted, got, replicas, failures }
+  return problemResponse(new Problem.WriteQuorumFailed(problem), { "rondo-outcome": outcome })
+}
+
+const readFailed = (failure: CoordinatorError.ReadQuorumFailed) => {
+  const { failures, got, message, replicas, wanted } = failure
+  return problemResponse(new Problem.ReadQuorumFailed({ detail: message, wanted, got, replicas, failures }))
+}
+
+const receiptHeaders = ({ acks, replicas, version }: WriteReceipt) => {
+  const text = Version.format(version)
+  return { etag: `"${text}"`, "rondo-version": text, "rondo-acks": `${acks}/${replicas}` }
+}
+
+const stored = (receipt: WriteReceipt): Response =>
+  HttpServerResponse.empty(
+    receipt.replaced
+      ? { status: 204, headers: receiptHeaders(receipt) }
+      : { status: 201, headers: { ...receiptHeaders(receipt), "content-length": "0" } }
+  )
+
+const deleted = (receipt: WriteReceipt): Response =>
+  HttpServerResponse.empty({ status: 204, headers: receiptHeaders(receipt) })
+
+/** A value may be a page or a script, and it is served from our origin: no browser may guess its type. */
+const found = (key: Key, { cell }: ReadReceipt, request: IncomingMessage): Response => {
+  if (cell?.value === undefined) {
+    const problem = new Problem.KeyNotFound({ detail: `"${key}" has no value`, key })
+    return problemResponse(problem, cell === undefined ? {} : { "rondo-deleted": Version.format(cell.version) })
+  }
+  const version = Version.format(cell.version)
+  const etag = `"${version}"`
+  const headers = {
+    etag,
+    "rondo-version": version,
+    "cache-control": "no-cache",
+    vary: "accept",
+    "x-content-type-options": "nosniff"
+  }
+  const ifNoneMatch = request.headers["if-none-match"]
+  if (ifNoneMatch !== undefined && KvRequest.matches(ifNoneMatch, etag)) {
+    return HttpServerResponse.empty({ status: 304, headers })
+  }
+  return KvRequest.wantsEnvelope(request.headers.accept)
+    ? HttpServerResponse.jsonUnsafe(envelope(key, version, cell.value), { headers })
+    : HttpServerResponse.uint8Array(cell.value.bytes, { headers, contentType: cell.value.contentType })
+}
+
+const envelope = (key: Key, version: string, { bytes, contentType }: Value): typeof Envelope.Type => {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return isUtf8(buffer)
+    ? { key, value: buffer.toString("utf8"), version, contentType }
+    : { key, value: buffer.toString("base64"), version, contentType, encoding: "base64" }
+}

@@ -1,0 +1,79 @@
+/**
+ * What a node answers when no handler did: the router found nothing, a declared schema refused, or the code broke.
+ */
+import { Cause, Effect } from "effect"
+import { HttpServerError } from "effect/http"
+import type { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpApi } from "effect/http-api"
+import { HttpApiError } from "effect/http-api"
+import { Api } from "../api/Api.ts"
+import * as Problem from "../api/Problem.ts"
+import * as KvRequest from "./KvRequest.ts"
+import { problemResponse } from "./problemResponse.ts"
+
+type Request = HttpServerRequest.HttpServerRequest
+type Response = HttpServerResponse.HttpServerResponse
+
+/** Methods by path, as declared; `GET` pages that are not part of the API beside them. */
+const methodsByPath: ReadonlyMap<string, ReadonlyArray<string>> = (() => {
+  const table = new Map<string, Array<string>>([["/", ["GET"]], ["/docs", ["GET"]], ["/openapi.json", ["GET"]]])
+  HttpApi.reflect(Api, {
+    onGroup: () => {},
+    onEndpoint: ({ endpoint }) => {
+      table.set(endpoint.path, [...table.get(endpoint.path) ?? [], endpoint.method])
+    }
+  })
+  // The router answers HEAD wherever it answers GET.
+  for (const methods of table.values()) if (methods.includes("GET") && !methods.includes("HEAD")) methods.push("HEAD")
+  return table
+})()
+
+/** The problem for a request that no route took. */
+export const refusalOf = (method: string, url: string): Response => {
+  const path = KvRequest.pathOf(url).replace(/\?.*$/s, "")
+  const isKey = path.startsWith("/kv/")
+  const methods = methodsByPath.get(isKey ? "/kv/*" : path)
+  if (methods === undefined) {
+    return problemResponse(new Problem.NotFound({ detail: "keys are at /kv/{key}; /docs describes everything else" }))
+  }
+  if (!methods.includes(method)) {
+    const allowed = methods.toSorted()
+    const detail = `allowed here: ${allowed.join(", ")}`
+    return problemResponse(new Problem.MethodNotAllowed({ detail, allowed }), { allow: allowed.join(", ") })
+  }
+  // The router takes no path whose percent-encoding is broken.
+  const key = KvRequest.keyOf(url)
+  return problemResponse(
+    isKey && typeof key !== "string" ? key : new Problem.BadRequest({ detail: "the path's percent-encoding is not valid" })
+  )
+}
+
+const internalError = () =>
+  problemResponse(new Problem.InternalError({ detail: "the node's log has the reason; a write may have been applied" }))
+
+/** Answers a failed request. A cause that says nothing but "interrupted" stays one: the client has gone, or the node is. */
+export const recover = (request: Request, cause: Cause.Cause<unknown>): Effect.Effect<Response> => {
+  for (const reason of cause.reasons) {
+    if (Cause.isInterruptReason(reason)) continue
+    const response = answerTo(request, Cause.isFailReason(reason) ? reason.error : reason.defect)
+    if (response !== undefined) return Effect.succeed(response)
+  }
+  if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
+  const path = request.url.replace(/\?.*$/s, "")
+  return Effect.as(Effect.logError(`${request.method} ${path} failed`, cause), internalError())
+}
+
+const answerTo = (request: Request, error: unknown): Response | undefined => {
+  if (HttpApiError.HttpApiSchemaError.is(error)) {
+    if (error.kind === "Body" || error.kind === "ResponseHeaders") return undefined
+    return problemResponse(new Problem.BadRequest({ detail: `${error.kind.toLowerCase()}: ${error.cause.message}` }))
+  }
+  if (!HttpServerError.isHttpServerError(error)) return undefined
+  if (error.reason._tag === "RouteNotFound") return refusalOf(request.method, request.url)
+  if (error.reason._tag !== "RequestParseError") return undefined
+  return problemResponse(
+    error.reason.reason === "BodyTooLarge"
+      ? new Problem.BodyTooLarge({ detail: "the body is larger than this endpoint takes" })
+      : new Problem.BadRequest({ detail: "the body could not be read" })
+  )
+}

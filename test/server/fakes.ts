@@ -1,0 +1,153 @@
+/** In-memory stand-ins for the services behind the HTTP face, with handles to steer them. */
+import { Effect, Layer, Redacted, Stream } from "effect"
+import { ClusterConfig, type ClusterSettings, defaults as clusterDefaults } from "../../src/config/ClusterConfig.ts"
+import { defaults as nodeDefaults, NodeConfig, type NodeSettings } from "../../src/config/NodeConfig.ts"
+import { Coordinator, type ReadOptions, type WriteOptions } from "../../src/coordinator/Coordinator.ts"
+import type { ReadQuorumFailed, WriteQuorumFailed } from "../../src/coordinator/CoordinatorError.ts"
+import type { Cell, Value } from "../../src/domain/Cell.ts"
+import type { Key } from "../../src/domain/Key.ts"
+import { NodeId } from "../../src/domain/NodeId.ts"
+import { Incarnation, type Version } from "../../src/domain/Version.ts"
+import { Gossip, type Liveness, type Member } from "../../src/gossip/Gossip.ts"
+import { Replicator, type ReplicatorStatus } from "../../src/replicator/Replicator.ts"
+import { Ring, type RingSnapshot } from "../../src/ring/Ring.ts"
+import { Storage, type StorageStats } from "../../src/storage/Storage.ts"
+
+export const node1 = NodeId.make("node1")
+export const node2 = NodeId.make("node2")
+export const node3 = NodeId.make("node3")
+export const incarnation = Incarnation.make("9f86d081884c")
+export const version = (counter: number): Version => ({ counter, nodeId: node1, incarnation })
+
+export const member = (nodeId: NodeId, liveness: Liveness): Member => ({
+  record: {
+    nodeId,
+    incarnation,
+    generation: 1,
+    heartbeat: 7,
+    address: `127.0.0.1:808${nodeId.slice(-1)}`,
+    vnodes: 100,
+    state: "up",
+    counter: 40 + Number(nodeId.slice(-1))
+  },
+  liveness,
+  heardAtMillis: 1000
+})
+
+export const settings: ClusterSettings = { ...clusterDefaults, partitions: 4 }
+
+export const ring: RingSnapshot = {
+  epoch: 3,
+  nodes: [node1, node2, node3],
+  preferenceLists: [[node1, node2, node3], [node2, node3, node1], [node3, node1, node2], [node1, node3, node2]]
+}
+
+export const storageStats: StorageStats = {
+  memtableBytes: 1000,
+  memtableCells: 10,
+  tables: 2,
+  tableBytes: 5000,
+  logBytes: 2000,
+  flushes: 3,
+  compactions: 1,
+  syncs: 9,
+  equalVersionConflicts: 0,
+  refusing: undefined
+}
+
+export const replicatorStatus: ReplicatorStatus = {
+  recovering: false,
+  hints: [{ peer: node2, pending: 5, pendingBytes: 600, dropped: 1, delivered: 2 }],
+  comparisons: [{ peer: node3, state: "failed", differing: 1, received: 2, sent: 3, failure: "unreachable" }],
+  readRepairs: 4
+}
+
+/** What the fakes answer, changed by a test while the server runs, and what they were asked. */
+export class Cluster {
+  readonly cells = new Map<string, Cell>()
+  readonly writes: Array<{ readonly key: string; readonly options: WriteOptions | undefined }> = []
+  readonly reads: Array<{ readonly key: string; readonly options: ReadOptions | undefined }> = []
+  counter = 0
+  acks = 2
+  writeFailure: WriteQuorumFailed | undefined
+  readFailure: ReadQuorumFailed | undefined
+  /** Runs before each operation: wait, die, or be interrupted in it. */
+  before: Effect.Effect<void> = Effect.void
+  members: ReadonlyArray<Member> = [member(node1, "up"), member(node2, "up"), member(node3, "up")]
+  ring = ring
+  storageStats = storageStats
+  replicatorStatus = replicatorStatus
+
+  apply(key: Key, value: Value | undefined) {
+    const before = this.cells.get(key)
+    const cell = { key, version: version(++this.counter), value }
+    this.cells.set(key, cell)
+    return { version: cell.version, acks: this.acks, replicas: 3, replaced: before?.value !== undefined }
+  }
+
+  readonly layer = Layer.mergeAll(
+    Layer.succeed(Coordinator, {
+      put: (key, value, options) =>
+        Effect.flatMap(this.before, () => {
+          this.writes.push({ key, options })
+          return this.writeFailure ? Effect.fail(this.writeFailure) : Effect.sync(() => this.apply(key, value))
+        }),
+      delete: (key, options) =>
+        Effect.flatMap(this.before, () => {
+          this.writes.push({ key, options })
+          return this.writeFailure ? Effect.fail(this.writeFailure) : Effect.sync(() => this.apply(key, undefined))
+        }),
+      get: (key, options) =>
+        Effect.flatMap(this.before, () => {
+          this.reads.push({ key, options })
+          return this.readFailure
+            ? Effect.fail(this.readFailure)
+            : Effect.succeed({ cell: this.cells.get(key), answers: 2, replicas: 3 })
+        })
+    }),
+    Layer.succeed(Gossip, {
+      self: node1,
+      members: () => this.members,
+      liveness: (nodeId) => this.members.find(({ record }) => record.nodeId === nodeId)?.liveness ?? "down",
+      address: (nodeId) => this.members.find(({ record }) => record.nodeId === nodeId)?.record.address,
+      changes: Stream.empty,
+      receive: () => Effect.die("not used here"),
+      reportFailure: () => Effect.void,
+      probe: () => Effect.succeed(false)
+    }),
+    Layer.succeed(Ring, {
+      current: () => this.ring,
+      partitionOf: () => 0,
+      preferenceList: () => this.ring.preferenceLists[0]!,
+      changes: Stream.empty,
+      awaitNodes: () => Effect.void
+    }),
+    Layer.succeed(Storage, {
+      apply: () => Effect.die("not used here"),
+      get: () => Effect.die("not used here"),
+      version: () => Effect.die("not used here"),
+      scan: () => Stream.empty,
+      counterMax: Effect.succeed(0),
+      flush: Effect.void,
+      stats: Effect.sync(() => this.storageStats)
+    }),
+    Layer.succeed(Replicator, {
+      write: () => Effect.die("not used here"),
+      repair: () => Effect.die("not used here"),
+      read: () => Effect.die("not used here"),
+      hint: () => {},
+      receive: () => Effect.die("not used here"),
+      answer: () => Effect.die("not used here"),
+      digests: Effect.succeed([]),
+      versions: () => Stream.empty,
+      cells: () => Stream.empty,
+      status: Effect.sync(() => this.replicatorStatus)
+    })
+  )
+}
+
+export const configLayer = (node: Partial<NodeSettings> = {}) =>
+  Layer.mergeAll(
+    ClusterConfig.layerTest({ partitions: settings.partitions }),
+    NodeConfig.layerTest({ ...nodeDefaults, listen: "127.0.0.1:0", clusterSecret: Redacted.make("secret"), ...node })
+  )
