@@ -1,0 +1,17 @@
+/** A command that could not do what it was asked: one sentence for people, and the exit code for scripts. */
+import { Console, Effect, Runtime, Schema } from "effect"
+
+export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
+  message: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 1
+  /** `report` prints the sentence; a stack trace below it would only hide it. */
+  override readonly [Runtime.errorReported] = false
+}
+
+/** Prints the sentence on standard error before it ends the program. */
+export const report = <A, E, R>(self: Effect.Effect<A, E | CommandFailed, R>): Effect.Effect<A, E | CommandFailed, R> =>
+  Effect.tapError(
+    self,
+    (error) => error instanceof CommandFailed ? Console.error(`rondo: ${error.message}`) : Effect.void
+  )

@@ -1,0 +1,143 @@
+/**
+ * What `rondo up` starts, and what it says: the nodes with their settings, and the messages about them.
+ *
+ * Pure.
+ */
+import { relative } from "node:path"
+
+export interface PlannedNode {
+  readonly id: string
+  readonly port: number
+  readonly address: string
+  readonly dataDirectory: string
+  /** What sets this node apart; the rest comes from the environment. */
+  readonly settings: Readonly<Record<string, string>>
+}
+
+export interface Plan {
+  readonly nodes: ReadonlyArray<PlannedNode>
+  /** The command as it was called, for the lines that are to be typed. */
+  readonly program: string
+  /** Where those lines are typed. */
+  readonly currentDirectory: string
+}
+
+export interface Options {
+  readonly nodes: number
+  readonly basePort: number
+  readonly dataDirectory: string
+  readonly program: string
+  readonly currentDirectory: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+/** Fewer nodes than replicas could never reach a quorum, so a small cluster keeps as many copies as it can. */
+const quorumSettings = (options: Options): Record<string, string> => {
+  if (options.nodes >= 3 || options.environment["REPLICATION_FACTOR"] !== undefined) return {}
+  const all = String(options.nodes)
+  return { REPLICATION_FACTOR: all, WRITE_QUORUM: all, READ_QUORUM: all }
+}
+
+export const plan = (options: Options): Plan => {
+  const addresses = Array.from({ length: options.nodes }, (_, index) => `127.0.0.1:${options.basePort + index}`)
+  const nodes = addresses.map((address, index): PlannedNode => {
+    const id = `node${index + 1}`
+    const dataDirectory = `${options.dataDirectory.replace(/\/+$/, "")}/${id}`
+    return {
+      id,
+      port: options.basePort + index,
+      address,
+      dataDirectory,
+      settings: {
+        NODE_ID: id,
+        NODE_ADDR: address,
+        PEERS: addresses.join(","),
+        DATA_DIR: dataDirectory,
+        ...quorumSettings(options)
+      }
+    }
+  })
+  return { nodes, program: options.program, currentDirectory: options.currentDirectory }
+}
+
+/** A node's environment: everything that was given to `up`, but no other node's name or address. */
+export const environmentOf = (
+  node: PlannedNode,
+  environment: Readonly<Record<string, string | undefined>>
+): Record<string, string | undefined> => ({ ...environment, LISTEN: node.address, ...node.settings })
+
+const below = (directory: string, path: string): string => {
+  const short = relative(directory, path)
+  return short === "" || short.startsWith("..") ? path : short
+}
+
+const quoted = (text: string): string => /^[A-Za-z0-9_./:,=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+
+/** One line for a shell that starts this node again. */
+export const startCommand = (plan: Plan, node: PlannedNode): string => {
+  const settings = Object.entries({ ...node.settings, DATA_DIR: below(plan.currentDirectory, node.dataDirectory) })
+  return `${settings.map(([name, value]) => `${name}=${quoted(value)}`).join(" ")} ` +
+    `${quoted(below(plan.currentDirectory, plan.program))} serve`
+}
+
+const nodesWord = (count: number): string => count === 1 ? "1 node" : `${count} nodes`
+
+export const startMessage = (plan: Plan, pids: ReadonlyMap<string, number>, ready: ReadonlySet<string>): string => {
+  const present = plan.nodes.filter(({ id }) => ready.has(id))
+  const first = present[0]!
+  const second = present[1] ?? first
+  return [
+    "",
+    `Rondo is up: ${nodesWord(present.length)} on this machine.`,
+    "",
+    ...present.map(({ dataDirectory, id, port }) =>
+      `  ${id}  http://localhost:${port}  data in ${below(plan.currentDirectory, dataDirectory)}  process ${pids.get(id)}`
+    ),
+    "",
+    `  API documentation  http://localhost:${first.port}/docs`,
+    `  State              ${quoted(below(plan.currentDirectory, plan.program))} status --url localhost:${first.port}`,
+    "",
+    "Try it: write through one node, read through another.",
+    "",
+    `  curl -X PUT --data hello http://localhost:${first.port}/kv/greeting`,
+    `  curl http://localhost:${second.port}/kv/greeting`,
+    "",
+    "The data stays when the cluster stops. Ctrl-C stops it.",
+    ""
+  ].join("\n")
+}
+
+export interface Ending {
+  readonly code: number | undefined
+  readonly signal: string | undefined
+}
+
+export const deathMessage = (plan: Plan, node: PlannedNode, ending: Ending, left: number): string => {
+  const how = ending.signal !== undefined
+    ? `was killed by ${ending.signal}`
+    : `ended with exit code ${ending.code ?? "unknown"}`
+  const rest = left === 0 ? "No node is left." : `${nodesWord(left)} of ${plan.nodes.length} go on.`
+  return [
+    "",
+    `${node.id} ${how}. ${rest} To bring it back, in another terminal:`,
+    `  cd ${quoted(plan.currentDirectory)} && ${startCommand(plan, node)}`,
+    ""
+  ].join("\n")
+}
+
+export const portsTakenMessage = (taken: ReadonlyArray<number>, options: Options): string => {
+  const ports = taken.join(", ")
+  return `port${taken.length === 1 ? "" : "s"} ${ports} on this machine ${taken.length === 1 ? "is" : "are"} in use, ` +
+    `maybe by another rondo up (lsof -i :${taken[0]} tells). Stop that first, or choose other ports, ` +
+    `such as: rondo up --base-port ${options.basePort + 1000}`
+}
+
+const colours = [36, 33, 35, 32, 34, 31]
+
+/** `node2 | ` before each line of that node, in its colour. */
+export const prefix = (plan: Plan, node: PlannedNode, coloured: boolean): string => {
+  const index = plan.nodes.indexOf(node)
+  const width = Math.max(...plan.nodes.map(({ id }) => id.length))
+  const text = `${node.id.padEnd(width)} | `
+  return coloured ? `\x1b[${colours[index % colours.length]}m${text}\x1b[0m` : text
+}

@@ -1,0 +1,48 @@
+/** Leaf: the terminal, or the pipe or file in its place. Results go to standard output, everything else to standard error. */
+import { Context, Effect, Layer } from "effect"
+
+export class Output extends Context.Service<Output, {
+  /** Bytes as they are; returns when the receiver took them, interrupts when it went away. */
+  readonly result: (bytes: Uint8Array | string) => Effect.Effect<void>
+  readonly notice: (text: string) => Effect.Effect<void>
+  readonly resultIsTerminal: boolean
+  readonly noticeIsTerminal: boolean
+  /** Columns of the terminal; 80 when there is none. */
+  readonly columns: () => number
+}>()("rondo/cli/Output") {
+  static readonly layer = Layer.sync(Output, () => {
+    // Without a listener a reader that went away would end the process in the middle of its work.
+    process.stdout.on("error", () => {})
+    process.stderr.on("error", () => {})
+    return {
+      result: (bytes) =>
+        Effect.callback((resume) => {
+          // Nobody reads any more (`| head`), so there is nothing left to do.
+          process.stdout.write(bytes, (error) => resume(error ? Effect.interrupt : Effect.void))
+        }),
+      notice: (text) =>
+        Effect.sync(() => {
+          process.stderr.write(text)
+        }),
+      resultIsTerminal: process.stdout.isTTY === true,
+      noticeIsTerminal: process.stderr.isTTY === true,
+      columns: () => process.stderr.columns ?? 80
+    }
+  })
+
+  /** Keeps what was written. */
+  static readonly layerMemory = (written: { result: string; notice: string }, isTerminal = false) =>
+    Layer.succeed(Output, {
+      result: (bytes) =>
+        Effect.sync(() => {
+          written.result += typeof bytes === "string" ? bytes : Buffer.from(bytes).toString()
+        }),
+      notice: (text) =>
+        Effect.sync(() => {
+          written.notice += text
+        }),
+      resultIsTerminal: isTerminal,
+      noticeIsTerminal: isTerminal,
+      columns: () => 80
+    })
+}

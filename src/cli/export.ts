@@ -1,0 +1,141 @@
+/**
+ * `rondo export`: writes every record of the cluster as a line of JSON, in key order. It reads all nodes at once and
+ * keeps the newest version of each key, so it does not matter which replica missed what.
+ *
+ * Not a snapshot: what is written during the export may or may not be in it.
+ */
+import { NodeStream } from "@effect/platform-node"
+import { Config, Console, Effect, FileSystem, Option, Redacted, Schema, Stream } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { createGzip } from "node:zlib"
+import { Cluster } from "../api/AdminApi.ts"
+import type { Cell } from "../domain/Cell.ts"
+import * as CellLine from "../domain/CellLine.ts"
+import * as PeerAuth from "../peer/PeerAuth.ts"
+import * as StreamEnd from "../peer/StreamEnd.ts"
+import { CommandFailed, report } from "./CommandFailed.ts"
+import { Http } from "./Http.ts"
+import { LineSplitter } from "./lines.ts"
+import { mergeCells } from "./mergeCells.ts"
+import { Output } from "./Output.ts"
+import * as Record from "./record.ts"
+import * as Tally from "./Tally.ts"
+import * as target from "./target.ts"
+
+type ClusterView = typeof Cluster.Type
+const decodeCluster = Schema.decodeUnknownOption(Schema.fromJsonString(Cluster))
+
+const readCluster = Effect.fnUntraced(function*(urls: ReadonlyArray<string>) {
+  const answer = yield* target.ask(urls, { method: "GET", path: "/cluster" })
+  const cluster = decodeCluster(answer.body.toString("utf8"))
+  if (answer.status !== 200 || Option.isNone(cluster)) {
+    return yield* new CommandFailed({ message: `/cluster answered ${answer.status}, which is not a Rondo cluster's` })
+  }
+  return cluster.value
+})
+
+/** The nodes to read. Every acknowledged write is on W replicas, so W - 1 nodes may be missing and none is lost. */
+export const sourcesOf = (cluster: ClusterView): Effect.Effect<ReadonlyArray<string>, CommandFailed> => {
+  const present = cluster.members.filter(({ liveness }) => liveness !== "down")
+  const missing = cluster.members.filter(({ liveness }) => liveness === "down")
+  return missing.length < cluster.quorums.write
+    ? Effect.succeed(present.map(({ address }) => address))
+    : Effect.fail(
+      new CommandFailed({
+        message: `${missing.map(({ id }) => id).join(", ")} are down: with fewer than ` +
+          `${cluster.members.length - cluster.quorums.write + 1} nodes some records would be missing`
+      })
+    )
+}
+
+const nodeCells = (http: Http["Service"], address: string, secret: Redacted.Redacted<string>) =>
+  http.stream({
+    origin: `http://${address}`,
+    method: "GET",
+    path: "/internal/cells",
+    headers: { authorization: PeerAuth.header(secret) }
+  }).pipe(
+    Stream.mapError((error) =>
+      new CommandFailed({
+        message: error.code === "401"
+          ? `${address} refused the secret: set CLUSTER_SECRET to the cluster's`
+          : `reading ${address} failed: ${error.code}`
+      })
+    ),
+    Stream.mapAccum(() => new LineSplitter(), (splitter, bytes) => [splitter, splitter.push(bytes)], {
+      onHalt: (splitter) => splitter.end()
+    }),
+    Stream.map(({ text }) => text ?? ""),
+    StreamEnd.require(() => new CommandFailed({ message: `${address} stopped in the middle; try again` })),
+    Stream.mapEffect((text) => {
+      const cell = CellLine.decode(text)
+      return cell === undefined
+        ? Effect.fail(new CommandFailed({ message: `${address} sent a line that is not a cell` }))
+        : Effect.succeed(cell)
+    })
+  )
+
+const recordOf = (cell: Cell): string =>
+  cell.value === undefined ? "" : `${Record.encode({ key: cell.key, ...cell.value })}\n`
+
+/** The newest record of each key, as lines with their line feeds. */
+export const records = (addresses: ReadonlyArray<string>, secret: Redacted.Redacted<string>, tally: Tally.Tally) =>
+  Stream.unwrap(Effect.map(Http, (http) =>
+    mergeCells(addresses.map((address) => ({ name: address, cells: nodeCells(http, address, secret) }))).pipe(
+      Stream.filter((cell) => cell.value !== undefined),
+      Stream.mapArray((cells) => {
+        tally.done += cells.length
+        return [cells.map(recordOf).join("")]
+      }),
+      Stream.mapError((error) => new CommandFailed({ message: error.message }))
+    )))
+
+/** A file gets its name when it is whole, so that a broken export is not taken for a good one. */
+const write = Effect.fnUntraced(function*<R>(file: string, text: Stream.Stream<string, CommandFailed, R>) {
+  if (file === "-") {
+    const output = yield* Output
+    return yield* Stream.runForEach(text, output.result)
+  }
+  const files = yield* FileSystem.FileSystem
+  const partial = `${file}.partial`
+  const bytes = Stream.encodeText(text)
+  const zipped = file.endsWith(".gz")
+    ? NodeStream.pipeThroughDuplex(bytes, {
+      evaluate: () => createGzip(),
+      onError: (cause) => new CommandFailed({ message: `gzip: ${String(cause)}` })
+    })
+    : bytes
+  yield* Stream.run(zipped, files.sink(partial))
+  yield* files.rename(partial, file)
+})
+
+export const exportRecords = Command.make("export", {
+  file: Argument.String("file").pipe(
+    Argument.withDescription("File to write; .gz is packed, - is standard output")
+  ),
+  url: target.url,
+  quiet: Flag.Boolean("quiet").pipe(Flag.withDescription("Show no progress"), Flag.withDefault(false)),
+  json: Flag.Boolean("json").pipe(Flag.withDescription("Print the summary as JSON"), Flag.withDefault(false))
+}, ({ file, json, quiet, url }) =>
+  report(Effect.gen(function*() {
+    const output = yield* Output
+    const secret = yield* Config.Redacted("CLUSTER_SECRET").pipe(Config.withDefault(Redacted.make("")))
+    const cluster = yield* readCluster(yield* target.parseUrls(url))
+    const addresses = yield* sourcesOf(cluster)
+    if (addresses.length < cluster.members.length) {
+      yield* output.notice("some nodes are down; the others hold every acknowledged record\n")
+    }
+    const tally = Tally.make("export")
+    const work = write(file, records(addresses, secret, tally)).pipe(
+      Effect.mapError((error) => new CommandFailed({ message: `cannot write ${file}: ${error.message}` }))
+    )
+    const { seconds } = yield* Tally.during(tally, quiet, work)
+    const summary = json ? JSON.stringify(Tally.summarize(tally, seconds)) : Tally.summaryText(tally, "exported", seconds)
+    yield* file === "-" ? output.notice(quiet ? "" : `${summary}\n`) : Console.log(summary)
+  }))).pipe(
+    Command.withDescription("Write every record of the cluster as JSON lines, in key order; needs CLUSTER_SECRET"),
+    Command.withExamples([
+      { command: "rondo export backup.ndjson.gz", description: "Save everything" },
+      { command: "rondo export - | jq -r .key | head", description: "Look at the first keys" }
+    ])
+  )

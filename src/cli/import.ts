@@ -1,0 +1,208 @@
+/**
+ * `rondo import`: writes the records of a file, or with `--verify` reads every one of them back and compares.
+ *
+ * Reading, sending and waiting overlap, and no more than `--concurrency` records are held at once. A put may be
+ * repeated safely, so what fails for a passing reason is tried again, at the next node of `--url`.
+ */
+import { NodeStream } from "@effect/platform-node"
+import { Console, Duration, Effect, FileSystem, Option, Stdio, Stream } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { createGunzip } from "node:zlib"
+import { CommandFailed, report } from "./CommandFailed.ts"
+import { type Answer, Http } from "./Http.ts"
+import { type Line, LineSplitter } from "./lines.ts"
+import { Output } from "./Output.ts"
+import * as Record from "./record.ts"
+import { type AttemptFailed, defaultPolicy, retry } from "./retry.ts"
+import * as Tally from "./Tally.ts"
+import * as target from "./target.ts"
+
+/** Lines with errors that are named one by one; the summary counts all. */
+const complaintsMax = 20
+const answerTimeout = Duration.seconds(20)
+
+interface Options {
+  readonly file: string
+  readonly urls: ReadonlyArray<string>
+  readonly query: string
+  readonly concurrency: number
+  readonly giveUpAfter: Duration.Duration
+  readonly verify: boolean
+  readonly quiet: boolean
+}
+
+const cannotRead = (file: string) => (error: { readonly message: string }) =>
+  new CommandFailed({ message: `cannot read ${file}: ${error.message}` })
+
+/** The file's lines; `tally` follows how much of it was read. */
+const lines = (file: string, tally: Tally.Tally) =>
+  Stream.unwrap(Effect.gen(function*() {
+    const files = yield* FileSystem.FileSystem
+    const { stdin } = yield* Stdio.Stdio
+    const size = file === "-" ? undefined : Number((yield* files.stat(file)).size)
+    let readBytes = 0
+    return (file === "-" ? stdin : files.stream(file)).pipe(
+      Stream.tap((bytes) =>
+        Effect.sync(() => {
+          readBytes += bytes.length
+          if (size !== undefined && size > 0) tally.fraction = Math.min(readBytes / size, 1)
+        })
+      ),
+      unzipped(file),
+      Stream.mapError(cannotRead(file)),
+      Stream.mapAccum(() => new LineSplitter(), (splitter, bytes) => [splitter, splitter.push(bytes)], {
+        onHalt: (splitter) => splitter.end()
+      })
+    )
+  })).pipe(Stream.mapError((error) => error._tag === "CommandFailed" ? error : cannotRead(file)(error)))
+
+const unzipped = (file: string) => <E extends { readonly message: string }>(bytes: Stream.Stream<Uint8Array, E>) =>
+  file.endsWith(".gz")
+    ? NodeStream.pipeThroughDuplex(bytes, {
+      evaluate: () => createGunzip(),
+      onError: (cause) => ({ _tag: "BadGzip", message: `not whole gzip (${cause instanceof Error ? cause.message : cause})` })
+    })
+    : bytes
+
+const retryAfter = (answer: Answer): Duration.Duration | undefined => {
+  const seconds = Number(answer.headers["retry-after"])
+  return Number.isFinite(seconds) && seconds >= 0 ? Duration.seconds(seconds) : undefined
+}
+
+const refused = (answer: Answer): AttemptFailed => ({
+  kind: target.problemKind(answer),
+  // 5xx comes from the node's state, 429 from its load: both pass. Other statuses are about the record.
+  retryable: answer.status >= 500 && answer.status !== 507 || answer.status === 429,
+  retryAfter: retryAfter(answer)
+})
+
+/** Writes one record, or reads it back, at one node. */
+const attempt = (http: Http["Service"], options: Options, record: Record.Record, origin: string) =>
+  http.send({
+    origin,
+    method: options.verify ? "GET" : "PUT",
+    path: target.keyPath(record.key) + options.query,
+    headers: options.verify ? { accept: "*/*" } : { "content-type": record.contentType },
+    ...(options.verify ? {} : { body: record.bytes })
+  }).pipe(
+    Effect.timeout(answerTimeout),
+    Effect.mapError((error): AttemptFailed => ({
+      kind: error._tag === "TimeoutError" ? "timeout" : error.code,
+      retryable: true,
+      retryAfter: undefined
+    })),
+    Effect.flatMap((answer) => {
+      if (!options.verify) return answer.status === 201 || answer.status === 204 ? Effect.void : Effect.fail(refused(answer))
+      if (answer.status === 404) return Effect.fail(wrong("absent"))
+      if (answer.status !== 200) return Effect.fail(refused(answer))
+      return answer.body.equals(record.bytes) ? Effect.void : Effect.fail(wrong("different bytes"))
+    })
+  )
+
+const wrong = (kind: string): AttemptFailed => ({ kind, retryable: false, retryAfter: undefined })
+
+/** Sends every record; the tally holds the outcome. */
+export const run = (options: Options, tally: Tally.Tally) =>
+  Effect.gen(function*() {
+    const http = yield* Http
+    const output = yield* Output
+    const policy = { ...defaultPolicy, giveUpAfter: options.giveUpAfter }
+    let turn = 0
+    let complaints = 0
+    const complain = (line: number, reason: string) => {
+      tally.failed++
+      Tally.countError(tally, reason)
+      if (++complaints > complaintsMax || options.quiet) return Effect.void
+      const more = complaints === complaintsMax ? " (further lines are only counted)" : ""
+      return output.notice(`${output.noticeIsTerminal ? "\r\x1b[K" : ""}line ${line}: ${reason}${more}\n`)
+    }
+    const send = (line: Line) => {
+      if (line.text === undefined) return complain(line.number, "longer than 16 MiB")
+      if (line.text.trim() === "") return Effect.void
+      const record = Record.decode(line.text)
+      if (record._tag === "Failure") return complain(line.number, record.failure)
+      const first = turn++
+      return Effect.matchEffect(
+        retry(
+          policy,
+          (number) => attempt(http, options, record.success, options.urls[(first + number) % options.urls.length]!),
+          (failure) => {
+            tally.retried++
+            Tally.countError(tally, failure.kind)
+          }
+        ),
+        {
+          onFailure: (failure) => complain(line.number, failure.kind),
+          onSuccess: () =>
+            Effect.sync(() => {
+              tally.done++
+            })
+        }
+      )
+    }
+    yield* lines(options.file, tally).pipe(
+      Stream.mapEffect(send, { concurrency: options.concurrency, unordered: true }),
+      Stream.runDrain
+    )
+  })
+
+export const importRecords = Command.make("import", {
+  file: Argument.String("file").pipe(
+    Argument.withDescription("Lines of JSON, {\"key\":...,\"value\":...} each; .gz is unpacked, - is standard input")
+  ),
+  url: target.url,
+  concurrency: Flag.Int("concurrency").pipe(
+    Flag.withDescription("Records under way at once"),
+    Flag.filter((value) => value >= 1 && value <= 4096, () => "must be 1 to 4096"),
+    Flag.withDefault(64)
+  ),
+  verify: Flag.Boolean("verify").pipe(
+    Flag.withDescription("Write nothing: read every record back and compare byte for byte"),
+    Flag.withDefault(false)
+  ),
+  retrySeconds: Flag.Finite("retry-seconds").pipe(
+    Flag.withDescription("How long a record that cannot be written for now is tried again"),
+    Flag.withDefault(60)
+  ),
+  quiet: Flag.Boolean("quiet").pipe(Flag.withDescription("Show no progress"), Flag.withDefault(false)),
+  json: Flag.Boolean("json").pipe(Flag.withDescription("Print the summary as JSON"), Flag.withDefault(false)),
+  w: target.writeQuorum,
+  r: target.readQuorum,
+  timeout: target.timeout
+}, (given) =>
+  report(Effect.gen(function*() {
+    const { json, quiet, r, timeout, verify, w } = given
+    if (verify && Option.isSome(w)) return yield* new CommandFailed({ message: "--verify reads: use --r, not --w" })
+    if (!verify && Option.isSome(r)) return yield* new CommandFailed({ message: "--r is for --verify" })
+    const tally = Tally.make(verify ? "verify" : "import")
+    const options: Options = {
+      ...given,
+      urls: yield* target.parseUrls(given.url),
+      query: target.query({ w, r, timeout }),
+      giveUpAfter: Duration.seconds(given.retrySeconds)
+    }
+    const { seconds } = yield* Tally.during(tally, quiet, run(options, tally))
+    yield* Console.log(
+      json
+        ? JSON.stringify(Tally.summarize(tally, seconds))
+        : Tally.summaryText(tally, verify ? "verified" : "imported", seconds)
+    )
+    if (tally.failed > 0) {
+      return yield* new CommandFailed({
+        message: `${Tally.count(tally.failed)} records ${verify ? "are not as in the file" : "were not written"}`
+      })
+    }
+  }))).pipe(
+    Command.withDescription("Write the records of a file of JSON lines, or check them with --verify"),
+    Command.withExamples([
+      { command: "rondo import packages.ndjson.gz", description: "Write a file of records" },
+      {
+        command: "rondo import packages.ndjson.gz --url localhost:8081,localhost:8082,localhost:8083",
+        description: "Spread the work over three nodes"
+      },
+      {
+        command: "rondo import packages.ndjson.gz --verify --r one --url localhost:8082",
+        description: "Read every record back from one node"
+      }
+    ])
+  )

@@ -1,0 +1,41 @@
+/** The command line as a whole. The node that `serve` runs comes from `main.ts`, so nothing here depends on it. */
+import { Layer } from "effect"
+import { CliConfig, Command, GlobalFlag } from "effect/cli"
+import type { ClusterConfig } from "../config/ClusterConfig.ts"
+import type { NodeConfig } from "../config/NodeConfig.ts"
+import { bench } from "./bench.ts"
+import { remove } from "./delete.ts"
+import { exportRecords } from "./export.ts"
+import { get } from "./get.ts"
+import { Http } from "./Http.ts"
+import { importRecords } from "./import.ts"
+import { NodeProcess } from "./NodeProcess.ts"
+import { Output } from "./Output.ts"
+import { put } from "./put.ts"
+import { serve } from "./serve.ts"
+import { status } from "./status.ts"
+import { type Launcher, up } from "./up.ts"
+
+export const rondo = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>, launcher: Launcher) =>
+  Command.make("rondo").pipe(
+    Command.withDescription("A replicated key-value store whose nodes are all equal"),
+    Command.withSubcommands([
+      up(launcher),
+      serve(node),
+      put,
+      get,
+      remove,
+      status,
+      importRecords,
+      exportRecords,
+      bench
+    ])
+  )
+
+/** The outside of all commands. `--log-level` is left to `serve`, where it stands for `LOG_LEVEL`. */
+export const layer = Layer.mergeAll(
+  Http.layer,
+  Output.layer,
+  NodeProcess.layer,
+  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+)

@@ -1,0 +1,52 @@
+/** `rondo serve`: one node in the foreground, until it is told to stop. */
+import { ConfigProvider, Console, Effect, Layer } from "effect"
+import { Command, Flag } from "effect/cli"
+import { ClusterConfig } from "../config/ClusterConfig.ts"
+import { NodeConfig, type NodeSettings } from "../config/NodeConfig.ts"
+import { CommandFailed, report } from "./CommandFailed.ts"
+import { parentGone } from "./NodeProcess.ts"
+import * as settings from "./settings.ts"
+
+const startLine = (node: NodeSettings): string =>
+  `${node.nodeId} is ready at http://${node.address}` +
+  (node.listen === node.address ? "" : `, listening on ${node.listen}`) +
+  `, data in ${node.dataDirectory}, process ${process.pid}`
+
+/** `node` is the whole node but for its settings, which this command reads. */
+export const serve = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>) =>
+  Command.make("serve", {
+    settings: settings.flags,
+    insecure: settings.insecure,
+    exitWithParent: Flag.Boolean("exit-with-parent").pipe(Flag.withDefault(false), Flag.withHidden)
+  }, (given) =>
+    report(Effect.gen(function*() {
+      const provider = yield* settings.provider(settings.overrides(given.settings, given.insecure))
+      const problems = yield* settings.problems(provider)
+      if (problems.length > 0) {
+        return yield* new CommandFailed({
+          message: `cannot start with these settings:\n${problems.map((problem) => `  - ${problem}`).join("\n")}`
+        })
+      }
+      const run = Effect.gen(function*() {
+        yield* Layer.build(node)
+        yield* Console.log(startLine(yield* NodeConfig))
+        return yield* given.exitWithParent ? parentGone : Effect.never
+      })
+      return yield* run.pipe(
+        Effect.scoped,
+        Effect.provide(Layer.mergeAll(NodeConfig.layer, ClusterConfig.layer)),
+        Effect.provide(ConfigProvider.layer(provider))
+      )
+    }))).pipe(
+      Command.withDescription("Run one node in the foreground; each flag stands for an environment variable"),
+      Command.withExamples([
+        {
+          command: "rondo serve --node-id node1 --node-addr 127.0.0.1:8081 --peers 127.0.0.1:8081,127.0.0.1:8082",
+          description: "Start a node by flags"
+        },
+        {
+          command: "NODE_ID=node2 NODE_ADDR=127.0.0.1:8082 PEERS=127.0.0.1:8081 rondo serve",
+          description: "Start a node by environment variables"
+        }
+      ])
+    )

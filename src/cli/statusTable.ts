@@ -1,0 +1,66 @@
+/**
+ * The state of a cluster as people read it.
+ *
+ * Pure.
+ */
+import type { Cluster, Health } from "../api/AdminApi.ts"
+import { count } from "./Tally.ts"
+
+type ClusterView = typeof Cluster.Type
+type HealthView = typeof Health.Type
+
+const columnsOf = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  return rows.map((row) => row.map((text, column) => text.padEnd(widths[column]!)).join("  ").trimEnd()).join("\n")
+}
+
+/** `512 B`, `1.5 KiB`, `20 MiB`. */
+export const bytes = (value: number): string => {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"]
+  let scaled = value
+  let unit = 0
+  while (scaled >= 1024 && unit < units.length - 1) {
+    scaled /= 1024
+    unit++
+  }
+  return `${scaled < 10 && unit > 0 ? scaled.toFixed(1) : Math.round(scaled)} ${units[unit]}`
+}
+
+const ago = (millis: number): string => millis < 1000 ? "now" : `${Math.round(millis / 1000)} s ago`
+
+const memberRows = (cluster: ClusterView, nowMillis: number): ReadonlyArray<ReadonlyArray<string>> => [
+  ["node", "address", "state", "heard", "partitions", "share", "hints for it", "comparison"],
+  ...cluster.members.map((member) => {
+    const isSelf = member.id === cluster.node
+    const hints = cluster.replicator.hints.find(({ peer }) => peer === member.id)
+    const comparison = cluster.replicator.comparisons.find(({ peer }) => peer === member.id)
+    return [
+      isSelf ? `${member.id} *` : member.id,
+      member.address,
+      member.liveness,
+      isSelf ? "-" : ago(nowMillis - member.heardAtMillis),
+      String(member.partitions.replica),
+      `${(member.partitions.share * 100).toFixed(1)} %`,
+      isSelf ? "-" : count(hints?.pending ?? 0),
+      comparison?.state ?? "-"
+    ]
+  })
+]
+
+/** `nowMillis` is this machine's clock, by which the node that answers is assumed to go too. */
+export const render = (cluster: ClusterView, health: HealthView, nowMillis: number): string => {
+  const { partitions, storage } = health
+  return [
+    `${health.status}: ${partitions.withQuorum} of ${partitions.total} partitions have a quorum, ` +
+    `${partitions.withAllReplicas} have all replicas`,
+    `N = ${cluster.replicationFactor}, W = ${cluster.quorums.write}, R = ${cluster.quorums.read}, ` +
+    `ring epoch ${cluster.ring.epoch}`,
+    "",
+    columnsOf(memberRows(cluster, nowMillis)),
+    "",
+    `* asked. It holds ${storage.tables} tables (${bytes(storage.tableBytes)}), a log of ${bytes(storage.logBytes)} and ` +
+    `${count(storage.memtableCells)} cells in memory, ` +
+    (storage.writable ? "and takes writes." : `and refuses writes: ${storage.refusing ?? "no reason given"}.`),
+    ...(health.recovering ? ["It is recovering: it has a new data directory and does not answer reads yet."] : [])
+  ].join("\n")
+}

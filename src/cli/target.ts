@@ -1,0 +1,113 @@
+/** Which cluster a command talks to, and how: the flags and requests that the commands of one key share. */
+import { Effect, Option, Schema } from "effect"
+import { Flag } from "effect/cli"
+import { Key } from "../domain/Key.ts"
+import { CommandFailed } from "./CommandFailed.ts"
+import { type Answer, Http, type Request } from "./Http.ts"
+
+export const defaultUrl = "http://127.0.0.1:8081"
+
+/** Longer than any deadline that a node keeps by default. */
+const answerTimeout = "30 seconds"
+
+const parseUrl = (text: string): string | undefined => {
+  const parsed = URL.parse(/^https?:\/\//.test(text) ? text : `http://${text}`)
+  return parsed === null || parsed.hostname === "" || parsed.pathname !== "/" || parsed.search !== ""
+    ? undefined
+    : parsed.origin
+}
+
+/** `host:port` or `http://host:port`, separated by commas. */
+export const parseUrls = (text: string): Effect.Effect<ReadonlyArray<string>, CommandFailed> =>
+  Effect.gen(function*() {
+    const urls: Array<string> = []
+    for (const part of text.split(",").map((part) => part.trim()).filter((part) => part !== "")) {
+      const url = parseUrl(part)
+      if (url === undefined) {
+        return yield* new CommandFailed({ message: `--url: "${part}" is not a node's address, such as ${defaultUrl}` })
+      }
+      urls.push(url)
+    }
+    if (urls.length === 0) return yield* new CommandFailed({ message: "--url names no node" })
+    return urls
+  })
+
+/** `RONDO_URL` stands in for it, so that a shell can be pointed at a cluster once. */
+export const url = Flag.String("url").pipe(
+  Flag.withDescription(`Nodes to talk to, separated by commas (or RONDO_URL). Default: ${defaultUrl}`),
+  Flag.withDefault(Effect.sync(() => process.env["RONDO_URL"] || defaultUrl))
+)
+
+const option = (name: string, description: string) =>
+  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
+
+export const writeQuorum = option("w", "Replicas that must take the write: a number, one, quorum or all")
+export const readQuorum = option("r", "Replicas that must answer the read: a number, one, quorum or all")
+export const timeout = option("timeout", "How long the node may take, as in its ?timeout=")
+
+/** `?w=2&timeout=500`, or nothing. */
+export const query = (options: Readonly<Record<string, Option.Option<string>>>): string => {
+  const parameters = Object.entries(options).flatMap(([name, value]) =>
+    Option.isSome(value) ? [`${name}=${encodeURIComponent(value.value)}`] : []
+  )
+  return parameters.length === 0 ? "" : `?${parameters.join("&")}`
+}
+
+/** Slashes are encoded too, and so are the two keys that a path would swallow. */
+export const keyPath = (key: string): string =>
+  `/kv/${key === "." ? "%2E" : key === ".." ? "%2E%2E" : encodeURIComponent(key)}`
+
+export const checkedKey = (text: string): Effect.Effect<string, CommandFailed> =>
+  Schema.is(Key)(text)
+    ? Effect.succeed(text)
+    : Effect.fail(new CommandFailed({ message: "a key must have 1 to 1024 bytes of valid UTF-8" }))
+
+/** Asks the nodes in turn until one gives an answer that another would not better. Puts and deletes may be repeated. */
+export const ask = (
+  urls: ReadonlyArray<string>,
+  request: Omit<Request, "origin">
+): Effect.Effect<Answer, CommandFailed, Http> =>
+  Effect.gen(function*() {
+    const http = yield* Http
+    let failure = "no node was asked"
+    for (const origin of urls) {
+      const answer = yield* http.send({ ...request, origin }).pipe(
+        Effect.timeoutOrElse({
+          duration: answerTimeout,
+          orElse: () => Effect.fail({ message: `${origin} did not answer within ${answerTimeout}` })
+        }),
+        Effect.result
+      )
+      if (answer._tag === "Failure") {
+        failure = answer.failure.message
+        continue
+      }
+      if (answer.success.status < 500 && answer.success.status !== 429) return answer.success
+      failure = `${origin} answered ${describeProblem(answer.success)}`
+    }
+    return yield* new CommandFailed({ message: failure })
+  })
+
+/** A problem document as one line: `503 WriteQuorumFailed: 1 of 2 replicas ... (outcome: unknown)`. */
+export const describeProblem = (answer: Answer): string => {
+  const problem = parseProblem(answer)
+  const name = problem["_tag"] ?? problem["title"] ?? ""
+  const detail = problem["detail"] ?? problem["message"] ?? ""
+  const outcome = typeof problem["outcome"] === "string" ? ` (outcome: ${problem["outcome"]})` : ""
+  return `${answer.status}${name === "" ? "" : ` ${name}`}${detail === "" ? "" : `: ${detail}`}${outcome}`
+}
+
+/** What went wrong in a word, to count by: `503 WriteQuorumFailed`, or the status alone. */
+export const problemKind = (answer: Answer): string => {
+  const tag = parseProblem(answer)["_tag"]
+  return typeof tag === "string" ? `${answer.status} ${tag}` : String(answer.status)
+}
+
+const parseProblem = (answer: Answer): Record<string, unknown> => {
+  try {
+    const parsed: unknown = JSON.parse(answer.body.toString("utf8"))
+    return typeof parsed === "object" && parsed !== null ? parsed as Record<string, unknown> : {}
+  } catch {
+    return {}
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Entry: runs the command line, and gives `serve` a node with its real leaves: disk, network, clock and randomness.
+ */
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { Cause, Effect, Exit, Layer, Runtime } from "effect"
+import { Command } from "effect/cli"
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { layer, rondo } from "./cli/rondo.ts"
+
+const root = new URL("..", import.meta.url)
+const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as { readonly version: string }
+
+/** The one place that gives the node its leaves. Imported when it is needed, since `rondo get` needs no node. */
+const node = Layer.unwrap(Effect.promise(async () => {
+  const [Node, DiskNode, PeerClientHttp] = await Promise.all([
+    import("./Node.ts"),
+    import("./storage/DiskNode.ts"),
+    import("./peer/PeerClientHttp.ts")
+  ])
+  return Node.layer.pipe(Layer.provide([DiskNode.layer, PeerClientHttp.layer]))
+}))
+
+const isService = process.argv[2] === "serve" || process.argv[2] === "up"
+
+/** To be told to stop is how a service ends well; any other command was cut short. */
+const teardown: Runtime.Teardown = (exit, onExit) =>
+  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) && isService
+    ? onExit(0)
+    : Runtime.defaultTeardown(exit, onExit)
+
+Command.run(
+  rondo(node, {
+    command: process.execPath,
+    arguments: [...process.execArgv, fileURLToPath(import.meta.url)],
+    program: fileURLToPath(new URL("bin/rondo", root))
+  }),
+  { version }
+).pipe(
+  Effect.provide(layer),
+  Effect.provide(NodeServices.layer),
+  NodeRuntime.runMain({ teardown })
+)
