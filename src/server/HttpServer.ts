@@ -8,7 +8,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { ByteSize, Context, Duration, Effect, Layer, Schema } from "effect"
 import { HttpIncomingMessage, HttpRouter, HttpServer as Platform, HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { HttpServerError } from "effect/http"
-import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import { HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
 import * as Http from "node:http"
 import { Api } from "../api/Api.ts"
 import { NodeConfig, parseAddress } from "../config/NodeConfig.ts"
@@ -17,7 +17,6 @@ import * as AdminHandlers from "./AdminHandlers.ts"
 import { Admission } from "./Admission.ts"
 import { headerBytesMax, onClientError } from "./connectionError.ts"
 import * as KvHandlers from "./KvHandlers.ts"
-import * as PeerHandlers from "./PeerHandlers.ts"
 import * as unmatched from "./unmatched.ts"
 
 /** Somebody listens there already. */
@@ -70,13 +69,16 @@ const docs = Layer.unwrap(Effect.gen(function*() {
   return HttpRouter.add("GET", "/docs", Effect.flatten(page))
 }))
 
-const routes = Layer.mergeAll(
-  HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
-  HttpRouter.add("GET", "/", welcome),
-  docs
-).pipe(
-  Layer.provide([KvHandlers.layer, AdminHandlers.layer, Layer.provide(PeerHandlers.layer, PeerHandlers.layerSecret)])
-)
+type PeerGroup = HttpApiGroup.Service<"rondo", "peer">
+
+const routes = <E, R>(peerHandlers: Layer.Layer<PeerGroup, E, R>) =>
+  Layer.mergeAll(
+    HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
+    HttpRouter.add("GET", "/", welcome),
+    docs
+  ).pipe(
+    Layer.provide([KvHandlers.layer, AdminHandlers.layer, peerHandlers])
+  )
 
 /** The address that was bound: the same as asked for, unless that was port 0. */
 export class BoundAddress extends Context.Service<BoundAddress, string>()("rondo/server/BoundAddress") {}
@@ -100,7 +102,7 @@ const listenFailure = (address: string) => (error: HttpServerError.ServeError) =
   return code === "EADDRINUSE" ? new PortInUse({ address }) : new ListenFailed({ address, code })
 }
 
-const serve = Effect.gen(function*() {
+const serve = Effect.fnUntraced(function*<E, R>(peerHandlers: Layer.Layer<PeerGroup, E, R>) {
   const { listen } = yield* NodeConfig
   const { host, port } = parseAddress(listen)!
   const server = makeServer()
@@ -109,7 +111,7 @@ const serve = Effect.gen(function*() {
   )
   // Runs after the graceful stop below, and before the one above that would wait for ever.
   yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
-  const router = yield* HttpRouter.toHttpEffect(routes).pipe(
+  const router = yield* HttpRouter.toHttpEffect(routes(peerHandlers)).pipe(
     Effect.provideService(HttpRouter.RouterConfig, routerConfig)
   )
   const app = Effect.catchCause(router, (cause) =>
@@ -121,7 +123,8 @@ const serve = Effect.gen(function*() {
   return Platform.formatAddress(platform.address)
 })
 
-/** Listens on `NodeConfig.listen` as long as the layer lives. */
-export const layer = Layer.effect(BoundAddress, serve).pipe(
-  Layer.provide([Admission.layer, NodeHttpServer.layerHttpServices])
-)
+/** Listens on `NodeConfig.listen` as long as the layer lives. What peers are answered comes from the composition root. */
+export const layerWith = <E, R>(peerHandlers: Layer.Layer<PeerGroup, E, R>) =>
+  Layer.effect(BoundAddress, serve(peerHandlers)).pipe(
+    Layer.provide([Admission.layer, NodeHttpServer.layerHttpServices])
+  )
