@@ -22,6 +22,7 @@ WORKDIR /rondo
 COPY --from=modules /rondo/node_modules node_modules
 COPY --from=build /rondo/dist dist
 COPY package.json ./
+COPY bin bin
 # Before USER, or a new named volume would belong to root.
 RUN mkdir /data && chown node:node /data
 USER node
@@ -31,4 +32,5 @@ STOPSIGNAL SIGTERM
 # Slim images have no curl. LISTEN's last part is the port.
 HEALTHCHECK --interval=5s --timeout=2s --retries=3 --start-period=30s --start-interval=500ms \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.LISTEN.split(':').pop()}/readyz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "dist/main.js", "serve"]
+# By `node` itself rather than bin/rondo, so that it is process 1 and hears SIGTERM.
+CMD ["node", "--disable-warning=ExperimentalWarning", "dist/main.js", "serve"]

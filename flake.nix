@@ -44,10 +44,12 @@
         nativeBuildInputs = [ pkgs.makeWrapper ];
         dontBuild = true;
         installPhase = ''
-          mkdir -p $out/share/rondo
+          mkdir -p $out/bin $out/share/rondo/bin
           cp -r package.json src $out/share/rondo/
           ln -s ${modulesFor pkgs} $out/share/rondo/node_modules
-          makeWrapper ${pkgs.nodejs_26}/bin/node $out/bin/rondo --add-flags $out/share/rondo/src/main.ts
+          makeWrapper ${pkgs.nodejs_26}/bin/node $out/share/rondo/bin/rondo \
+            --add-flags "--disable-warning=ExperimentalWarning $out/share/rondo/src/main.ts"
+          ln -s $out/share/rondo/bin/rondo $out/bin/rondo
         '';
         meta = {
           description = "A replicated key-value store";

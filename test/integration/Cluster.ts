@@ -57,8 +57,13 @@ export class Process {
   readonly child: ChildProcess
   output = ""
 
-  constructor(parameters: ReadonlyArray<string>, environment: Readonly<Record<string, string>>, directory: string) {
-    this.child = spawn(rondo, parameters, {
+  constructor(
+    parameters: ReadonlyArray<string>,
+    environment: Readonly<Record<string, string>>,
+    directory: string,
+    program = rondo
+  ) {
+    this.child = spawn(program, parameters, {
       cwd: directory,
       env: { ...process.env, ...environment },
       stdio: ["ignore", "pipe", "pipe"]
@@ -68,6 +73,11 @@ export class Process {
         this.output += text
       })
     }
+  }
+
+  /** A line as one types it; the shell gives way to its last command, so that signals reach that. */
+  static ofShell(line: string, directory: string): Process {
+    return new Process(["-c", line.replace(/^(cd .* && )/, "$1exec env ")], {}, directory, "sh")
   }
 
   get hasEnded(): boolean {
@@ -87,13 +97,17 @@ export class Process {
 }
 
 export class Cluster {
-  readonly directory = mkdtempSync(join(tmpdir(), "rondo-integration-"))
+  readonly directory = Cluster.temporaryDirectory()
   readonly ports: ReadonlyArray<number>
   private readonly processes: Array<Process | undefined>
 
   private constructor(ports: ReadonlyArray<number>) {
     this.ports = ports
     this.processes = ports.map(() => undefined)
+  }
+
+  static temporaryDirectory(): string {
+    return mkdtempSync(join(tmpdir(), "rondo-integration-"))
   }
 
   /** Three nodes, ready. */
