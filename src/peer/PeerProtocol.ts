@@ -8,6 +8,8 @@ import { Incarnation } from "../domain/Version.ts"
 
 export const protocolVersion = 1
 
+export const vnodesMax = 10_000
+
 /** `joining`, `leaving`, `left` and `removed` come with membership changes. */
 export const MemberState = Schema.Literals(["up"])
 
@@ -16,24 +18,26 @@ export const MemberRecord = Schema.Struct({
   nodeId: NodeId,
   incarnation: Incarnation,
   /** Starts of this node. A higher one wins whatever the heartbeat says. */
-  generation: Schema.Int,
-  /** Gossip rounds since that start. */
-  heartbeat: Schema.Int,
+  generation: Schema.Natural,
+  /** Gossip rounds since that start, and one for each refutation. */
+  heartbeat: Schema.Natural,
   address: Schema.String,
-  vnodes: Schema.Int,
+  /** Bounded, since every node computes the tokens of all. */
+  vnodes: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: vnodesMax })),
   state: MemberState,
   /** The node's Lamport clock, so that a newcomer starts near everyone else's. */
-  counter: Schema.Int
+  counter: Schema.Natural
 })
 export type MemberRecord = typeof MemberRecord.Type
 
 /** Which state of a member the sender has, without the state. */
-export const MemberDigest = Schema.Struct({ nodeId: NodeId, generation: Schema.Int, heartbeat: Schema.Int })
+export const MemberDigest = Schema.Struct({ nodeId: NodeId, generation: Schema.Natural, heartbeat: Schema.Natural })
 export type MemberDigest = typeof MemberDigest.Type
 
 /**
  * One half of an exchange. The first carries `digests` of everything known; the answer carries the records that the
- * sender lacked and, in `wanted`, the members of which the sender knows more; a second message brings those.
+ * sender lacked and, in `wanted`, the members of which the sender knows more; a second message brings those. A message
+ * without digests asks for nothing back. Every message is news of its sender.
  */
 export const GossipMessage = Schema.Struct({
   protocol: Schema.Int,

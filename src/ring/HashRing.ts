@@ -48,8 +48,9 @@ export const make = (members: ReadonlyArray<RingMember>): HashRing => ({
  */
 const tokensOf = (nodeId: NodeId, vnodes: number): ReadonlyArray<bigint> => {
   const stretches = BigInt(vnodes * tokensPerVnode)
-  return Array.from({ length: vnodes * tokensPerVnode }, (_, index) =>
-    (BigInt(index) * circle + hash64(`${nodeId}#${index}`)) / stretches
+  return Array.from(
+    { length: vnodes * tokensPerVnode },
+    (_, index) => (BigInt(index) * circle + hash64(`${nodeId}#${index}`)) / stretches
   )
 }
 

@@ -12,21 +12,28 @@ const listsOf = (members: ReadonlyArray<HashRing.RingMember>, count = replicas) 
   HashRing.preferenceLists(HashRing.make(members), partitions, count)
 
 /** Nodes of different weights; few virtual nodes, since every property must hold for any number of them. */
-const Member = Schema.Struct({ nodeId: NodeId, vnodes: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 20 })) })
+const Member = Schema.Struct({
+  nodeId: NodeId,
+  vnodes: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 20 }))
+})
 const Members = Schema.NonEmptyArray(Member)
 
 const distinct = (members: ReadonlyArray<HashRing.RingMember>) =>
   Array.from(new Map(members.map((member) => [member.nodeId, member])).values())
 
 describe("HashRing", () => {
-  it.prop("the same members give the same ring in any order", { members: Members, by: Schema.Int }, ({ by, members }) => {
-    const nodes = distinct(members)
-    const shuffled = nodes.toSorted((left, right) =>
-      hash64(`${left.nodeId} ${by}`) < hash64(`${right.nodeId} ${by}`) ? -1 : 1
-    )
-    assert.deepStrictEqual(HashRing.make(shuffled), HashRing.make(nodes))
-    assert.deepStrictEqual(listsOf(nodes.toReversed()), listsOf(nodes))
-  })
+  it.prop(
+    "the same members give the same ring in any order",
+    { members: Members, by: Schema.Int },
+    ({ by, members }) => {
+      const nodes = distinct(members)
+      const shuffled = nodes.toSorted((left, right) =>
+        hash64(`${left.nodeId} ${by}`) < hash64(`${right.nodeId} ${by}`) ? -1 : 1
+      )
+      assert.deepStrictEqual(HashRing.make(shuffled), HashRing.make(nodes))
+      assert.deepStrictEqual(listsOf(nodes.toReversed()), listsOf(nodes))
+    }
+  )
 
   it("sorts equal tokens by node id, so that a tie does not depend on the order of members", () => {
     const { vnodes } = HashRing.make(nodesNamed(["b", "a", "c"]))
@@ -44,16 +51,20 @@ describe("HashRing", () => {
     }
   })
 
-  it.prop("a joining node takes keys only for itself", { members: Members, joining: Member }, ({ joining, members }) => {
-    const staying = distinct(members).filter(({ nodeId }) => nodeId !== joining.nodeId)
-    const before = listsOf(staying)
-    const after = listsOf([...staying, joining])
-    for (let partition = 0; partition < partitions; partition++) {
-      const kept = after[partition]!.filter((nodeId) => nodeId !== joining.nodeId)
-      assert.deepStrictEqual(kept, before[partition]!.slice(0, kept.length))
-      assert.isTrue(kept.length >= Math.min(before[partition]!.length, replicas - 1))
+  it.prop(
+    "a joining node takes keys only for itself",
+    { members: Members, joining: Member },
+    ({ joining, members }) => {
+      const staying = distinct(members).filter(({ nodeId }) => nodeId !== joining.nodeId)
+      const before = listsOf(staying)
+      const after = listsOf([...staying, joining])
+      for (let partition = 0; partition < partitions; partition++) {
+        const kept = after[partition]!.filter((nodeId) => nodeId !== joining.nodeId)
+        assert.deepStrictEqual(kept, before[partition]!.slice(0, kept.length))
+        assert.isTrue(kept.length >= Math.min(before[partition]!.length, replicas - 1))
+      }
     }
-  })
+  )
 
   it.prop("changed weight of one node moves no key between two others", {
     members: Members,

@@ -28,13 +28,13 @@ const withMembers = Effect.fnUntraced(function*(initial: ReadonlyArray<Member>) 
     self: NodeId.make("a"),
     liveness: () => "up",
     address: () => undefined,
+    counterSeen: () => 0,
     members: () => SubscriptionRef.getUnsafe(members),
     changes: SubscriptionRef.changes(members)
   })
   const services = yield* Layer.build(Ring.layer.pipe(Layer.provide([gossip, ClusterConfig.layerTest()])))
   const ring = yield* Effect.provide(Effect.service(Ring), services)
-  const become = (next: ReadonlyArray<Member>) =>
-    Effect.andThen(SubscriptionRef.set(members, next), settle)
+  const become = (next: ReadonlyArray<Member>) => Effect.andThen(SubscriptionRef.set(members, next), settle)
   return { ring, become }
 })
 

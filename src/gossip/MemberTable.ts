@@ -1,0 +1,118 @@
+/**
+ * The members as this node knows them now: their records, its opinion of each, and whoever wants to hear of changes.
+ *
+ * Plain synchronous calls, so that no fiber ever sees a half-made change.
+ *
+ * Invariants
+ * - Only this node raises its own record; one that arrives from elsewhere and is newer is outbid.
+ * - What `members` gave out never changes; a change makes a new one.
+ */
+import { Effect, PubSub, Stream } from "effect"
+import type { NodeId } from "../domain/NodeId.ts"
+import type { MemberRecord } from "../peer/PeerProtocol.ts"
+import * as Membership from "./Membership.ts"
+import * as Suspicion from "./Suspicion.ts"
+
+export interface Member {
+  readonly record: MemberRecord
+  readonly liveness: Suspicion.Liveness
+  /** Milliseconds of the local clock when news of the member last arrived. */
+  readonly heardAtMillis: number
+}
+
+export interface Merged {
+  /** Members that are new, or whose record changed in more than its heartbeat. */
+  readonly changed: ReadonlyArray<MemberRecord>
+  /** Somebody spread a newer record of this node, which now has one above it. */
+  readonly outbid: boolean
+}
+
+export interface MemberTable {
+  readonly own: () => MemberRecord
+  /** Raises the own heartbeat and takes note of the Lamport clock. */
+  readonly beat: (counter: number, nowMillis: number) => void
+  /** Takes over whatever is newer; each of these is news of its member. */
+  readonly merge: (records: ReadonlyArray<MemberRecord>, nowMillis: number) => Merged
+  /** The records alone, current at every call. */
+  readonly records: Membership.Membership
+  readonly members: () => ReadonlyArray<Member>
+  /** `undefined` for this node and for those it does not know. */
+  readonly opinion: (nodeId: NodeId) => Suspicion.Opinion | undefined
+  readonly judge: (nodeId: NodeId, revise: (opinion: Suspicion.Opinion) => Suspicion.Opinion) => void
+  /** The current members at once, then again with each change that `Merged.changed` or `judge` made visible. */
+  readonly changes: Stream.Stream<ReadonlyArray<Member>>
+}
+
+export const make = Effect.fnUntraced(function*(initialOwn: MemberRecord, startedAtMillis: number) {
+  let own = initialOwn
+  const records = new Map([[own.nodeId, own]])
+  const opinions = new Map([[own.nodeId, Suspicion.initial(startedAtMillis)]])
+  let snapshot: ReadonlyArray<Member> | undefined
+  const published = yield* PubSub.unbounded<ReadonlyArray<Member>>({ replay: 1 })
+
+  const memberOf = (record: MemberRecord): Member => {
+    const { heardAtMillis, liveness } = opinions.get(record.nodeId)!
+    return { record, liveness, heardAtMillis }
+  }
+  const members = () =>
+    snapshot ??= Array.from(records.values(), memberOf).sort((left, right) =>
+      left.record.nodeId < right.record.nodeId ? -1 : 1
+    )
+  const publish = () => {
+    PubSub.publishUnsafe(published, members())
+  }
+  const changeOwn = (changes: Partial<MemberRecord>) => {
+    own = { ...own, ...changes }
+    records.set(own.nodeId, own)
+    snapshot = undefined
+  }
+
+  /** Whether the change is to be seen. */
+  const learn = (record: MemberRecord, nowMillis: number): boolean => {
+    const known = records.get(record.nodeId)
+    if (known !== undefined && Membership.compare(record, known) <= 0) return false
+    records.set(record.nodeId, record)
+    snapshot = undefined
+    if (known === undefined) {
+      opinions.set(record.nodeId, Suspicion.initial(nowMillis))
+      return true
+    }
+    judge(record.nodeId, (opinion) => Suspicion.heard(opinion, nowMillis))
+    return !Membership.looksAlike(record, known)
+  }
+
+  const judge: MemberTable["judge"] = (nodeId, revise) => {
+    const before = opinions.get(nodeId)
+    if (before === undefined || nodeId === own.nodeId) return
+    const after = revise(before)
+    if (after === before) return
+    opinions.set(nodeId, after)
+    snapshot = undefined
+    if (after.liveness !== before.liveness) publish()
+  }
+
+  const merge: MemberTable["merge"] = (arrived, nowMillis) => {
+    const ofOwn = arrived.filter(({ nodeId }) => nodeId === own.nodeId).reduce(Membership.merge, own)
+    const outbid = Membership.compare(ofOwn, own) > 0
+    if (outbid) changeOwn({ generation: ofOwn.generation + 1, heartbeat: 0 })
+    const changed = arrived.filter((record) => record.nodeId !== own.nodeId && learn(record, nowMillis))
+    if (outbid || changed.length > 0) publish()
+    return { changed, outbid }
+  }
+
+  publish()
+  const table: MemberTable = {
+    own: () => own,
+    beat: (counter, nowMillis) => {
+      opinions.set(own.nodeId, Suspicion.initial(nowMillis))
+      changeOwn({ heartbeat: own.heartbeat + 1, counter })
+    },
+    merge,
+    records,
+    members,
+    opinion: (nodeId) => nodeId === own.nodeId ? undefined : opinions.get(nodeId),
+    judge,
+    changes: Stream.fromPubSub(published)
+  }
+  return table
+})

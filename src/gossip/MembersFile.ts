@@ -1,0 +1,31 @@
+/**
+ * `members.json` in the data directory: who was in the cluster, so that a restarted node knows its ring at once, even
+ * when everybody else is down.
+ *
+ * Written when a member appears or its record changes in more than its heartbeat; the heartbeats in it are old.
+ */
+import { Effect, Schema } from "effect"
+import { MemberRecord } from "../peer/PeerProtocol.ts"
+import { type Disk, writeAtomically } from "../storage/Disk.ts"
+import { Corruption } from "../storage/StorageError.ts"
+
+const File = Schema.Struct({ format: Schema.Literal(1), members: Schema.Array(MemberRecord) })
+const FileJson = Schema.fromJsonString(File)
+
+const pathIn = (dataDirectory: string) => `${dataDirectory}/members.json`
+
+/** Empty in a new directory. A damaged file stops the node: going on without it could mean another, smaller ring. */
+export const load = Effect.fnUntraced(function*(disk: Disk["Service"], dataDirectory: string) {
+  const path = pathIn(dataDirectory)
+  const bytes = yield* disk.readFile(path)
+  if (bytes === undefined) return []
+  const { members } = yield* Schema.decodeUnknownEffect(FileJson)(bytes.toString("utf8")).pipe(
+    Effect.mapError((error) => new Corruption({ path, offsetBytes: 0, reason: error.message }))
+  )
+  return members
+})
+
+export const save = (disk: Disk["Service"], dataDirectory: string, members: ReadonlyArray<MemberRecord>) => {
+  const file: typeof File.Type = { format: 1, members }
+  return writeAtomically(disk, pathIn(dataDirectory), Buffer.from(`${JSON.stringify(file)}\n`))
+}

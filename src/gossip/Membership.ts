@@ -1,0 +1,73 @@
+/**
+ * Merge of what two nodes know about the members, and what each has to send so that both know the same.
+ *
+ * Pure.
+ * Source: van Renesse, Dumitriu, Gough, Thomas, "Efficient Reconciliation and Flow Control for Anti-Entropy
+ * Protocols" (LADIS 2008): per-member versions, exchanged as digests. Generations as in Cassandra's gossiper.
+ *
+ * Invariants
+ * - Merging is commutative, associative and idempotent, member by member, so the order of messages does not matter.
+ * - A node changes its own record only together with its generation or heartbeat, so equal ones mean equal records.
+ */
+import type { NodeId } from "../domain/NodeId.ts"
+import type { MemberDigest, MemberRecord } from "../peer/PeerProtocol.ts"
+
+export type Membership = ReadonlyMap<NodeId, MemberRecord>
+
+/**
+ * Positive when `left` is newer. Records of one generation and heartbeat differ only when two nodes use one id or a
+ * node lost its disk and began to count anew; they still resolve the same way everywhere.
+ */
+export const compare = (left: MemberRecord, right: MemberRecord): number =>
+  compareAge(left, right) ||
+  compareText(left.incarnation, right.incarnation) ||
+  compareText(left.address, right.address)
+
+const compareAge = (left: MemberDigest, right: MemberDigest): number =>
+  left.generation - right.generation || left.heartbeat - right.heartbeat
+
+const compareText = (left: string, right: string): number => (left === right ? 0 : left < right ? -1 : 1)
+
+/** The newer of two records of one member. */
+export const merge = (left: MemberRecord, right: MemberRecord): MemberRecord => compare(left, right) >= 0 ? left : right
+
+export const digestOf = ({ generation, heartbeat, nodeId }: MemberRecord): MemberDigest => ({
+  nodeId,
+  generation,
+  heartbeat
+})
+
+/** Records that the sender of the digests lacks or has in an older state. */
+export const newerThan = (known: Membership, digests: ReadonlyArray<MemberDigest>): ReadonlyArray<MemberRecord> => {
+  const theirs = new Map(digests.map((digest) => [digest.nodeId, digest]))
+  return Array.from(known.values()).filter((record) => {
+    const digest = theirs.get(record.nodeId)
+    return digest === undefined || compareAge(record, digest) > 0
+  })
+}
+
+/** Members of which the sender of the digests knows more. */
+export const wanted = (known: Membership, digests: ReadonlyArray<MemberDigest>): ReadonlyArray<NodeId> =>
+  digests
+    .filter((digest) => {
+      const record = known.get(digest.nodeId)
+      return record === undefined || compareAge(digest, record) > 0
+    })
+    .map(({ nodeId }) => nodeId)
+
+/** Whether the accusation is of the member's present state, so that only a newer one can refute it. */
+export const accuses = (accused: ReadonlyArray<MemberDigest>, own: MemberRecord): boolean =>
+  accused.some((digest) => digest.nodeId === own.nodeId && compareAge(digest, own) >= 0)
+
+/** Whether two records of one member differ in nothing but what every round raises. */
+export const looksAlike = (left: MemberRecord, right: MemberRecord): boolean =>
+  left.incarnation === right.incarnation &&
+  left.generation === right.generation &&
+  left.address === right.address &&
+  left.vnodes === right.vnodes &&
+  left.state === right.state
+
+/** The same of two lists, each sorted by node id. */
+export const allLookAlike = (left: ReadonlyArray<MemberRecord>, right: ReadonlyArray<MemberRecord>): boolean =>
+  left.length === right.length &&
+  left.every((record, index) => record.nodeId === right[index]!.nodeId && looksAlike(record, right[index]!))
