@@ -27,7 +27,6 @@ COPY bin bin
 RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data
-EXPOSE 8081
 STOPSIGNAL SIGTERM
 # Slim images have no curl. LISTEN's last part is the port.
 HEALTHCHECK --interval=5s --timeout=2s --retries=3 --start-period=30s --start-interval=500ms \
