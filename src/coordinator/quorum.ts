@@ -30,12 +30,12 @@ export const collect = <A, E, B, E2>(options: CollectOptions<A, E, B, E2>): Effe
       const run = Effect.runForkWith(context)
       const spares = options.spares ?? noSpares
       const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
-      let open = 0
+      // Those of `requests` that have not begun yet are open too: the first may fail before the second is started.
+      let open = options.requests.length
       let decided = false
       let sparesStarted = 0
 
       const start = (request: Effect.Effect<A, E>, index: number) => {
-        open++
         const fiber = Fiber.runIn(run(request), options.scope)
         fibers.push(fiber)
         fiber.addObserver((exit) => {
@@ -52,7 +52,9 @@ export const collect = <A, E, B, E2>(options: CollectOptions<A, E, B, E2>): Effe
 
       const startSpare = () => {
         const spare = spares[sparesStarted]
-        if (spare !== undefined) start(spare, options.requests.length + sparesStarted++)
+        if (spare === undefined) return
+        open++
+        start(spare, options.requests.length + sparesStarted++)
       }
 
       const decide = (outcome: Exit.Exit<B, E2> | undefined) => {

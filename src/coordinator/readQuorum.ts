@@ -4,7 +4,7 @@
  *
  * Source: DeCandia et al., "Dynamo" (SOSP 2007), section 4.5.
  */
-import { type Duration, type Effect, Exit, type Scope } from "effect"
+import { type Duration, Effect, Exit, type Scope } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Version from "../domain/Version.ts"
@@ -35,6 +35,7 @@ export const attempt = (options: ReadAttempt): Effect.Effect<ReadonlyArray<Repli
   const reads = candidates.map(({ read }) => read)
   const failed = () =>
     new ReadQuorumFailed({ wanted, got: answers.length, replicas: candidates.length + absent.length, failures })
+  if (candidates.length < wanted) return Effect.fail(failed())
   return quorum.collect<ReadAnswer, PeerFailed, ReadonlyArray<ReplicaAnswer>, ReadQuorumFailed>({
     scope: options.scope,
     requests: reads.slice(0, wanted),
