@@ -41,6 +41,16 @@ const command = (operation: string, file: string, run: (done: (error: Failure) =
 const closing = (descriptor: number) =>
   Effect.ignore(command("close", String(descriptor), (done) => fs.close(descriptor, done)))
 
+/** Closes once: by a second time the number may belong to another file. */
+const closingOnce = (descriptor: number) => {
+  let closed = false
+  return Effect.suspend(() => {
+    if (closed) return Effect.void
+    closed = true
+    return closing(descriptor)
+  })
+}
+
 const open = (operation: string, file: string, flags: string) =>
   call<number>(operation, file, (done) => fs.open(file, flags, 0o644, done))
 
@@ -94,7 +104,7 @@ const readFully = (descriptor: number, file: string, offset: number, length: num
 const openRead = (file: string) =>
   Effect.map(open("openRead", file, "r"), (descriptor): ReadHandle => ({
     read: (offsetBytes, lengthBytes) => readFully(descriptor, file, offsetBytes, lengthBytes),
-    close: closing(descriptor)
+    close: closingOnce(descriptor)
   }))
 
 const appendSync = (descriptor: number, file: string, bytes: Uint8Array): Effect.Effect<void, StorageError> => {
@@ -123,7 +133,7 @@ const openAppend = (file: string, options?: { readonly empty?: boolean }) =>
         ? Effect.suspend(() => appendSync(descriptor, file, bytes))
         : appendAsync(descriptor, file, bytes),
     sync: command("sync", file, (done) => fs.fdatasync(descriptor, done)),
-    close: closing(descriptor)
+    close: closingOnce(descriptor)
   })).pipe(
     (opened) => options?.empty === true ? Effect.andThen(emptied(file), opened) : opened
   )

@@ -6,39 +6,23 @@
  * - Reads see only what would survive: a cell becomes visible when its log record is as durable as `FSYNC` asks.
  * - The stored version of a key never goes back.
  */
-import { Context, type Effect, type Stream } from "effect"
+import { Context, Effect, Layer, type Stream } from "effect"
+import { NodeConfig } from "../config/NodeConfig.ts"
 import type { Cell } from "../domain/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { Version } from "../domain/Version.ts"
+import type { Applied } from "./Applied.ts"
+import { Disk } from "./Disk.ts"
+import * as DiskMemory from "./DiskMemory.ts"
+import * as Engine from "./Engine.ts"
+import type { StorageStats } from "./Engine.ts"
+import { Identity } from "./Identity.ts"
+import type { ScanOptions } from "./scan.ts"
 import type { StorageError } from "./StorageError.ts"
 
-/** What became of one cell. */
-export type Applied =
-  /** It is now, or already was, the newest. `replaced`: a live value (not a tombstone) was there before it. */
-  | { readonly _tag: "Accepted"; readonly replaced: boolean }
-  /** The store holds something newer and did not change. */
-  | { readonly _tag: "Superseded"; readonly newest: Version }
-
-export interface ScanOptions {
-  /** Start at this key (included). Default: the first. */
-  readonly from?: Key
-  readonly prefix?: string
-}
-
-export interface StorageStats {
-  readonly memtableBytes: number
-  readonly memtableCells: number
-  readonly tables: number
-  readonly tableBytes: number
-  readonly logBytes: number
-  readonly flushes: number
-  readonly compactions: number
-  readonly syncs: number
-  /** Same version, different bytes: should stay 0 for ever. */
-  readonly equalVersionConflicts: number
-  /** Why writes are refused at the moment, or `undefined`. */
-  readonly refusing: StorageError | undefined
-}
+export type { Applied } from "./Applied.ts"
+export type { StorageStats } from "./Engine.ts"
+export type { ScanOptions } from "./scan.ts"
 
 export class Storage extends Context.Service<Storage, {
   /**
@@ -57,4 +41,26 @@ export class Storage extends Context.Service<Storage, {
   /** Writes the memtable to a table now. */
   readonly flush: Effect.Effect<void, StorageError>
   readonly stats: Effect.Effect<StorageStats>
-}>()("rondo/storage/Storage") {}
+}>()("rondo/storage/Storage") {
+  /** Opens the store in the data directory. `Identity` is needed for its lock: it comes first. */
+  static readonly layer: Layer.Layer<Storage, StorageError, Disk | Identity | NodeConfig> = Layer.effect(
+    Storage,
+    Effect.gen(function*() {
+      const disk = yield* Disk
+      const config = yield* NodeConfig
+      yield* Identity
+      return yield* Engine.open(disk, {
+        directory: config.dataDirectory,
+        fsync: config.fsync,
+        memtableBytesMax: config.memtableBytesMax,
+        blockCacheBytesMax: config.blockCacheBytesMax
+      })
+    })
+  )
+
+  /** The real engine over files in memory. */
+  static readonly layerMemory: Layer.Layer<Storage, StorageError, NodeConfig> = Storage.layer.pipe(
+    Layer.provide(Layer.unwrap(Effect.map(NodeConfig, ({ nodeId }) => Identity.layerFixed({ nodeId })))),
+    Layer.provide(DiskMemory.layer)
+  )
+}

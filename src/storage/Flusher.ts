@@ -1,0 +1,83 @@
+/**
+ * Turns a full memtable into a table in the background, then lets its logs go.
+ *
+ * Invariants
+ * - A log is removed only when the manifest that names its cells' table is durable.
+ */
+import { Effect } from "effect"
+import * as Cell from "../domain/Cell.ts"
+import * as CellLine from "../domain/CellLine.ts"
+import type { Memtable } from "./memtable/Memtable.ts"
+import { sortCells } from "./memtable/sortCells.ts"
+import * as Table from "./sstable/Table.ts"
+import * as TableWriter from "./sstable/TableWriter.ts"
+import { install, type State } from "./State.ts"
+import type { StorageError } from "./StorageError.ts"
+
+/** Encoded in about a millisecond, then requests get their turn. */
+const cellsPerSlice = 512
+
+const retryDelay = "1 second"
+
+export const run = (state: State): Effect.Effect<never> =>
+  Effect.forever(Effect.gen(function*() {
+    yield* state.flushWanted.await
+    yield* state.flushWanted.close
+    if (state.flushing === undefined) return
+    const memtable = state.flushing
+    const table = yield* untilDone(state, build(state, memtable))
+    yield* untilDone(state, adopt(state, table))
+    for (const log of memtable.logs) yield* Effect.ignore(state.disk.remove(log))
+  }))
+
+/** Sorts, encodes and writes the memtable; what a failed attempt wrote is removed. */
+const build = Effect.fnUntraced(function*(state: State, memtable: Memtable) {
+  const { cache, disk, settings: { directory } } = state
+  const cells = yield* sortCells(Array.from(memtable.cells.values()))
+  const id = state.nextFile++
+  const writer = yield* TableWriter.open(disk, directory, id, cells.length)
+  yield* Effect.gen(function*() {
+    for (let index = 0; index < cells.length; index++) {
+      if (index % cellsPerSlice === cellsPerSlice - 1) yield* Effect.yieldNow
+      if (writer.isFull()) yield* writer.drain
+      const cell = cells[index]!
+      writer.add(cell.key, cell.version.counter, Cell.isTombstone(cell), Buffer.from(`${CellLine.encode(cell)}\n`))
+    }
+    yield* writer.finish
+  }).pipe(Effect.onError(() => writer.abandon))
+  return yield* Table.open(disk, cache, directory, id)
+})
+
+/** From one step to the next, reads find the cells in the table and no longer in the memtable. */
+const adopt = (state: State, table: Table.Table) =>
+  install(
+    state,
+    (tables) => [...tables, table],
+    () => state.active.firstLog,
+    (tables) => {
+      state.tables = tables
+      state.flushing = undefined
+      state.flushes++
+      state.flushFailure = undefined
+      state.compactionWanted.openUnsafe()
+      answer(state, undefined)
+    }
+  )
+
+/** Tries again until it succeeds, and tells those who wait of each failure. */
+const untilDone = <A>(state: State, attempt: Effect.Effect<A, StorageError>): Effect.Effect<A> =>
+  Effect.catch(attempt, (error) =>
+    Effect.logError(`the memtable could not be written to a table, which is tried again: ${error.message}`).pipe(
+      Effect.andThen(Effect.sync(() => {
+        state.flushFailure = error
+        answer(state, error)
+      })),
+      Effect.andThen(Effect.sleep(retryDelay)),
+      Effect.andThen(Effect.suspend(() => untilDone(state, attempt)))
+    ))
+
+const answer = (state: State, failure: StorageError | undefined) => {
+  const waiters = state.flushWaiters
+  state.flushWaiters = []
+  for (const waiter of waiters) waiter(failure)
+}

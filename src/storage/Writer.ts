@@ -1,0 +1,290 @@
+/**
+ * The one writer: group commit. Calls queue; each round takes all that wait, decides for every cell, appends what was
+ * accepted in one write, syncs once, and only then lets it be seen and answers. While a sync is under way the next
+ * round collects.
+ *
+ * Nothing here is an effect per cell: a caller waits in one callback, and a round is plain loops over arrays.
+ *
+ * Invariants
+ * - A cell is visible, and its call answered, only when its record is as durable as `FSYNC` asks.
+ * - The memtable is turned over between rounds only, so a cell is always in the memtable whose logs hold it.
+ * - A round whose append or sync failed leaves nothing visible, and its log takes no further records.
+ *
+ * Source: DeWitt et al., "Implementation Techniques for Main Memory Database Systems" (SIGMOD 1984), section 5.2.
+ */
+import { Effect } from "effect"
+import type { Cell } from "../domain/Cell.ts"
+import type { Applied } from "./Applied.ts"
+import { decide, type Round } from "./decide.ts"
+import * as Memtable from "./memtable/Memtable.ts"
+import * as Table from "./sstable/Table.ts"
+import type { State } from "./State.ts"
+import { DiskError, type StorageError } from "./StorageError.ts"
+import * as cellCodec from "./wal/cellCodec.ts"
+import * as frame from "./wal/frame.ts"
+import * as RecordLog from "./wal/RecordLog.ts"
+
+export interface Writer {
+  readonly apply: (cells: ReadonlyArray<Cell>) => Effect.Effect<ReadonlyArray<Applied>, StorageError>
+  /** Completes when everything applied before it is in tables. */
+  readonly flush: Effect.Effect<void, StorageError>
+  /** Runs for as long as the store is open. */
+  readonly run: Effect.Effect<never>
+  /** Once a second: syncs with `FSYNC=interval`, and tries whether a log that refused takes writes again. */
+  readonly tick: Effect.Effect<void>
+  /** Refuses what waits and what comes, and closes the log. */
+  readonly close: Effect.Effect<void>
+}
+
+/** One call of `apply`, waiting. */
+export interface Write {
+  readonly cells: ReadonlyArray<Cell>
+  readonly resume: (answer: Effect.Effect<ReadonlyArray<Applied>, StorageError>) => void
+}
+
+/** One call of `flush`, waiting. */
+type FlushRequest = (outcome: Effect.Effect<void, StorageError>) => void
+
+/** A round larger than this would hold the event loop for long; the rest goes in the next. */
+const cellsPerRoundMax = 4096
+
+/** Waiting at most this long, a writer is slowed but no request runs into its timeout. */
+const slowdownMillisMax = 50
+
+/** More tables than compaction keeps when it keeps up. */
+const tablesBeforeSlowdown = 24
+
+export const make = (state: State): Writer => {
+  const { disk, settings } = state
+  let waiting: Array<Write> = []
+  let flushRequests: Array<FlushRequest> = []
+  let ticked = false
+  let wake: (() => void) | undefined
+  let log: RecordLog.RecordLog | undefined
+  /** Whether the log holds cells that were acknowledged, so that it must not be removed when it breaks. */
+  let logHoldsCells = false
+  let syncNeeded = false
+  let closed = false
+  let buffer = Buffer.allocUnsafeSlow(256 * 1024)
+
+  const wakeUp = () => {
+    const waker = wake
+    wake = undefined
+    waker?.()
+  }
+
+  const awaitWork = Effect.callback<void>((resume) => {
+    if (waiting.length > 0 || flushRequests.length > 0 || ticked) resume(Effect.void)
+    else wake = () => resume(Effect.void)
+  })
+
+  const closedError = new DiskError({ operation: "apply", path: settings.directory, code: "CLOSED" })
+
+  // --- the log -------------------------------------------------------------------------------------------------
+
+  const discardBrokenLog = Effect.suspend(() => {
+    const broken = log
+    if (broken === undefined) return Effect.void
+    log = undefined
+    // Without cells it is of no use, and while the disk refuses syncs there would be one more at each attempt.
+    return Effect.andThen(broken.close, logHoldsCells ? Effect.void : Effect.ignore(disk.remove(broken.path)))
+  })
+
+  const usableLog = Effect.suspend((): Effect.Effect<RecordLog.RecordLog, StorageError> => {
+    if (log !== undefined && !log.isBroken()) return Effect.succeed(log)
+    return Effect.andThen(discardBrokenLog, openLog)
+  })
+
+  const openLog = Effect.suspend(() => {
+    const path = `${settings.directory}/wal-${Table.fileNumber(state.nextFile++)}.log`
+    return RecordLog.open(disk, path, 0).pipe(
+      Effect.tapError(() => Effect.ignore(disk.remove(path))),
+      Effect.tap((opened) =>
+        Effect.sync(() => {
+          log = opened
+          logHoldsCells = false
+          state.active.logs.push(path)
+        })
+      )
+    )
+  })
+
+  const syncLog = (current: RecordLog.RecordLog) =>
+    Effect.suspend(() => {
+      state.syncs++
+      return current.sync
+    })
+
+  const encode = (cells: ReadonlyArray<Cell>): number => {
+    let needed = frame.headerBytes
+    for (const cell of cells) needed += cellCodec.sizeMax(cell)
+    if (needed > buffer.length) buffer = Buffer.allocUnsafeSlow(needed * 2)
+    let end = frame.headerBytes
+    for (const cell of cells) end = cellCodec.encode(cell, buffer, end)
+    return end - frame.headerBytes
+  }
+
+  const append = Effect.fnUntraced(function*(cells: ReadonlyArray<Cell>) {
+    const current = yield* usableLog
+    const before = current.sizeBytes()
+    yield* current.appendFramed(buffer, encode(cells))
+    if (settings.fsync === "always") yield* syncLog(current)
+    else syncNeeded = true
+    logHoldsCells ||= cells.length > 0
+    state.active.logBytes += current.sizeBytes() - before
+  })
+
+  // --- a round -------------------------------------------------------------------------------------------------
+
+  const takeRound = (): Array<Write> => {
+    let cells = 0
+    let count = 0
+    while (count < waiting.length && cells < cellsPerRoundMax) cells += waiting[count++]!.cells.length
+    const taken = count === waiting.length ? waiting : waiting.slice(0, count)
+    waiting = count === waiting.length ? [] : waiting.slice(count)
+    return taken
+  }
+
+  const commit = Effect.fnUntraced(function*(writes: ReadonlyArray<Write>) {
+    const round = yield* decide(state, writes)
+    if (round.accepted.length > 0) {
+      const failure = yield* Effect.match(append(round.accepted), { onFailure: same, onSuccess: nothing })
+      state.logFailure = failure
+      if (failure !== undefined) return refuseRound(writes, round, failure)
+    }
+    for (const cell of round.accepted) {
+      Memtable.set(state.active, cell)
+      if (cell.version.counter > state.counterMax) state.counterMax = cell.version.counter
+    }
+    for (let index = 0; index < writes.length; index++) writes[index]!.resume(round.answers[index]!)
+  })
+
+  /** What was decided without the cells of this round still holds. */
+  const refuseRound = (writes: ReadonlyArray<Write>, { answers, needsLog }: Round, failure: StorageError) => {
+    for (let index = 0; index < writes.length; index++) {
+      writes[index]!.resume(needsLog[index]! ? Effect.fail(failure) : answers[index]!)
+    }
+  }
+
+  // --- the memtable's turn -------------------------------------------------------------------------------------
+
+  /** Puts an empty memtable in the place of the active one. Only while none is being flushed. */
+  const turnOver = Effect.gen(function*() {
+    if (log !== undefined) {
+      if (!log.isBroken() && settings.fsync !== "never") yield* Effect.ignore(log.vouch)
+      yield* log.close
+      log = undefined
+    }
+    syncNeeded = false
+    state.flushing = state.active
+    state.active = Memtable.make(state.nextFile)
+    state.flushWanted.openUnsafe()
+  })
+
+  const flushOutcome = Effect.callback<StorageError | undefined>((resume) => {
+    if (state.flushing === undefined) resume(Effect.undefined)
+    else state.flushWaiters.push((failure) => resume(Effect.succeed(failure)))
+  })
+
+  /** Makes room in memory: turns the memtable over when it is full, and slows writers down while flushes lag. */
+  const makeRoom = Effect.gen(function*() {
+    const { memtableBytesMax } = settings
+    if (state.active.sizeBytes >= memtableBytesMax && state.flushing === undefined) {
+      return yield* Effect.uninterruptible(turnOver)
+    }
+    if (state.active.sizeBytes >= 2 * memtableBytesMax) {
+      const failure = state.flushFailure ?? (yield* flushOutcome)
+      if (failure !== undefined) refuseAll(failure)
+      return
+    }
+    const lag = Math.max(
+      state.active.sizeBytes / memtableBytesMax - 1,
+      (state.tables.length - tablesBeforeSlowdown) / tablesBeforeSlowdown
+    )
+    if (lag > 0) yield* Effect.sleep(Math.min(slowdownMillisMax, Math.ceil(lag * slowdownMillisMax)))
+  })
+
+  const refuseAll = (failure: StorageError) => {
+    const refused = waiting
+    waiting = []
+    for (const write of refused) write.resume(Effect.fail(failure))
+  }
+
+  /** Never waits for a flush, or writes would wait as well. */
+  const serveFlushes = Effect.gen(function*() {
+    const requests = flushRequests
+    flushRequests = []
+    if (state.flushing !== undefined) {
+      // What is on its way to a table has to be out of the way first.
+      state.flushWaiters.push((failure) => failure === undefined ? askAgain(requests) : tell(requests, failure))
+    } else if (state.active.cells.size > 0) {
+      state.flushWaiters.push((failure) => tell(requests, failure))
+      yield* turnOver
+    } else tell(requests, undefined)
+  })
+
+  const askAgain = (requests: ReadonlyArray<FlushRequest>) => {
+    flushRequests.push(...requests)
+    wakeUp()
+  }
+
+  const tell = (requests: ReadonlyArray<FlushRequest>, failure: StorageError | undefined) => {
+    for (const request of requests) request(failure === undefined ? Effect.void : Effect.fail(failure))
+  }
+
+  const syncNow = Effect.gen(function*() {
+    if (log === undefined || log.isBroken()) return
+    const failure = yield* Effect.match(syncLog(log), { onFailure: same, onSuccess: nothing })
+    syncNeeded = false
+    if (failure === undefined) return
+    // Acknowledged cells may be lost from the log now; a table brings them to the disk another way.
+    state.logFailure = failure
+    if (state.flushing === undefined) yield* turnOver
+  })
+
+  const serveTick = Effect.suspend(() => {
+    ticked = false
+    if (settings.fsync === "interval" && syncNeeded) return syncNow
+    return state.logFailure === undefined ? Effect.void : probe
+  })
+
+  const probe = Effect.gen(function*() {
+    state.logFailure = yield* Effect.match(append([]), { onFailure: same, onSuccess: nothing })
+  })
+
+  return {
+    apply: (cells) =>
+      Effect.callback((resume) => {
+        if (closed) return resume(Effect.fail(closedError))
+        waiting.push({ cells, resume })
+        wakeUp()
+      }),
+    flush: Effect.callback((resume) => closed ? resume(Effect.fail(closedError)) : askAgain([resume])),
+    run: Effect.forever(Effect.gen(function*() {
+      yield* awaitWork
+      // Whatever else arrives in this turn of the event loop goes in the same round.
+      yield* Effect.yieldNow
+      if (ticked) yield* Effect.uninterruptible(serveTick)
+      if (flushRequests.length > 0) yield* Effect.uninterruptible(serveFlushes)
+      if (waiting.length === 0) return
+      yield* makeRoom
+      yield* Effect.uninterruptible(commit(takeRound()))
+    })),
+    tick: Effect.sync(() => {
+      ticked = true
+      wakeUp()
+    }),
+    close: Effect.suspend(() => {
+      closed = true
+      refuseAll(closedError)
+      tell(flushRequests, closedError)
+      for (const waiter of state.flushWaiters) waiter(closedError)
+      if (log === undefined) return Effect.void
+      const vouched = log.isBroken() || settings.fsync === "never" ? Effect.void : Effect.ignore(log.vouch)
+      return Effect.andThen(vouched, log.close)
+    })
+  }
+}
+
+const same = (failure: StorageError): StorageError | undefined => failure
+const nothing = (): StorageError | undefined => undefined

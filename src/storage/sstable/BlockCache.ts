@@ -1,0 +1,65 @@
+/**
+ * Blocks that were read lately, within a bound of bytes.
+ *
+ * A block is found through its table's own array, one read, because every look-up of a stored key comes by here. What
+ * goes when the bound is reached is decided by second chance: the oldest block that nobody used since it was looked at.
+ *
+ * Source: Corbató, "A Paging Experiment with the Multics System" (1968).
+ */
+export interface CachedBlock {
+  readonly bytes: Buffer
+  used: boolean
+  readonly slots: BlockSlots
+  readonly index: number
+}
+
+/** The cached blocks of one table, by block index. */
+export type BlockSlots = Array<CachedBlock | undefined>
+
+export interface BlockCache {
+  readonly get: (slots: BlockSlots, index: number) => Buffer | undefined
+  readonly put: (slots: BlockSlots, index: number, bytes: Buffer) => void
+  readonly sizeBytes: () => number
+}
+
+export const make = (bytesMax: number): BlockCache => {
+  let queue: Array<CachedBlock> = []
+  let head = 0
+  let sizeBytes = 0
+
+  const evict = () => {
+    while (sizeBytes > bytesMax && head < queue.length) {
+      const oldest = queue[head++]!
+      if (oldest.used) {
+        oldest.used = false
+        queue.push(oldest)
+      } else {
+        oldest.slots[oldest.index] = undefined
+        sizeBytes -= oldest.bytes.length
+      }
+    }
+    // Taken from the front without moving the rest each time.
+    if (head > 1024 && head * 2 > queue.length) {
+      queue = queue.slice(head)
+      head = 0
+    }
+  }
+
+  return {
+    get: (slots, index) => {
+      const cached = slots[index]
+      if (cached === undefined) return undefined
+      cached.used = true
+      return cached.bytes
+    },
+    put: (slots, index, bytes) => {
+      if (slots[index] !== undefined) return
+      const cached = { bytes, used: false, slots, index }
+      slots[index] = cached
+      queue.push(cached)
+      sizeBytes += bytes.length
+      evict()
+    },
+    sizeBytes: () => sizeBytes
+  }
+}

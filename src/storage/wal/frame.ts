@@ -1,0 +1,84 @@
+/**
+ * The frame around each record of a log, and the reader that tells a torn tail from a damaged middle.
+ *
+ * Pure. The bytes are described in docs/formats/wal.md.
+ *
+ * Each frame says how much of the file was durable when it was written. So a damaged place is harmless when no whole
+ * record behind it was written knowing that place to be durable: it was torn by the crash and acknowledged to nobody.
+ * Otherwise the device lost what it had promised to keep.
+ *
+ * Source: the record format of LevelDB's log (`doc/log_format.md`), with the durable length in place of fixed blocks.
+ */
+import { crc32 } from "node:zlib"
+
+/** `RLg1`, by which the reader finds the next record behind a damaged one. */
+const magic = 0x31674c52
+const magicBytes = Buffer.from("RLg1", "latin1")
+
+/** Magic, checksum, length, durable length: four little-endian integers of 32 bits. */
+export const headerBytes = 16
+
+/** Writes the header of a frame whose payload of `length` bytes already stands behind it. */
+export const seal = (frame: Buffer, start: number, length: number, durableBytes: number): void => {
+  frame.writeUInt32LE(magic, start)
+  frame.writeUInt32LE(length, start + 8)
+  frame.writeUInt32LE(durableBytes, start + 12)
+  frame.writeUInt32LE(crc32(frame.subarray(start + 8, start + headerBytes + length)), start + 4)
+}
+
+export interface Frame {
+  /** Where the frame starts in the file. */
+  readonly offset: number
+  readonly payload: Buffer
+  readonly end: number
+  readonly durableBytes: number
+}
+
+/** The whole and undamaged frame that starts at `offset`, or `undefined`. */
+export const at = (bytes: Buffer, offset: number): Frame | undefined => {
+  if (offset + headerBytes > bytes.length || bytes.readUInt32LE(offset) !== magic) return undefined
+  const end = offset + headerBytes + bytes.readUInt32LE(offset + 8)
+  if (end > bytes.length) return undefined
+  if (crc32(bytes.subarray(offset + 8, end)) !== bytes.readUInt32LE(offset + 4)) return undefined
+  return {
+    offset,
+    payload: bytes.subarray(offset + headerBytes, end),
+    end,
+    durableBytes: bytes.readUInt32LE(offset + 12)
+  }
+}
+
+export type Reading =
+  | { readonly _tag: "Intact"; readonly frames: ReadonlyArray<Frame> }
+  /** Whole frames, then bytes that a crash left unfinished from `end` on. */
+  | { readonly _tag: "TornTail"; readonly frames: ReadonlyArray<Frame>; readonly end: number }
+  /** Bytes at `offset` are lost that a later record knew to be durable. */
+  | { readonly _tag: "DamagedMiddle"; readonly offset: number }
+
+/** Reads a whole log. */
+export const readAll = (bytes: Buffer): Reading => {
+  const frames: Array<Frame> = []
+  let offset = 0
+  while (offset < bytes.length) {
+    const frame = at(bytes, offset)
+    if (frame === undefined) {
+      return wasDurable(bytes, offset)
+        ? { _tag: "DamagedMiddle", offset }
+        : { _tag: "TornTail", frames, end: offset }
+    }
+    frames.push(frame)
+    offset = frame.end
+  }
+  return { _tag: "Intact", frames }
+}
+
+/** Whether a whole record behind `damaged` was written after that place had been synced. */
+const wasDurable = (bytes: Buffer, damaged: number): boolean => {
+  for (let offset = damaged + 1;; offset++) {
+    offset = bytes.indexOf(magicBytes, offset)
+    if (offset === -1) return false
+    const frame = at(bytes, offset)
+    // No record knows of more durable bytes than stood before it: what says so is a value that looks like a record.
+    if (frame !== undefined && frame.durableBytes > damaged && frame.durableBytes <= offset) return true
+  }
+}
