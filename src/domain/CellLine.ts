@@ -11,7 +11,7 @@
  */
 import { isUtf8 } from "node:buffer"
 import type { Cell } from "./Cell.ts"
-import type { Key } from "./Key.ts"
+import { isKey } from "./Key.ts"
 import * as Version from "./Version.ts"
 
 /** The line without its line feed. */
@@ -33,8 +33,8 @@ export const decode = (line: string): Cell | undefined => {
     return undefined
   }
   const version = Version.parse(parsed["version"])
-  if (version === undefined) return undefined
-  const key = parsed["key"] as Key
+  const key = parsed["key"]
+  if (version === undefined || !isKey(key)) return undefined
   if (parsed["deleted"] === true) return { key, version, value: undefined }
   const bytes = typeof parsed["value"] === "string"
     ? Buffer.from(parsed["value"], "utf8")

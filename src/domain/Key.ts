@@ -20,6 +20,13 @@ export const Key = Schema.String.check(
 ).pipe(Schema.brand("Key"))
 export type Key = typeof Key.Type
 
+/** The same check as a plain call, for lines and messages of which each request decodes some. */
+export const isKey = (text: string): text is Key =>
+  text.length > 0 && (text.length * unitBytesMax <= keyBytesMax || hasValidLength(text)) && text.isWellFormed()
+
+/** What one UTF-16 unit takes at most in UTF-8. */
+const unitBytesMax = 3
+
 const surrogateFirst = 0xd800
 const surrogateLast = 0xdfff
 
