@@ -71,8 +71,9 @@ export const parseAddress = (text: string): { readonly host: string; readonly po
   return port > 65535 ? undefined : { host: (match[1] ?? match[2])!, port }
 }
 
-/** Whether only this machine can reach the address. */
-export const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127\./.test(host)
+/** Whether only this machine can reach the address. Whole IPv4 addresses only: `127.example.com` is a name like any other. */
+export const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || /^127(\.[0-9]{1,3}){3}$/.test(host)
 
 const address = (setting: string, text: string) =>
   parseAddress(text) === undefined
@@ -83,6 +84,12 @@ const atLeastOne = (setting: string, value: number) =>
   value >= 1
     ? Effect.succeed(value)
     : Effect.fail(new BadNodeConfig({ setting, reason: `must be 1 or more, not ${value}` }))
+
+/** An interval of zero would spin, an endless one never act. */
+const positive = (setting: string, value: Duration.Duration) =>
+  Duration.isFinite(value) && Duration.isGreaterThan(value, Duration.zero)
+    ? Effect.succeed(value)
+    : Effect.fail(new BadNodeConfig({ setting, reason: `must be more than 0, not ${Duration.format(value)}` }))
 
 const load = Effect.gen(function*() {
   const nodeId = yield* Config.schema(NodeId, "NODE_ID")
@@ -109,7 +116,7 @@ const load = Effect.gen(function*() {
   const integer = (setting: string, fallback: number) =>
     Effect.flatMap(Config.Int(setting).pipe(Config.withDefault(fallback)), (value) => atLeastOne(setting, value))
   const duration = (setting: string, fallback: Duration.Duration) =>
-    Config.Duration(setting).pipe(Config.withDefault(fallback))
+    Effect.flatMap(Config.Duration(setting).pipe(Config.withDefault(fallback)), (value) => positive(setting, value))
   const settings: NodeSettings = {
     nodeId,
     address: advertised,
