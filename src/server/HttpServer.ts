@@ -16,7 +16,7 @@ import { peerBodyBytesMax } from "../peer/PeerApi.ts"
 import * as AdminHandlers from "./AdminHandlers.ts"
 import { Admission } from "./Admission.ts"
 import { headerBytesMax, onClientError } from "./connectionError.ts"
-import * as KvHandlers from "./KvHandlers.ts"
+import { type Handler, KvHandlers } from "./KvHandlers.ts"
 import * as unmatched from "./unmatched.ts"
 
 /** Somebody listens there already. */
@@ -77,7 +77,7 @@ const routes = <E, R>(peerHandlers: Layer.Layer<PeerGroup, E, R>) =>
     HttpRouter.add("GET", "/", welcome),
     docs
   ).pipe(
-    Layer.provide([KvHandlers.layer, AdminHandlers.layer, peerHandlers])
+    Layer.provide([KvHandlers.layerGroup, AdminHandlers.layer, peerHandlers])
   )
 
 /** The address that was bound: the same as asked for, unless that was port 0. */
@@ -114,8 +114,13 @@ const serve = Effect.fnUntraced(function*<E, R>(peerHandlers: Layer.Layer<PeerGr
   const router = yield* HttpRouter.toHttpEffect(routes(peerHandlers)).pipe(
     Effect.provideService(HttpRouter.RouterConfig, routerConfig)
   )
-  const app = Effect.catchCause(router, (cause) =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => unmatched.recover(request, cause)))
+  const byMethod: Readonly<Record<string, Handler>> = yield* KvHandlers
+  const app = Effect.withFiber((fiber) => {
+    const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+    const handler = request.url.startsWith("/kv/") ? byMethod[request.method] : undefined
+    const answer = handler === undefined ? router : handler({ request })
+    return Effect.catchCause(answer, (cause) => unmatched.recover(request, cause))
+  })
   yield* Platform.serveEffect(app).pipe(
     Effect.provideService(Platform.HttpServer, platform),
     Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(peerBodyBytesMax))
@@ -126,5 +131,6 @@ const serve = Effect.fnUntraced(function*<E, R>(peerHandlers: Layer.Layer<PeerGr
 /** Listens on `NodeConfig.listen` as long as the layer lives. What peers are answered comes from the composition root. */
 export const layerWith = <E, R>(peerHandlers: Layer.Layer<PeerGroup, E, R>) =>
   Layer.effect(BoundAddress, serve(peerHandlers)).pipe(
+    Layer.provide(KvHandlers.layer),
     Layer.provide([Admission.layer, NodeHttpServer.layerHttpServices])
   )

@@ -111,6 +111,7 @@ export class Cluster {
       liveness: (nodeId) => this.members.find(({ record }) => record.nodeId === nodeId)?.liveness ?? "down",
       address: (nodeId) => this.members.find(({ record }) => record.nodeId === nodeId)?.record.address,
       changes: Stream.empty,
+      counterSeen: () => 0,
       receive: () => Effect.die("not used here"),
       reportFailure: () => Effect.void,
       probe: () => Effect.succeed(false)
