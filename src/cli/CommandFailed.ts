@@ -1,5 +1,6 @@
 /** A command that could not do what it was asked: one sentence for people, and the exit code for scripts. */
-import { Console, Effect, Runtime, Schema } from "effect"
+import { Effect, Runtime, Schema } from "effect"
+import { Output } from "./Output.ts"
 
 export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
   message: Schema.String
@@ -10,8 +11,13 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandF
 }
 
 /** Prints the sentence on standard error before it ends the program. */
-export const report = <A, E, R>(self: Effect.Effect<A, E | CommandFailed, R>): Effect.Effect<A, E | CommandFailed, R> =>
+export const report = <A, E, R>(
+  self: Effect.Effect<A, E | CommandFailed, R>
+): Effect.Effect<A, E | CommandFailed, R | Output> =>
   Effect.tapError(
     self,
-    (error) => error instanceof CommandFailed ? Console.error(`rondo: ${error.message}`) : Effect.void
+    (error) =>
+      error instanceof CommandFailed
+        ? Effect.flatMap(Output, ({ notice }) => notice(`rondo: ${error.message}\n`))
+        : Effect.void
   )

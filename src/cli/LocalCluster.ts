@@ -3,7 +3,7 @@
  *
  * Pure.
  */
-import { relative } from "node:path"
+import { relative, resolve } from "node:path"
 
 export interface PlannedNode {
   readonly id: string
@@ -67,7 +67,7 @@ export const environmentOf = (
 ): Record<string, string | undefined> => ({ ...environment, LISTEN: node.address, ...node.settings })
 
 const below = (directory: string, path: string): string => {
-  const short = relative(directory, path)
+  const short = relative(directory, resolve(directory, path))
   return short === "" || short.startsWith("..") ? path : short
 }
 

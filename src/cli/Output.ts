@@ -1,6 +1,10 @@
 /** Leaf: the terminal, or the pipe or file in its place. Results go to standard output, everything else to standard error. */
 import { Context, Effect, Layer } from "effect"
 
+/** Prints one line of a command's result. */
+export const printLine = (line: string): Effect.Effect<void, never, Output> =>
+  Effect.flatMap(Output, ({ result }) => result(`${line}\n`))
+
 export class Output extends Context.Service<Output, {
   /** Bytes as they are; returns when the receiver took them, interrupts when it went away. */
   readonly result: (bytes: Uint8Array | string) => Effect.Effect<void>

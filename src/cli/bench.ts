@@ -1,8 +1,9 @@
 /** `rondo bench`: loads a running cluster and says how it did. */
-import { Console, Effect } from "effect"
+import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { CommandFailed, report } from "./CommandFailed.ts"
 import * as LoadGenerator from "./LoadGenerator.ts"
+import { printLine } from "./Output.ts"
 import * as SeededRandom from "./SeededRandom.ts"
 import { count } from "./Tally.ts"
 import * as target from "./target.ts"
@@ -71,7 +72,7 @@ export const bench = Command.make("bench", {
       }
     }
     const outcome = yield* run(load)
-    yield* Console.log(given.json ? JSON.stringify(outcome) : render(load, outcome))
+    yield* printLine(given.json ? JSON.stringify(outcome) : render(load, outcome))
     if (outcome.requests === 0) return yield* new CommandFailed({ message: "no request succeeded" })
   }))).pipe(
     Command.withDescription("Load a running cluster and print rate and latencies; writes keys under bench/"),

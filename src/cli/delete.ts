@@ -1,7 +1,8 @@
 /** `rondo delete`: deletes one key. */
-import { Console, Effect } from "effect"
+import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { CommandFailed, report } from "./CommandFailed.ts"
+import { printLine } from "./Output.ts"
 import * as target from "./target.ts"
 
 export const remove = Command.make("delete", {
@@ -17,7 +18,7 @@ export const remove = Command.make("delete", {
       path: target.keyPath(key) + target.query({ w, timeout })
     })
     if (answer.status !== 204) return yield* new CommandFailed({ message: target.describeProblem(answer) })
-    yield* Console.log(`deleted ${key}`)
+    yield* printLine(`deleted ${key}`)
   }))).pipe(
     Command.withDescription("Delete a key; succeeds when there was nothing"),
     Command.withExamples([{ command: "rondo delete greeting", description: "Delete a key" }])

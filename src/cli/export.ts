@@ -5,7 +5,7 @@
  * Not a snapshot: what is written during the export may or may not be in it.
  */
 import { NodeStream } from "@effect/platform-node"
-import { Config, Console, Effect, FileSystem, Option, Redacted, Schema, Stream } from "effect"
+import { Config, Effect, FileSystem, Option, Redacted, Schema, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { createGzip } from "node:zlib"
 import { Cluster } from "../api/AdminApi.ts"
@@ -17,7 +17,7 @@ import { CommandFailed, report } from "./CommandFailed.ts"
 import { Http } from "./Http.ts"
 import { LineSplitter } from "./lines.ts"
 import { mergeCells } from "./mergeCells.ts"
-import { Output } from "./Output.ts"
+import { Output, printLine } from "./Output.ts"
 import * as Record from "./record.ts"
 import * as Tally from "./Tally.ts"
 import * as target from "./target.ts"
@@ -131,7 +131,7 @@ export const exportRecords = Command.make("export", {
     )
     const { seconds } = yield* Tally.during(tally, quiet, work)
     const summary = json ? JSON.stringify(Tally.summarize(tally, seconds)) : Tally.summaryText(tally, "exported", seconds)
-    yield* file === "-" ? output.notice(quiet ? "" : `${summary}\n`) : Console.log(summary)
+    yield* file === "-" ? output.notice(quiet ? "" : `${summary}\n`) : printLine(summary)
   }))).pipe(
     Command.withDescription("Write every record of the cluster as JSON lines, in key order; needs CLUSTER_SECRET"),
     Command.withExamples([

@@ -5,13 +5,13 @@
  * repeated safely, so what fails for a passing reason is tried again, at the next node of `--url`.
  */
 import { NodeStream } from "@effect/platform-node"
-import { Console, Duration, Effect, FileSystem, Option, Stdio, Stream } from "effect"
+import { Duration, Effect, FileSystem, Option, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { createGunzip } from "node:zlib"
 import { CommandFailed, report } from "./CommandFailed.ts"
 import { type Answer, Http } from "./Http.ts"
 import { type Line, LineSplitter } from "./lines.ts"
-import { Output } from "./Output.ts"
+import { Output, printLine } from "./Output.ts"
 import * as Record from "./record.ts"
 import { type AttemptFailed, defaultPolicy, retry } from "./retry.ts"
 import * as Tally from "./Tally.ts"
@@ -182,7 +182,7 @@ export const importRecords = Command.make("import", {
       giveUpAfter: Duration.seconds(given.retrySeconds)
     }
     const { seconds } = yield* Tally.during(tally, quiet, run(options, tally))
-    yield* Console.log(
+    yield* printLine(
       json
         ? JSON.stringify(Tally.summarize(tally, seconds))
         : Tally.summaryText(tally, verify ? "verified" : "imported", seconds)

@@ -1,7 +1,8 @@
 /** `rondo put`: writes one value. */
-import { Console, Effect, FileSystem, Option, Stdio, Stream } from "effect"
+import { Effect, FileSystem, Option, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { CommandFailed, report } from "./CommandFailed.ts"
+import { printLine } from "./Output.ts"
 import * as target from "./target.ts"
 
 const defaultTextType = "text/plain; charset=utf-8"
@@ -48,7 +49,7 @@ export const put = Command.make("put", {
     if (answer.status !== 201 && answer.status !== 204) {
       return yield* new CommandFailed({ message: target.describeProblem(answer) })
     }
-    yield* Console.log(`${answer.status === 201 ? "created" : "replaced"} ${key} ${answer.headers["etag"] ?? ""}`.trim())
+    yield* printLine(`${answer.status === 201 ? "created" : "replaced"} ${key} ${answer.headers["etag"] ?? ""}`.trim())
   }))).pipe(
     Command.withDescription("Write a value"),
     Command.withExamples([

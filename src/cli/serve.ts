@@ -1,10 +1,11 @@
 /** `rondo serve`: one node in the foreground, until it is told to stop. */
-import { ConfigProvider, Console, Effect, Layer } from "effect"
+import { ConfigProvider, Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig, type NodeSettings } from "../config/NodeConfig.ts"
 import { CommandFailed, report } from "./CommandFailed.ts"
 import { parentGone } from "./NodeProcess.ts"
+import { printLine } from "./Output.ts"
 import * as settings from "./settings.ts"
 
 const startLine = (node: NodeSettings): string =>
@@ -29,7 +30,7 @@ export const serve = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>)
       }
       const run = Effect.gen(function*() {
         yield* Layer.build(node)
-        yield* Console.log(startLine(yield* NodeConfig))
+        yield* printLine(startLine(yield* NodeConfig))
         return yield* given.exitWithParent ? parentGone : Effect.never
       })
       return yield* run.pipe(

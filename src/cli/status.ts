@@ -1,9 +1,10 @@
 /** `rondo status`: the cluster as one of its nodes sees it. */
-import { Clock, Console, Effect, Option, Schema } from "effect"
+import { Clock, Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Cluster, Health } from "../api/AdminApi.ts"
 import { CommandFailed, report } from "./CommandFailed.ts"
 import { type Answer, Http } from "./Http.ts"
+import { printLine } from "./Output.ts"
 import * as statusTable from "./statusTable.ts"
 import * as target from "./target.ts"
 
@@ -40,7 +41,7 @@ export const status = Command.make("status", {
         message: `/cluster answered ${clusterAnswer.status} and /healthz ${healthAnswer.status}, which is not a Rondo node's`
       })
     }
-    yield* Console.log(
+    yield* printLine(
       json
         ? JSON.stringify({ cluster: cluster.value, health: health.value })
         : statusTable.render(cluster.value, health.value, yield* Clock.currentTimeMillis)

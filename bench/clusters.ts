@@ -1,0 +1,151 @@
+/** The two clusters that are compared: three processes each, on free ports of the loopback. */
+import { spawn } from "node:child_process"
+import { mkdtemp, rm } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+export interface Cluster {
+  readonly name: "bare" | "rondo"
+  readonly ports: ReadonlyArray<number>
+  /** Messages between nodes so far, and the operations in them; `undefined` when the cluster does not tell. */
+  readonly batches: () => Promise<{ readonly batches: number; readonly items: number } | undefined>
+  readonly stop: () => Promise<void>
+}
+
+const nodes = 3
+const readyMillisMax = 60_000
+
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+/** Held all at once, so that the system does not hand out one twice. */
+const freePorts = async (): Promise<ReadonlyArray<number>> => {
+  const servers = await Promise.all(Array.from({ length: nodes }, () =>
+    new Promise<ReturnType<typeof createServer>>((resolve) => {
+      const server = createServer()
+      server.listen(0, "127.0.0.1", () => resolve(server))
+    })))
+  const ports = servers.map((server) => (server.address() as { readonly port: number }).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
+
+interface Process {
+  readonly ended: Promise<void>
+  readonly output: () => string
+  readonly isAlive: () => boolean
+  readonly kill: (signal: NodeJS.Signals) => void
+}
+
+/** The pipe to its standard input closes when this process ends, and the child with it. */
+const start = (script: string, parameters: ReadonlyArray<string>, environment: Record<string, string>): Process => {
+  const profile = process.env["RONDO_BENCH_NODE_OPTIONS"]?.split(" ") ?? []
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...profile, script, ...parameters], {
+    env: { ...process.env, ...environment },
+    stdio: ["pipe", "pipe", "pipe"]
+  })
+  let output = ""
+  const keep = (text: Buffer) => {
+    output = (output + text.toString()).slice(-4000)
+  }
+  child.stdout.on("data", keep)
+  child.stderr.on("data", keep)
+  return {
+    ended: new Promise((resolve) => child.once("close", () => resolve())),
+    output: () => output,
+    isAlive: () => child.exitCode === null && child.signalCode === null,
+    kill: (signal) => child.kill(signal)
+  }
+}
+
+const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
+
+const waitReady = async (name: string, ports: ReadonlyArray<number>, processes: ReadonlyArray<Process>) => {
+  const deadline = performance.now() + readyMillisMax
+  for (const [index, port] of ports.entries()) {
+    while (!(await fetch(`http://127.0.0.1:${port}/readyz`).then(({ ok }) => ok, () => false))) {
+      if (performance.now() > deadline || !processes[index]!.isAlive()) {
+        for (const child of processes) child.kill("SIGKILL")
+        throw new Error(`node ${index + 1} of the ${name} cluster did not become ready:\n${processes[index]!.output()}`)
+      }
+      await sleep(100)
+    }
+  }
+}
+
+const stopAll = async (processes: ReadonlyArray<Process>) => {
+  for (const child of processes) child.kill("SIGTERM")
+  const kill = setTimeout(() => {
+    for (const child of processes) child.kill("SIGKILL")
+  }, 5000)
+  await Promise.all(processes.map(({ ended }) => ended))
+  clearTimeout(kill)
+}
+
+export const startBare = async (): Promise<Cluster> => {
+  const ports = await freePorts()
+  const processes = ports.map((_, index) => start(file("bareNode.ts"), [String(index), ...ports.map(String)], {}))
+  await waitReady("bare", ports, processes)
+  return {
+    name: "bare",
+    ports,
+    batches: async () => {
+      const stats = await Promise.all(ports.map(async (port) =>
+        await (await fetch(`http://127.0.0.1:${port}/stats`)).json() as { readonly batches: number; readonly items: number }
+      ))
+      return {
+        batches: stats.reduce((sum, { batches }) => sum + batches, 0),
+        items: stats.reduce((sum, { items }) => sum + items, 0)
+      }
+    },
+    stop: () => stopAll(processes)
+  }
+}
+
+/** Sums a metric of all nodes over its labels. */
+const metric = (pages: ReadonlyArray<string>, name: RegExp): number => {
+  let sum = 0
+  for (const line of pages.join("\n").split("\n")) {
+    const match = /^([a-zA-Z_:][\w:]*)(?:\{[^}]*\})? ([-+.\deE]+)/.exec(line)
+    if (match !== null && name.test(match[1]!)) sum += Number(match[2])
+  }
+  return sum
+}
+
+/** `FSYNC=always`: what Rondo promises by default is what is measured. */
+export const startRondo = async (): Promise<Cluster> => {
+  const ports = await freePorts()
+  const directory = await mkdtemp(join(tmpdir(), "rondo-bench-"))
+  const processes = ports.map((port, index) =>
+    start(file("../src/main.ts"), ["serve", "--exit-with-parent"], {
+      NODE_ID: `node${index + 1}`,
+      NODE_ADDR: `127.0.0.1:${port}`,
+      LISTEN: `127.0.0.1:${port}`,
+      PEERS: ports.map((peer) => `127.0.0.1:${peer}`).join(","),
+      DATA_DIR: join(directory, `node${index + 1}`),
+      CLUSTER_SECRET: "bench",
+      FSYNC: "always",
+      LOG_LEVEL: process.env["LOG_LEVEL"] ?? "warn"
+    })
+  )
+  try {
+    await waitReady("Rondo", ports, processes)
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true })
+    throw error
+  }
+  return {
+    name: "rondo",
+    ports,
+    batches: async () => {
+      const pages = await Promise.all(ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()))
+      const batches = metric(pages, /batch\w*_count$/)
+      return batches === 0 ? undefined : { batches, items: metric(pages, /batch\w*_sum$/) }
+    },
+    stop: async () => {
+      await stopAll(processes)
+      await rm(directory, { recursive: true, force: true })
+    }
+  }
+}
