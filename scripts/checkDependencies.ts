@@ -28,6 +28,9 @@ export const folderOrder = [
 /** The only doors to the outside. Each with the reason why it is one. */
 export const leaves: Readonly<Record<string, string>> = {
   "storage/DiskNode.ts": "the real Disk: the one door to files",
+  "main.ts": "the entry: reads this package's version",
+  "server/HttpServer.ts": "the one door for inbound connections",
+  "server/connectionError.ts": "connections that never became a request: Effect's server does not see them",
   "cli/NodeProcess.ts": "operating-system processes and ports, for `rondo up`",
   "cli/LoadGenerator.ts": "the load for measurements: an Effect client would measure itself"
 }
