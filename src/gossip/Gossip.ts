@@ -113,11 +113,11 @@ const make = Effect.gen(function*() {
   const others = () => table.members().filter(({ record }) => record.nodeId !== self)
   const beat = Effect.map(Clock.currentTimeMillis, (nowMillis) => table.beat(counterSource.read(), nowMillis))
 
-  /** Peers that refused or were refused, with the reason, so that each is reported once. */
-  const reported = new Map<string, string>()
+  /** Addresses of peers that refused or were refused, so that each is reported once. */
+  const reported = new Set<string>()
   const reportRefusal = (peer: string, reason: string) => {
-    if (reported.get(peer) === reason) return Effect.void
-    reported.set(peer, reason)
+    if (reported.has(peer)) return Effect.void
+    reported.add(peer)
     return Effect.logError(`gossip with ${peer} refused: ${reason}`)
   }
 
@@ -209,16 +209,15 @@ const make = Effect.gen(function*() {
 
   const receive = Effect.fnUntraced(function*(message: GossipMessage) {
     const { accused, digests, from, records } = message
-    const sender = `${from.nodeId} at ${from.address}`
     const known = table.members().find(({ record }) => record.nodeId === from.nodeId)
     const reason = handshake.refusal(message, table.own(), settings, known)
     if (reason !== undefined) {
-      yield* reportRefusal(sender, reason)
+      yield* reportRefusal(from.address, reason)
       return yield* new GossipRefused({ reason })
     }
     // One of the seeds is this node under another name.
     if (from.nodeId === self) return { protocol: protocolVersion, records: [], wanted: [] }
-    reported.delete(sender)
+    reported.delete(from.address)
     yield* takeIn([from, ...records])
     const nowMillis = yield* Clock.currentTimeMillis
     // A message of an earlier start may have been under way for long, so it says nothing of the present one.
