@@ -52,9 +52,9 @@ const make = Effect.gen(function*() {
     request: HttpClientRequest.HttpClientRequest,
     schema: Schema.Codec<A, I>
   ): Effect.Effect<A, PeerFailed> => {
-    const decode = Schema.decodeUnknownEffect(schema)
+    const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
     return send(address, request).pipe(
-      Effect.flatMap((response) => Effect.mapError(response.json, (error) => transportFailure(address, error))),
+      Effect.flatMap((response) => Effect.mapError(response.text, (error) => transportFailure(address, error))),
       Effect.flatMap((body) =>
         Effect.mapError(
           decode(body),

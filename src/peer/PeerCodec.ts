@@ -8,7 +8,7 @@
 import { Schema } from "effect"
 import { SchemaBinary } from "effect/encoding"
 import type { Cell } from "../domain/Cell.ts"
-import { type Key, keyBytesMax } from "../domain/Key.ts"
+import { isKey } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import { counterMax, type Incarnation, type Version } from "../domain/Version.ts"
 import type { ReadAnswer, ReadRequest, WriteAnswer } from "./PeerClient.ts"
@@ -47,15 +47,12 @@ const versionOf = (row: { counter: number; nodeId: string; incarnation: string }
     ? undefined
     : { counter: row.counter, nodeId: row.nodeId as NodeId, incarnation: row.incarnation as Incarnation }
 
-const isSound = (row: { counter: number; nodeId: string; incarnation: string }) =>
-  Number.isSafeInteger(row.counter) && row.counter >= 0 && row.counter <= counterMax &&
-  (row.counter === 0) === (row.nodeId === "") && row.nodeId.length <= 63 &&
-  (row.counter === 0 || row.incarnation.length === 12)
-
-const isSoundKey = (key: string) => {
-  if (key.length === 0 || key.length > keyBytesMax) return false
-  return key.length * 3 <= keyBytesMax || Buffer.byteLength(key, "utf8") <= keyBytesMax
-}
+/** As `Version` and `NodeId` declare it, without a schema per row. */
+const isSound = ({ counter, incarnation, nodeId }: { counter: number; nodeId: string; incarnation: string }) =>
+  counter === 0
+    ? nodeId === "" && incarnation === ""
+    : Number.isInteger(counter) && counter > 0 && counter <= counterMax &&
+      /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(nodeId) && /^[0-9a-f]{12}$/.test(incarnation)
 
 const codec = <A extends { readonly protocol: number }, I>(schema: Schema.Codec<A, I>) => {
   const encode = Schema.encodeSync(SchemaBinary.toCodec(schema))
@@ -93,8 +90,8 @@ export const decodeWrites = (bytes: Uint8Array): ReadonlyArray<Cell> | undefined
   const cells: Array<Cell> = []
   for (const row of message.cells) {
     const version = versionOf(row)
-    if (version === undefined || !isSound(row) || !isSoundKey(row.key)) return undefined
-    cells.push({ key: row.key as Key, version, value: valueOf(row) })
+    if (version === undefined || !isSound(row) || !isKey(row.key)) return undefined
+    cells.push({ key: row.key, version, value: valueOf(row) })
   }
   return cells
 }
@@ -130,7 +127,7 @@ export const encodeReads = (requests: ReadonlyArray<ReadRequest>): Uint8Array<Ar
 
 export const decodeReads = (bytes: Uint8Array): ReadonlyArray<ReadRequest> | undefined => {
   const message = readRequests.decode(bytes)
-  if (message === undefined || !message.requests.every(({ key }) => isSoundKey(key))) return undefined
+  if (message === undefined || !message.requests.every(({ key }) => isKey(key))) return undefined
   return message.requests as ReadonlyArray<ReadRequest>
 }
 

@@ -1,0 +1,78 @@
+/** A peer that answers whatever a test says, over real sockets on loopback. */
+import { Context, Effect, Layer } from "effect"
+import * as http from "node:http"
+import type { AddressInfo } from "node:net"
+
+export interface Received {
+  readonly method: string | undefined
+  readonly path: string | undefined
+  readonly headers: http.IncomingHttpHeaders
+  readonly body: Buffer
+}
+
+export type Respond = (response: http.ServerResponse, request: Received) => void
+
+export class PeerServer extends Context.Service<PeerServer, {
+  readonly address: string
+  /** In order of arrival. */
+  readonly received: ReadonlyArray<Received>
+  /** What answers from now on. */
+  readonly respond: (respond: Respond) => void
+  /** From now on nobody listens at the address. */
+  readonly close: Effect.Effect<void>
+}>()("rondo/test/peer/PeerServer") {
+  static readonly layer = Layer.effect(
+    PeerServer,
+    Effect.gen(function*() {
+      const received: Array<Received> = []
+      let respond: Respond = (response) => response.writeHead(404).end()
+      const server = http.createServer((request, response) => {
+        const chunks: Array<Buffer> = []
+        request.on("data", (chunk: Buffer) => chunks.push(chunk))
+        request.on("end", () => {
+          const { headers, method, url } = request
+          const whole = { method, path: url, headers, body: Buffer.concat(chunks) }
+          received.push(whole)
+          respond(response, whole)
+        })
+      })
+      const close = Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        server.closeAllConnections()
+      })
+      yield* Effect.acquireRelease(
+        Effect.callback<void>((resume) => {
+          server.listen(0, "127.0.0.1", () => resume(Effect.void))
+        }),
+        () => close
+      )
+      const { port } = server.address() as AddressInfo
+      return {
+        address: `127.0.0.1:${port}`,
+        received,
+        respond: (next) => {
+          respond = next
+        },
+        close
+      }
+    })
+  )
+}
+
+export const bytes = (body: Uint8Array): Respond => (response) => {
+  response.writeHead(200, { "content-type": "application/octet-stream" }).end(body)
+}
+
+export const json = (body: unknown, status = 200): Respond => (response) => {
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
+}
+
+export const text = (body: string, status = 200): Respond => (response) => {
+  response.writeHead(status, { "content-type": "text/plain" }).end(body)
+}
+
+/** Announces more than it sends, and lets the connection go. */
+export const cut = (body: string | Uint8Array, promisedBytes?: number): Respond => (response) => {
+  response.writeHead(200, promisedBytes === undefined ? {} : { "content-length": String(promisedBytes) })
+  response.write(body, () => response.destroy())
+}
