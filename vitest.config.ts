@@ -17,8 +17,8 @@ export default defineConfig({
           include: ["test/integration/**/*.test.ts"],
           // Each file starts a cluster of processes: one at a time, so that they do not take each other's processor.
           fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 60_000
+          testTimeout: 180_000,
+          hookTimeout: 120_000
         }
       }
     ],

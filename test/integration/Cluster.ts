@@ -17,7 +17,7 @@ export const rondo = fileURLToPath(new URL("../../bin/rondo", import.meta.url))
 export const eventually = async (
   what: string,
   condition: () => Promise<boolean | string> | boolean | string,
-  deadlineMillis = 30_000
+  deadlineMillis = 60_000
 ): Promise<void> => {
   const giveUpAt = performance.now() + deadlineMillis
   for (;;) {
