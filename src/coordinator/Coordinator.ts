@@ -14,6 +14,7 @@ import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Version } from "../domain/Version.ts"
 import { Gossip } from "../gossip/Gossip.ts"
+import * as Metrics from "../observability/Metrics.ts"
 import { LamportClock } from "../replicator/LamportClock.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Ring } from "../ring/Ring.ts"
@@ -100,8 +101,9 @@ export class Coordinator extends Context.Service<Coordinator, {
         )
 
       /** Somebody wrote with a clock ahead of ours: stamp above it, as long as the deadline allows. */
-      const stampAgain = (write: WriteInProgress, newest: Version) =>
-        lamport.observe(newest.counter) && clock.currentTimeMillisUnsafe() < write.deadlineMillis
+      const stampAgain = (write: WriteInProgress, newest: Version) => {
+        Metrics.writeSuperseded()
+        return lamport.observe(newest.counter) && clock.currentTimeMillisUnsafe() < write.deadlineMillis
           ? stampAndSend(write)
           : Effect.fail(
             new WriteQuorumFailed({
@@ -112,6 +114,7 @@ export class Coordinator extends Context.Service<Coordinator, {
               failures: [...write.absent, { node: newest.nodeId, reason: "superseded" }]
             })
           )
+      }
 
       const write = (key: Key, value: Value | undefined, options: WriteOptions | undefined) =>
         Effect.suspend(() => {

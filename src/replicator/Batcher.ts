@@ -7,6 +7,7 @@
  * - A caller that is interrupted before its batch left takes its request along; later, the answer is dropped.
  */
 import { Effect, type Scope } from "effect"
+import * as Metrics from "../observability/Metrics.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 
 export interface Batcher<Request, Answer> {
@@ -62,10 +63,12 @@ export const make = <Request, Answer>(
     }
 
     const step = Effect.suspend(() => {
-      if (queue.length === 0) return arrival
+      // Whatever else arrives in this turn of the event loop goes along.
+      if (queue.length === 0) return Effect.andThen(arrival, Effect.yieldNow)
       const batch = take()
       if (batch.length === 0) return Effect.void
       underWay = batch.length
+      Metrics.batchSent(batch.length)
       return Effect.match(options.send(batch.map(({ request }) => request)), {
         onFailure: (failure) => {
           for (const { resume } of batch) resume(Effect.fail(failure))

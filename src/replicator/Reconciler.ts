@@ -58,6 +58,7 @@ interface PeerProgress {
   /** At least one whole comparison since this start. */
   compared: boolean
   liveness: Liveness
+  generation: number
   hintsDropped: number
   roundsToWait: number
 }
@@ -82,8 +83,11 @@ export const make = Effect.fnUntraced(function*(
   /** What happened since the last round that only a comparison makes good. */
   const notice = (peer: NodeId, known: PeerProgress) => {
     const liveness = gossip.liveness(peer)
-    if (known.liveness === "down" && liveness === "up") known.needed = true
+    const generation = gossip.members().find(({ record }) => record.nodeId === peer)?.record.generation ?? 0
+    // A peer that started again compares by itself; one that was only out of reach does not know that it was.
+    if (known.liveness === "down" && liveness === "up" && generation === known.generation) known.needed = true
     known.liveness = liveness
+    known.generation = generation
     const dropped = hints.status().find((status) => status.peer === peer)?.dropped ?? 0
     if (dropped > known.hintsDropped) known.needed = true
     known.hintsDropped = dropped
@@ -184,6 +188,7 @@ const firstProgress = (peer: NodeId): PeerProgress => ({
   needed: true,
   compared: false,
   liveness: "down",
+  generation: 0,
   hintsDropped: 0,
   roundsToWait: 0
 })
