@@ -116,7 +116,9 @@ export const deathMessage = (plan: Plan, node: PlannedNode, ending: Ending, left
   const how = ending.signal !== undefined
     ? `was killed by ${ending.signal}`
     : `ended with exit code ${ending.code ?? "unknown"}`
-  const rest = left === 0 ? "No node is left." : `${nodesWord(left)} of ${plan.nodes.length} go on.`
+  const rest = left === 0
+    ? "No node is left."
+    : `${left} of ${plan.nodes.length} nodes ${left === 1 ? "goes" : "go"} on.`
   return [
     "",
     `${node.id} ${how}. ${rest} To bring it back, in another terminal:`,

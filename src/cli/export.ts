@@ -127,7 +127,11 @@ export const exportRecords = Command.make("export", {
     }
     const tally = Tally.make("export")
     const work = write(file, records(addresses, secret, tally)).pipe(
-      Effect.mapError((error) => new CommandFailed({ message: `cannot write ${file}: ${error.message}` }))
+      Effect.mapError((error) =>
+        error._tag === "CommandFailed"
+          ? error
+          : new CommandFailed({ message: `cannot write ${file}: ${error.message}` })
+      )
     )
     const { seconds } = yield* Tally.during(tally, quiet, work)
     const summary = json ? JSON.stringify(Tally.summarize(tally, seconds)) : Tally.summaryText(tally, "exported", seconds)

@@ -31,9 +31,9 @@ export const serve = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>)
       const run = Effect.gen(function*() {
         yield* Layer.build(node)
         yield* printLine(startLine(yield* NodeConfig))
-        return yield* given.exitWithParent ? parentGone : Effect.never
+        return yield* Effect.never
       })
-      return yield* run.pipe(
+      return yield* (given.exitWithParent ? Effect.raceFirst(run, parentGone) : run).pipe(
         Effect.scoped,
         Effect.provide(Layer.mergeAll(NodeConfig.layer, ClusterConfig.layer)),
         Effect.provide(ConfigProvider.layer(provider))

@@ -71,7 +71,7 @@ describe("LocalCluster", () => {
     const plan = LocalCluster.plan(options())
     const node = plan.nodes[1]!
     const killed = LocalCluster.deathMessage(plan, node, { code: undefined, signal: "SIGKILL" }, 2)
-    assert.include(killed, "node2 was killed by SIGKILL. 2 nodes of 3 go on.")
+    assert.include(killed, "node2 was killed by SIGKILL. 2 of 3 nodes go on.")
     assert.include(killed, `cd /home/ada/rondo && ${LocalCluster.startCommand(plan, node)}`)
     assert.include(
       LocalCluster.deathMessage(plan, node, { code: 1, signal: undefined }, 0),
