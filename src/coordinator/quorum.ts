@@ -34,6 +34,7 @@ export const collect = <A, E, B, E2>(options: CollectOptions<A, E, B, E2>): Effe
       let open = options.requests.length
       let decided = false
       let sparesStarted = 0
+      let timer: Fiber.Fiber<void> | undefined
 
       const start = (request: Effect.Effect<A, E>, index: number) => {
         const fiber = Fiber.runIn(run(request), options.scope)
@@ -60,7 +61,7 @@ export const collect = <A, E, B, E2>(options: CollectOptions<A, E, B, E2>): Effe
       const decide = (outcome: Exit.Exit<B, E2> | undefined) => {
         if (outcome === undefined || decided) return
         decided = true
-        timer.interruptUnsafe()
+        timer?.interruptUnsafe()
         if (options.stragglers === "interrupt") interruptAll()
         resume(outcome)
       }
@@ -69,15 +70,21 @@ export const collect = <A, E, B, E2>(options: CollectOptions<A, E, B, E2>): Effe
         for (const fiber of fibers) fiber.interruptUnsafe()
       }
 
-      const timer = Fiber.runIn(
-        run(ticks(options, () => !decided && startSpare(), () => decide(options.onTimeout()))),
-        options.scope
-      )
-      for (let index = 0; index < options.requests.length && !decided; index++) start(options.requests[index]!, index)
+      for (const [index, request] of options.requests.entries()) {
+        // A write goes to every replica, also when the first ones decide before the last is asked.
+        if (decided && options.stragglers === "interrupt") break
+        start(request, index)
+      }
+      if (!decided) {
+        timer = Fiber.runIn(
+          run(ticks(options, () => !decided && startSpare(), () => decide(options.onTimeout()))),
+          options.scope
+        )
+      }
 
       return Effect.sync(() => {
         decided = true
-        timer.interruptUnsafe()
+        timer?.interruptUnsafe()
         interruptAll()
       })
     })
