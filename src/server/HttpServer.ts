@@ -9,14 +9,14 @@ import { ByteSize, Context, Duration, Effect, Layer, Schema } from "effect"
 import { HttpIncomingMessage, HttpRouter, HttpServer as Platform, HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { HttpServerError } from "effect/http"
 import { HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
-import * as Http from "node:http"
 import { Api } from "../api/Api.ts"
 import { NodeConfig, parseAddress } from "../config/NodeConfig.ts"
 import { peerBodyBytesMax } from "../peer/PeerApi.ts"
 import * as AdminHandlers from "./AdminHandlers.ts"
 import { Admission } from "./Admission.ts"
-import { headerBytesMax, onClientError } from "./connectionError.ts"
+import { headerBytesMax } from "./connectionError.ts"
 import { type Handler, KvHandlers } from "./KvHandlers.ts"
+import * as NodeServer from "./nodeServer.ts"
 import * as unmatched from "./unmatched.ts"
 
 /** Somebody listens there already. */
@@ -37,15 +37,6 @@ export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFail
   }
 }
 
-/** Each costs a file descriptor and some kilobytes; more wait in the system's queue or are turned away. */
-const connectionsMax = 4096
-/** A head that trickles in holds a connection no longer than this. */
-const headersTimeoutMillis = 10_000
-const requestTimeoutMillis = 60_000
-/** Longer than common proxies keep theirs, so that they close first and never write into a closing connection. */
-const keepAliveTimeoutMillis = 65_000
-/** How often the two timeouts above are looked at. */
-const connectionsCheckingIntervalMillis = 5_000
 /** What a stop may take; then connections are cut. Container runtimes kill after ten seconds. */
 const shutdownTimeout = Duration.seconds(3)
 
@@ -83,20 +74,6 @@ const routes = <E, R>(peerHandlers: Layer.Layer<PeerGroup, E, R>) =>
 /** The address that was bound: the same as asked for, unless that was port 0. */
 export class BoundAddress extends Context.Service<BoundAddress, string>()("rondo/server/BoundAddress") {}
 
-const makeServer = () => {
-  const server = Http.createServer({
-    maxHeaderSize: headerBytesMax,
-    headersTimeout: headersTimeoutMillis,
-    requestTimeout: requestTimeoutMillis,
-    keepAliveTimeout: keepAliveTimeoutMillis,
-    connectionsCheckingInterval: connectionsCheckingIntervalMillis,
-    noDelay: true
-  })
-  server.maxConnections = connectionsMax
-  server.on("clientError", onClientError)
-  return server
-}
-
 const listenFailure = (address: string) => (error: HttpServerError.ServeError) => {
   const code = String((error.cause as NodeJS.ErrnoException | undefined)?.code ?? error.cause)
   return code === "EADDRINUSE" ? new PortInUse({ address }) : new ListenFailed({ address, code })
@@ -105,7 +82,7 @@ const listenFailure = (address: string) => (error: HttpServerError.ServeError) =
 const serve = Effect.fnUntraced(function*<E, R>(peerHandlers: Layer.Layer<PeerGroup, E, R>) {
   const { listen } = yield* NodeConfig
   const { host, port } = parseAddress(listen)!
-  const server = makeServer()
+  const { closeAfterAnswers, server } = NodeServer.make()
   const platform = yield* NodeHttpServer.make(() => server, { host, port, gracefulShutdownTimeout: shutdownTimeout }).pipe(
     Effect.mapError(listenFailure(listen))
   )
@@ -125,6 +102,8 @@ const serve = Effect.fnUntraced(function*<E, R>(peerHandlers: Layer.Layer<PeerGr
     Effect.provideService(Platform.HttpServer, platform),
     Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(peerBodyBytesMax))
   )
+  // Runs first on the way down.
+  yield* Effect.addFinalizer(() => Effect.sync(closeAfterAnswers))
   return Platform.formatAddress(platform.address)
 })
 

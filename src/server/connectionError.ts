@@ -2,7 +2,7 @@
  * What Node's HTTP parser refuses before any handler sees it: headers over the limit, bytes that are not HTTP, requests
  * that arrive too slowly. The client gets a problem like any other, and the connection is closed.
  */
-import { STATUS_CODES } from "node:http"
+import { type ServerResponse, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
 import * as Problem from "../api/Problem.ts"
 import { documentOf } from "./problemResponse.ts"
@@ -41,10 +41,13 @@ export const answerTo = (code: string | undefined): string => {
   ].join("\r\n")
 }
 
+/** The answer that a handler is preparing or sending on the connection. Node keeps it there and documents no other way to it. */
+export const answerUnderWay = (socket: Duplex): ServerResponse | undefined =>
+  (socket as { readonly _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
+
 /** A `clientError` listener. An answer already begun is cut short instead: a second one would look like its body. */
 export const onClientError = (error: NodeJS.ErrnoException, socket: Duplex): void => {
-  const underWay = (socket as { readonly _httpMessage?: { readonly headersSent: boolean } | null })._httpMessage
-  if (error.code === "ECONNRESET" || !socket.writable || underWay?.headersSent === true) {
+  if (error.code === "ECONNRESET" || !socket.writable || answerUnderWay(socket)?.headersSent === true) {
     socket.destroy()
     return
   }

@@ -1,0 +1,47 @@
+/**
+ * Node's HTTP server with its bounds: connections, heads, and the time that slow clients may take.
+ */
+import * as Http from "node:http"
+import type { Socket } from "node:net"
+import { answerUnderWay, headerBytesMax, onClientError } from "./connectionError.ts"
+
+/** Each costs a file descriptor and some kilobytes; more are turned away at once. */
+const connectionsMax = 4096
+/** A head that trickles in holds a connection no longer than this. */
+const headersTimeoutMillis = 10_000
+const requestTimeoutMillis = 60_000
+/** Longer than common proxies keep theirs, so that they close first and never write into a closing connection. */
+const keepAliveTimeoutMillis = 65_000
+/** How often the two timeouts above are looked at. */
+const connectionsCheckingIntervalMillis = 5_000
+
+export interface NodeServer {
+  readonly server: Http.Server
+  /** Lets no connection outlive the answer that is under way on it. Node itself would keep them for the next request. */
+  readonly closeAfterAnswers: () => void
+}
+
+export const make = (): NodeServer => {
+  const server = Http.createServer({
+    maxHeaderSize: headerBytesMax,
+    headersTimeout: headersTimeoutMillis,
+    requestTimeout: requestTimeoutMillis,
+    keepAliveTimeout: keepAliveTimeoutMillis,
+    connectionsCheckingInterval: connectionsCheckingIntervalMillis,
+    noDelay: true
+  })
+  server.maxConnections = connectionsMax
+  server.on("clientError", onClientError)
+  const sockets = new Set<Socket>()
+  server.on("connection", (socket) => {
+    sockets.add(socket)
+    socket.once("close", () => sockets.delete(socket))
+  })
+  const closeAfterAnswers = () => {
+    for (const socket of sockets) {
+      const answer = answerUnderWay(socket)
+      if (answer !== undefined) answer.shouldKeepAlive = false
+    }
+  }
+  return { server, closeAfterAnswers }
+}

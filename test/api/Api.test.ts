@@ -1,0 +1,82 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { OpenApi } from "effect/http-api"
+import { Api } from "../../src/api/Api.ts"
+import * as Problem from "../../src/api/Problem.ts"
+import { documentOf } from "../../src/server/problemResponse.ts"
+
+describe("the OpenAPI document", () => {
+  const document = OpenApi.fromApi(Api)
+  const key = document.paths["/kv/{key}"]!
+
+  it("holds every endpoint, the peers' behind their secret", () => {
+    const paths = ["/kv/{key}", "/livez", "/readyz", "/healthz", "/cluster", "/metrics", "/internal/kv", "/gossip"]
+    assert.includeMembers(Object.keys(document.paths), paths)
+    assert.hasAllKeys(key, ["get", "put", "head", "delete"])
+    assert.isNotEmpty(document.paths["/internal/kv"]!.post!.security)
+    assert.deepStrictEqual(key.put!.security, [])
+  })
+
+  it("describes the key and the options of each method", () => {
+    const names = (operation: { readonly parameters: ReadonlyArray<{ readonly name: string }> } | undefined) =>
+      operation?.parameters.map(({ name }) => name)
+    assert.deepStrictEqual(names(key.put), ["key", "w", "consistency", "timeout"])
+    assert.deepStrictEqual(names(key.delete), ["key", "w", "consistency", "timeout"])
+    assert.deepStrictEqual(names(key.get), ["key", "r", "consistency", "timeout"])
+    assert.deepStrictEqual(names(key.head), ["key", "r", "consistency", "timeout"])
+    assert.strictEqual(key.get!.parameters[0]!.in, "path")
+  })
+
+  it("describes raw bodies, the envelope and the ETag", () => {
+    assert.deepStrictEqual(key.put!.requestBody!.content["*/*"]!.schema, { type: "string", format: "binary" })
+    assert.hasAllKeys(key.get!.responses[200]!.content, ["*/*", "application/json"])
+    assert.property(key.get!.responses[200]!.headers, "etag")
+    assert.property(key.put!.responses[201]!.headers, "etag")
+    assert.property(key.put!.responses[204]!.headers, "rondo-acks")
+  })
+
+  it("describes problems by status", () => {
+    const problems = (responses: object) =>
+      Object.entries(responses as Record<string, OpenApi.OpenApiSpecResponse>)
+        .filter(([, response]) => response.content?.["application/problem+json"] !== undefined)
+        .map(([status]) => Number(status))
+    assert.deepStrictEqual(problems(key.put!.responses), [400, 413, 414, 415, 500, 501, 503])
+    assert.deepStrictEqual(problems(key.get!.responses), [400, 404, 414, 500, 503])
+  })
+})
+
+describe("a problem document", () => {
+  it.effect("can be decoded by its own class, with every number it carries", () =>
+    Effect.gen(function*() {
+      const problem = new Problem.WriteQuorumFailed({
+        detail: "a write needs 2 replicas",
+        outcome: "unknown",
+        wanted: 2,
+        got: 1,
+        replicas: 3,
+        failures: []
+      })
+      const document = JSON.parse(documentOf(problem)) as Record<string, unknown>
+      assert.deepStrictEqual(document, {
+        type: "urn:rondo:problem:write-quorum-failed",
+        title: "Too few replicas took the write",
+        status: 503,
+        detail: "a write needs 2 replicas",
+        _tag: "WriteQuorumFailed",
+        retryable: true,
+        outcome: "unknown",
+        wanted: 2,
+        got: 1,
+        replicas: 3,
+        failures: []
+      })
+      const decoded = yield* Schema.decodeUnknownEffect(Problem.WriteQuorumFailed)(document)
+      assert.strictEqual(decoded._tag, "WriteQuorumFailed")
+    }))
+
+  it("has one type for each kind", () => {
+    const kinds = Object.values(Problem).filter((kind) => typeof kind === "function")
+    const types = kinds.map((kind) => JSON.stringify((kind as unknown as { fields: { type: { ast: { literal: string } } } }).fields.type.ast.literal))
+    assert.strictEqual(new Set(types).size, kinds.length)
+  })
+})

@@ -1,0 +1,123 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import * as AdminApi from "../../src/api/AdminApi.ts"
+import { DiskFull } from "../../src/storage/StorageError.ts"
+import * as Health from "../../src/server/Health.ts"
+import { member, node1, node2, node3, replicatorStatus, ring, settings, storageStats } from "./fakes.ts"
+
+const observation: Health.Observation = {
+  self: node1,
+  settings,
+  members: [member(node1, "up"), member(node2, "up"), member(node3, "up")],
+  ring,
+  storage: storageStats,
+  replicator: replicatorStatus
+}
+const withMembers = (...states: ReadonlyArray<"up" | "suspect" | "down">): Health.Observation => ({
+  ...observation,
+  members: states.map((state, index) => member([node1, node2, node3][index]!, state))
+})
+const diskFull = { ...storageStats, refusing: new DiskFull({ path: "data/node1" }) }
+const recovering = { ...replicatorStatus, recovering: true }
+
+describe("health", () => {
+  it("is healthy when every partition has all its replicas", () => {
+    const health = Health.health(observation)
+    assert.strictEqual(health.status, "healthy")
+    assert.deepStrictEqual(health.partitions, { total: 4, withQuorum: 4, withAllReplicas: 4 })
+    assert.deepStrictEqual(health.members, { known: 3, up: 3, suspect: 0, down: 0 })
+    assert.deepStrictEqual(health.hints, { pending: 5, pendingBytes: 600, dropped: 1 })
+  })
+
+  it("is degraded with one of three nodes down, and unavailable with two", () => {
+    assert.deepInclude(Health.health(withMembers("up", "up", "down")), {
+      status: "degraded",
+      partitions: { total: 4, withQuorum: 4, withAllReplicas: 0 }
+    })
+    assert.deepInclude(Health.health(withMembers("up", "down", "down")), {
+      status: "unavailable",
+      partitions: { total: 4, withQuorum: 0, withAllReplicas: 0 }
+    })
+  })
+
+  it("counts a suspect towards the quorum, not as a full replica", () => {
+    const health = Health.health(withMembers("up", "suspect", "down"))
+    assert.strictEqual(health.status, "degraded")
+    assert.deepStrictEqual(health.partitions, { total: 4, withQuorum: 4, withAllReplicas: 0 })
+  })
+
+  it("takes a node that only the ring knows for down", () => {
+    assert.strictEqual(Health.health(withMembers("up")).status, "unavailable")
+  })
+
+  it("is unavailable while the ring is empty or smaller than a quorum", () => {
+    const empty = { epoch: 0, nodes: [], preferenceLists: [] }
+    assert.strictEqual(Health.health({ ...observation, ring: empty }).status, "unavailable")
+    const alone = { epoch: 1, nodes: [node1], preferenceLists: [[node1], [node1], [node1], [node1]] }
+    assert.strictEqual(Health.health({ ...observation, ring: alone }).status, "unavailable")
+  })
+
+  it("is degraded while this node's disk refuses or it recovers, and says why", () => {
+    const full = Health.health({ ...observation, storage: diskFull })
+    assert.strictEqual(full.status, "degraded")
+    assert.isFalse(full.storage.writable)
+    assert.include(full.storage.refusing, "no space left")
+    assert.strictEqual(Health.health({ ...observation, replicator: recovering }).status, "degraded")
+  })
+
+  it("fits its declaration", () => {
+    for (const storage of [storageStats, diskFull]) {
+      assert.isTrue(Schema.is(AdminApi.Health)(Health.health({ ...observation, storage })))
+    }
+  })
+})
+
+describe("readiness", () => {
+  const failing = (change: Partial<Health.Observation>) =>
+    Health.readiness({ ...observation, ...change }).filter(({ failure }) => failure !== undefined).map(({ name }) => name)
+
+  it("needs a writable disk, a ring as large as a quorum, and a recovered directory", () => {
+    assert.deepStrictEqual(failing({}), [])
+    assert.deepStrictEqual(failing({ storage: diskFull }), ["storage"])
+    assert.deepStrictEqual(failing({ ring: { ...ring, nodes: [node1] } }), ["ring"])
+    assert.deepStrictEqual(failing({ ring: { ...ring, nodes: [node1, node2] } }), [])
+    assert.deepStrictEqual(failing({ replicator: recovering }), ["recovered"])
+  })
+
+  it("does not depend on other nodes being up", () => {
+    assert.deepStrictEqual(failing(withMembers("up", "down", "down")), [])
+  })
+
+  it("lists every check when asked, and only the failed ones otherwise", () => {
+    const checks = Health.readiness({ ...observation, replicator: recovering })
+    assert.match(Health.readinessText(checks, true), /^\[\+\]storage ok\n\[\+\]ring ok\n\[-\]recovered failed: .+\nnot ready\n$/)
+    assert.match(Health.readinessText(checks, false), /^\[-\]recovered failed: .+\nnot ready\n$/)
+    assert.strictEqual(Health.readinessText(Health.readiness(observation), false), "ok\n")
+  })
+})
+
+describe("the picture of the cluster", () => {
+  it("says who holds how much, and fits its declaration", () => {
+    const cluster = Health.cluster(observation)
+    assert.isTrue(Schema.is(AdminApi.Cluster)(cluster))
+    assert.deepStrictEqual(cluster.members.map(({ id, partitions }) => ({ id, ...partitions })), [
+      { id: node1, replica: 4, first: 2, share: 0.5 },
+      { id: node2, replica: 4, first: 1, share: 0.25 },
+      { id: node3, replica: 4, first: 1, share: 0.25 }
+    ])
+    assert.deepStrictEqual(cluster.ring, { epoch: 3, partitions: 4 })
+    assert.deepStrictEqual(cluster.quorums, { write: 2, read: 2 })
+    assert.strictEqual(cluster.replicator.comparisons[0]?.failure, "unreachable")
+  })
+
+  it("has no shares while there is no ring, and no failure where there was none", () => {
+    const [comparison] = replicatorStatus.comparisons
+    const cluster = Health.cluster({
+      ...observation,
+      ring: { epoch: 0, nodes: [], preferenceLists: [] },
+      replicator: { ...replicatorStatus, comparisons: [{ ...comparison!, failure: undefined }] }
+    })
+    assert.strictEqual(cluster.members[0]?.partitions.share, 0)
+    assert.notProperty(cluster.replicator.comparisons[0], "failure")
+  })
+})

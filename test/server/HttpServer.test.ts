@@ -1,0 +1,228 @@
+/** The server around the handlers: pages, operations, peers, what the parser refuses, ports, and stopping. */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import * as Http from "node:http"
+import * as Net from "node:net"
+import { NodeConfig } from "../../src/config/NodeConfig.ts"
+import * as PeerAuth from "../../src/peer/PeerAuth.ts"
+import { DiskFull } from "../../src/storage/StorageError.ts"
+import { serve, type Server, serverLayer } from "./client.ts"
+import { Cluster, configLayer, member, node1, node2, node3 } from "./fakes.ts"
+
+describe("operations", () => {
+  it.effect("/livez is ok whatever happens elsewhere", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      server.cluster.members = []
+      server.cluster.storageStats = { ...server.cluster.storageStats, refusing: new DiskFull({ path: "data" }) }
+      const answer = yield* server.send("/livez")
+      assert.strictEqual(answer.status, 200)
+      assert.strictEqual(answer.body.toString(), "ok\n")
+      assert.strictEqual((yield* server.send("/livez", { method: "HEAD" })).status, 200)
+    }))
+
+  it.effect("/readyz names what fails, and everything when asked", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const ready = yield* server.send("/readyz?verbose")
+      assert.strictEqual(ready.status, 200)
+      assert.strictEqual(ready.body.toString(), "[+]storage ok\n[+]ring ok\n[+]recovered ok\nok\n")
+      server.cluster.replicatorStatus = { ...server.cluster.replicatorStatus, recovering: true }
+      const unready = yield* server.send("/readyz")
+      assert.strictEqual(unready.status, 503)
+      assert.match(unready.body.toString(), /^\[-\]recovered failed: .*\nnot ready\n$/)
+    }))
+
+  it.effect("/healthz is 503 only when a quorum is lost", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const states = [["up", 200, "healthy"], ["down", 200, "degraded"]] as const
+      for (const [state, status, health] of states) {
+        server.cluster.members = [member(node1, "up"), member(node2, "up"), member(node3, state)]
+        const answer = yield* server.send("/healthz")
+        assert.strictEqual(answer.status, status)
+        assert.strictEqual(answer.json()["status"], health)
+      }
+      server.cluster.members = [member(node1, "up")]
+      const lost = yield* server.send("/healthz")
+      assert.strictEqual(lost.status, 503)
+      assert.strictEqual(lost.json()["status"], "unavailable")
+    }))
+
+  it.effect("/cluster shows members and ring", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const cluster = (yield* server.send("/cluster")).json()
+      assert.deepInclude(cluster, { node: "node1", replicationFactor: 3, ring: { epoch: 3, partitions: 4 } })
+      assert.lengthOf(cluster["members"] as Array<unknown>, 3)
+    }))
+
+  it.effect("/metrics is Prometheus' text, counted and sampled", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      yield* server.put("/kv/a", "1")
+      server.cluster.storageStats = { ...server.cluster.storageStats, refusing: new DiskFull({ path: "data" }) }
+      const answer = yield* server.send("/metrics")
+      assert.strictEqual(answer.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8")
+      const lines = answer.body.toString().split("\n")
+      const expected = [
+        `rondo_members{liveness="up"} 3`,
+        `rondo_members{liveness="down"} 0`,
+        `rondo_partitions{state="with-all-replicas"} 4`,
+        `rondo_hints_pending{peer="node2"} 5`,
+        "rondo_flushes_total 3",
+        "rondo_lamport_counter 43",
+        "rondo_requests_in_flight 0",
+        "rondo_storage_refusing 1",
+        "rondo_recovering 0"
+      ]
+      assert.includeMembers(lines, expected)
+      assert.isTrue(lines.some((line) => line.startsWith(`rondo_requests_total{operation="put",outcome="ok"}`)))
+      for (const line of lines) assert.match(line, /^$|^# (HELP|TYPE) rondo_|^rondo_[a-z_]+(\{.*\})? [0-9.e+-]+$/)
+    }))
+})
+
+describe("pages", () => {
+  it.effect("the description and its page need nothing from outside", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const document = (yield* server.send("/openapi.json")).json()
+      assert.strictEqual(document["openapi"], "3.1.0")
+      assert.property(document["paths"], "/kv/{key}")
+      const page = yield* server.send("/docs")
+      assert.include(page.headers["content-type"], "text/html")
+      assert.notMatch(page.body.toString().slice(0, 2000), /<script[^>]* src=|<link[^>]* href=/)
+      assert.include((yield* server.send("/")).body.toString(), "/kv/{key}")
+    }))
+
+  it.effect("other paths are 404, other methods 405 with what is allowed", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      for (const path of ["/nowhere", "/livez/", "//livez", "/LIVEZ", "/kv"]) {
+        const answer = yield* server.send(path)
+        assert.deepInclude(answer.json(), { status: 404, _tag: "NotFound" }, path)
+      }
+      const allowed = { "/livez": "GET, HEAD", "/gossip": "POST", "/docs": "GET, HEAD", "/internal/cells": "GET, HEAD, POST" }
+      for (const [path, allow] of Object.entries(allowed)) {
+        const answer = yield* server.send(path, { method: "DELETE" })
+        assert.deepInclude(answer.json(), { status: 405, _tag: "MethodNotAllowed" })
+        assert.strictEqual(answer.headers.allow, allow)
+      }
+    }))
+})
+
+describe("peers", () => {
+  it.effect("need the secret, and get a problem for what is no message", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const { clusterSecret } = yield* NodeConfig.pipe(Effect.provide(configLayer()))
+      const post = (headers: Http.OutgoingHttpHeaders, body: string | Uint8Array = "{}") =>
+        server.send("/gossip", { method: "POST", headers: { "content-type": "application/json", ...headers }, body })
+      assert.strictEqual((yield* post({})).status, 401)
+      assert.strictEqual((yield* post({ authorization: "Bearer guess" })).status, 401)
+      const authorization = `Bearer ${PeerAuth.token(clusterSecret)}`
+      assert.deepInclude((yield* post({ authorization })).json(), { status: 400, _tag: "BadRequest" })
+      const large = yield* post({ authorization }, new Uint8Array(16 * 1024 * 1024 + 1))
+      assert.deepInclude(large.json(), { status: 413, _tag: "BodyTooLarge" })
+    }))
+})
+
+describe("what the parser refuses", () => {
+  const refused: ReadonlyArray<readonly [what: string, bytes: string, status: number, kind: string]> = [
+    ["a head of more than 16 KiB", `GET /livez HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(17_000)}\r\n\r\n`, 431, "HeadersTooLarge"],
+    ["a path of more than 16 KiB", `GET /kv/${"k".repeat(17_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 431, "HeadersTooLarge"],
+    ["a method that does not exist", "FROB /kv/a HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BadRequest"],
+    ["what is not HTTP", "hello\r\n\r\n", 400, "BadRequest"],
+    ["raw bytes in the path", "GET /kv/\u00e9 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BadRequest"],
+    ["a length that is none", "PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1x\r\n\r\n", 400, "BadRequest"],
+    ["a body of two lengths", "PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "BadRequest"],
+    ["a chunk that is none", "PUT /kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "BadRequest"]
+  ]
+  it.effect.each(refused)("%s is answered with a problem, and the connection closed", ([, bytes, status, kind]) =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const text = yield* server.raw(Buffer.from(bytes, "latin1"))
+      assert.isTrue(text.startsWith(`HTTP/1.1 ${status} `), text)
+      const [head, body] = text.split("\r\n\r\n")
+      assert.include(head!, "Content-Type: application/problem+json")
+      assert.include(head!, "Connection: close")
+      assert.deepInclude(JSON.parse(body!), { status, _tag: kind })
+      assert.isEmpty(server.cluster.writes)
+      assert.strictEqual((yield* server.send("/livez")).status, 200)
+    }))
+})
+
+describe("the port", () => {
+  it.effect("that is taken is named in the error", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const listen = `127.0.0.1:${server.port}`
+      const layer = serverLayer.pipe(Layer.provide([new Cluster().layer, configLayer({ listen })]))
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+      assert.deepInclude(error, { _tag: "PortInUse", address: listen })
+      assert.include(error.message, `${listen} is taken`)
+    }))
+
+  it.effect("that cannot be had is another error, with the system's code", () =>
+    Effect.gen(function*() {
+      const layer = serverLayer.pipe(Layer.provide([new Cluster().layer, configLayer({ listen: "192.0.2.1:80" })]))
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+      assert.deepInclude(error, { _tag: "ListenFailed", address: "192.0.2.1:80", code: "EADDRNOTAVAIL" })
+      assert.include(error.message, "EADDRNOTAVAIL")
+    }))
+})
+
+describe("a stop", () => {
+  /** A PUT that waits inside the coordinator. */
+  const waiting = Effect.fnUntraced(function*(server: Server, agent: Http.Agent) {
+    const entered = yield* Deferred.make<void>()
+    const release = yield* Deferred.make<void>()
+    server.cluster.before = Deferred.succeed(entered, undefined).pipe(Effect.andThen(Deferred.await(release)))
+    const client = yield* Effect.forkChild(Effect.exit(server.send("/kv/a", { method: "PUT", body: "1", agent })))
+    yield* Deferred.await(entered)
+    return { client, release: Deferred.succeed(release, undefined) }
+  })
+
+  const refusesConnections = (port: number) =>
+    Effect.callback<boolean>((resume) => {
+      const socket = Net.connect(port, "127.0.0.1")
+      socket.on("connect", () => {
+        socket.destroy()
+        resume(Effect.succeed(false))
+      })
+      socket.on("error", () => resume(Effect.succeed(true)))
+    })
+
+  it.effect("takes no more connections, finishes what is under way, and closes what is idle", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const agent = new Http.Agent({ keepAlive: true })
+      yield* server.send("/livez", { agent })
+      const { client, release } = yield* waiting(server, agent)
+      const stopped = yield* Effect.forkChild(server.stop)
+      yield* Effect.repeat(refusesConnections(server.port), { until: (refused) => refused })
+      assert.isUndefined(stopped.pollUnsafe())
+      yield* release
+      const exit = yield* Fiber.join(client)
+      assert.strictEqual(exit._tag === "Success" && exit.value.status, 201)
+      yield* Fiber.join(stopped)
+      agent.destroy()
+    }))
+
+  it.effect("cuts what is not done after three seconds", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const agent = new Http.Agent({ keepAlive: true })
+      const { client } = yield* waiting(server, agent)
+      const stopped = yield* Effect.forkChild(server.stop)
+      yield* Effect.repeat(refusesConnections(server.port), { until: (refused) => refused })
+      yield* TestClock.adjust("2999 millis")
+      assert.isUndefined(stopped.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(stopped)
+      const exit = yield* Fiber.join(client)
+      assert.isTrue(exit._tag === "Failure" || exit.value.status === 503)
+      agent.destroy()
+    }))
+})
