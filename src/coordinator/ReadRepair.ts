@@ -4,7 +4,7 @@
  *
  * Source: the "blocking read repair" of Apache Cassandra, which gives monotonic quorum reads.
  */
-import { Effect, Exit, type Duration, type Scope } from "effect"
+import { Clock, Duration, Effect, Exit, type Scope } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
@@ -32,12 +32,15 @@ export interface RepairOptions {
 
 export const repair = Effect.fnUntraced(function*(options: RepairOptions): Effect.fn.Return<ReadReceipt, ReadQuorumFailed> {
   const { answers, others, replicas, replicator, wanted } = options
+  const startedAtMillis = yield* Clock.currentTimeMillis
   const { cell, holder } = yield* newestCell(options)
   const isLevel = (answer: ReplicaAnswer) =>
     answer.node === holder || (answer.version !== undefined && Version.compare(answer.version, cell.version) >= 0)
   const stale = answers.filter((answer) => !isLevel(answer)).map(({ node }) => node)
   if (stale.length > 0) {
-    yield* bringLevel(options, cell, stale, wanted - (answers.length - stale.length))
+    const elapsed = Duration.millis((yield* Clock.currentTimeMillis) - startedAtMillis)
+    const rest = { ...options, timeout: Duration.subtract(options.timeout, elapsed) }
+    yield* bringLevel(rest, cell, stale, wanted - (answers.length - stale.length))
     // Whoever was not asked is probably stale too; nobody waits for it.
     yield* Effect.forEach(others, (node) =>
       Effect.forkIn(Effect.ignore(replicator.repair(node, cell)), options.scope), { discard: true })
