@@ -11,7 +11,7 @@
 
       # What runs needs no package that differs between systems, so one hash holds for all of them. A test keeps it right;
       # `node scripts/modulesHash.ts` prints it after a change of dependencies.
-      modulesHash = "sha256-a/8rhUxZLH5cnImXsP15EIKC7O8zhkGSqYr99OsjWbE=";
+      modulesHash = "sha256-VNB/ZG0hNjDF7dc2wX1dB3X8vZ10VghvkkqSgVpzcUI=";
 
       # The lock file carries no download addresses, which buildNpmPackage needs, so npm itself fetches, checked by hash.
       modulesFor = pkgs: pkgs.stdenv.mkDerivation {
@@ -26,7 +26,8 @@
           npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
           rm -rf node_modules/.package-lock.json node_modules/.bin
         '';
-        installPhase = "cp -r node_modules $out";
+        # Under its own name: packages find each other by the folder's name.
+        installPhase = "mkdir $out && cp -r node_modules $out/";
         # Fixing paths would put this system's own into what must be the same everywhere.
         dontFixup = true;
         outputHashMode = "recursive";
@@ -46,7 +47,7 @@
         installPhase = ''
           mkdir -p $out/bin $out/share/rondo/bin
           cp -r package.json src $out/share/rondo/
-          ln -s ${modulesFor pkgs} $out/share/rondo/node_modules
+          ln -s ${modulesFor pkgs}/node_modules $out/share/rondo/node_modules
           makeWrapper ${pkgs.nodejs_26}/bin/node $out/share/rondo/bin/rondo \
             --add-flags "--disable-warning=ExperimentalWarning $out/share/rondo/src/main.ts"
           ln -s $out/share/rondo/bin/rondo $out/bin/rondo

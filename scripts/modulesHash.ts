@@ -1,13 +1,13 @@
 /**
- * The hash that `flake.nix` must name for the modules that Rondo needs to run: what `nix hash path` would say of
- * `npm ci --omit=dev --omit=optional --ignore-scripts`. Taken from the installed modules, so it needs neither Nix nor
+ * The hash that `flake.nix` must name for the modules that Rondo needs to run: what `nix hash path` would say of a
+ * folder with the `node_modules` that `npm ci --omit=dev --omit=optional --ignore-scripts` makes. Taken from the installed modules, so it needs neither Nix nor
  * the network. Prints it; a test compares it with the flake's.
  *
  * Source: the NAR format, in E. Dolstra, "The Purely Functional Software Deployment Model" (2006), section 5.2.1.
  */
 import { createHash, type Hash } from "node:crypto"
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { LockFile } from "./completeLockFile.ts"
 
@@ -40,7 +40,7 @@ const archive = (hash: Hash, path: string, isIncluded: (path: string) => boolean
   write(hash, ")")
 }
 
-/** `sha256-...` of the folder below `root` that holds the modules, without those for development or other platforms. */
+/** `sha256-...` of a folder with the `node_modules` of `root`, without those for development or other platforms. */
 export const modulesHash = (root: string, lock: LockFile): string => {
   const kept = new Set<string>()
   for (const [path, entry] of Object.entries(lock.packages)) {
@@ -53,7 +53,7 @@ export const modulesHash = (root: string, lock: LockFile): string => {
     /(^|\/)node_modules\/(@[^/]+\/)?[^/]+$/.test(path) || path.endsWith("/node_modules")
   const hash = createHash("sha256")
   write(hash, "nix-archive-1")
-  archive(hash, join(root, "node_modules"), (path) => kept.has(path) || !isPackageFolder(path))
+  archive(hash, root, (path) => kept.has(path) || dirname(path) !== root && !isPackageFolder(path))
   return `sha256-${hash.digest("base64")}`
 }
 

@@ -35,6 +35,7 @@ const defaults: Readonly<Record<string, number | string | Duration.Duration>> = 
   REQUESTS_IN_FLIGHT_MAX: NodeConfig.defaults.requestsInFlightMax,
   HINTS_BYTES_MAX: NodeConfig.defaults.hintsBytesMaxPerPeer,
   HINT_WINDOW: NodeConfig.defaults.hintWindow,
+  COMPARISON_INTERVAL: NodeConfig.defaults.comparisonInterval,
   MEMTABLE_BYTES_MAX: NodeConfig.defaults.memtableBytesMax,
   BLOCK_CACHE_BYTES_MAX: NodeConfig.defaults.blockCacheBytesMax,
   LOG_LEVEL: "info",
