@@ -24,7 +24,8 @@ const contentType = "application/octet-stream"
 const valueBytes = Buffer.alloc(100, "v")
 
 /** Spread over the key space, the same in each run. */
-const keyOf = (index: number) => `user${String((Math.imul(index, 2654435761) >>> 0) % 1_000_000_007).padStart(12, "0")}` as Key
+const keyOf = (index: number) =>
+  `user${String((Math.imul(index, 2654435761) >>> 0) % 1_000_000_007).padStart(12, "0")}` as Key
 
 const cellOf = (index: number): Cell => ({
   key: keyOf(index),
@@ -71,8 +72,10 @@ const withStore = <A, E>(fsync: Fsync, use: (storage: Storage["Service"]) => Eff
   })
 
 const writes = (fsync: Fsync, inFlight: number) =>
-  withStore(fsync, (storage) =>
-    measure(`apply, FSYNC=${fsync}`, cells, inFlight, (index) => storage.apply([cellOf(index)])))
+  withStore(
+    fsync,
+    (storage) => measure(`apply, FSYNC=${fsync}`, cells, inFlight, (index) => storage.apply([cellOf(index)]))
+  )
 
 const reads = withStore("never", (storage) =>
   Effect.gen(function*() {
@@ -89,10 +92,13 @@ const reads = withStore("never", (storage) =>
     yield* measure("get, missing", cells, 32, (index) => storage.get(`${keyOf(index)}x` as Key))
     yield* measure("overwrite, from tables", cells, 32, (index) =>
       storage.apply([{ ...cellOf(index), version: { counter: cells + index + 1, nodeId, incarnation } }]))
-    yield* measure("get, from memory and tables", cells, 32, (index) => storage.get(random(index)))
+    yield* measure("get, from memory and tables", cells, 32, (index) =>
+      storage.get(random(index)))
     const started = performance.now()
     const scanned = yield* Stream.runCount(storage.scan())
-    console.log(`scan of ${scanned} cells: ${Math.round(scanned / ((performance.now() - started) / 1000)).toLocaleString("en")}/s`)
+    console.log(
+      `scan of ${scanned} cells: ${Math.round(scanned / ((performance.now() - started) / 1000)).toLocaleString("en")}/s`
+    )
   }))
 
 Effect.runPromise(Effect.gen(function*() {

@@ -8,7 +8,7 @@
  * Source: Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014), section 2.
  */
 import { Effect, Latch, Layer } from "effect"
-import { type AppendHandle, directoryOf, DirectoryLocked, Disk, type ReadHandle } from "./Disk.ts"
+import { type AppendHandle, DirectoryLocked, directoryOf, Disk, type ReadHandle } from "./Disk.ts"
 import { DiskError, DiskFull, type StorageError } from "./StorageError.ts"
 
 /** The names under which operations are counted and made to fail. */

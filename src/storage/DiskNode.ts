@@ -171,8 +171,7 @@ const acquireLock = (directory: string) =>
 
 const sqliteBusy = 5
 
-const isBusy = (cause: unknown): boolean =>
-  cause instanceof Error && "errcode" in cause && cause.errcode === sqliteBusy
+const isBusy = (cause: unknown): boolean => cause instanceof Error && "errcode" in cause && cause.errcode === sqliteBusy
 
 export const layer: Layer.Layer<Disk> = Layer.succeed(Disk, {
   makeDirectory,

@@ -66,15 +66,18 @@ const adopt = (state: State, table: Table.Table) =>
 
 /** Tries again until it succeeds, and tells those who wait of each failure. */
 const untilDone = <A>(state: State, attempt: Effect.Effect<A, StorageError>): Effect.Effect<A> =>
-  Effect.catch(attempt, (error) =>
-    Effect.logError(`the memtable could not be written to a table, which is tried again: ${error.message}`).pipe(
-      Effect.andThen(Effect.sync(() => {
-        state.flushFailure = error
-        answer(state, error)
-      })),
-      Effect.andThen(Effect.sleep(retryDelay)),
-      Effect.andThen(Effect.suspend(() => untilDone(state, attempt)))
-    ))
+  Effect.catch(
+    attempt,
+    (error) =>
+      Effect.logError(`the memtable could not be written to a table, which is tried again: ${error.message}`).pipe(
+        Effect.andThen(Effect.sync(() => {
+          state.flushFailure = error
+          answer(state, error)
+        })),
+        Effect.andThen(Effect.sleep(retryDelay)),
+        Effect.andThen(Effect.suspend(() => untilDone(state, attempt)))
+      )
+  )
 
 const answer = (state: State, failure: StorageError | undefined) => {
   const waiters = state.flushWaiters

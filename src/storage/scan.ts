@@ -23,10 +23,18 @@ const cellsPerPage = 256
 export const scan = (state: State, options: ScanOptions = {}): Stream.Stream<Cell, StorageError> => {
   const prefix = options.prefix ?? ""
   const from = options.from === undefined || compare(options.from, prefix) < 0 ? prefix : options.from
-  return Stream.unwrap(Effect.map(openSources(state, from, prefix), (sources) =>
-    Stream.paginate(sources, (open) =>
-      Effect.map(page(open, prefix), (cells) =>
-        [cells, cells.length < cellsPerPage ? Option.none() : Option.some(open)] as const))))
+  return Stream.unwrap(
+    Effect.map(
+      openSources(state, from, prefix),
+      (sources) =>
+        Stream.paginate(
+          sources,
+          (open) =>
+            Effect.map(page(open, prefix), (cells) =>
+              [cells, cells.length < cellsPerPage ? Option.none() : Option.some(open)] as const)
+        )
+    )
+  )
 }
 
 const openSources = Effect.fnUntraced(function*(state: State, from: string, prefix: string) {

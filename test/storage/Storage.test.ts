@@ -5,7 +5,19 @@ import { NodeConfig } from "../../src/config/NodeConfig.ts"
 import * as CellLine from "../../src/domain/CellLine.ts"
 import * as DiskMemory from "../../src/storage/DiskMemory.ts"
 import { Storage } from "../../src/storage/Storage.ts"
-import { assertCell, cell, collect, crash, directory, key, open, openScoped, tombstone, until, version } from "./store.ts"
+import {
+  assertCell,
+  cell,
+  collect,
+  crash,
+  directory,
+  key,
+  open,
+  openScoped,
+  tombstone,
+  until,
+  version
+} from "./store.ts"
 
 const applyOne = (storage: Storage["Service"], ...cells: Parameters<Storage["Service"]["apply"]>[0]) =>
   storage.apply(cells)
@@ -173,7 +185,8 @@ describe("group commit", () => {
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
       const storage = yield* openScoped(memory, { memtableBytesMax: 64 * 1024 * 1024 })
-      const call = (from: number) => Array.from({ length: 3000 }, (_, index) => cell(`k${from + index}`, from + index + 1))
+      const call = (from: number) =>
+        Array.from({ length: 3000 }, (_, index) => cell(`k${from + index}`, from + index + 1))
       yield* Effect.all([storage.apply(call(0)), storage.apply(call(3000)), storage.apply(call(6000))], {
         concurrency: "unbounded"
       })
@@ -265,8 +278,12 @@ describe("flush and compaction", () => {
       const storage = yield* openScoped(memory, { memtableBytesMax: 10_000 })
       for (let index = 0; index < 60; index++) yield* storage.apply([cell(`k${index}`, index + 1)])
       yield* until(Effect.map(storage.stats, ({ flushes }) => flushes === 1))
-      for (let index = 0; index < 60; index++) assertCell(yield* storage.get(key(`k${index}`)), cell(`k${index}`, index + 1))
-      yield* until(Effect.sync(() => Array.from(memory.files().keys()).filter((path) => path.includes("wal-")).length === 1))
+      for (let index = 0; index < 60; index++) {
+        assertCell(yield* storage.get(key(`k${index}`)), cell(`k${index}`, index + 1))
+      }
+      yield* until(
+        Effect.sync(() => Array.from(memory.files().keys()).filter((path) => path.includes("wal-")).length === 1)
+      )
       const { logBytes, memtableBytes, memtableCells } = yield* storage.stats
       assert.isBelow(memtableCells, 60)
       assert.isAbove(memtableBytes, 0)
@@ -284,12 +301,14 @@ describe("flush and compaction", () => {
       yield* storage.apply([tombstone("b", 5)])
       yield* storage.flush
       assert.strictEqual((yield* storage.stats).tables, 3)
-      yield* storage.apply([cell('quoted "key" \\ \n', 6)])
+      yield* storage.apply([cell("quoted \"key\" \\ \n", 6)])
       yield* storage.flush
       yield* until(Effect.map(storage.stats, ({ compactions, tables }) => compactions === 1 && tables === 1))
-      const expected = [cell("a", 4), tombstone("b", 5), cell("only", 3), cell('quoted "key" \\ \n', 6)]
+      const expected = [cell("a", 4), tombstone("b", 5), cell("only", 3), cell("quoted \"key\" \\ \n", 6)]
       for (const one of expected) assertCell(yield* storage.get(one.key), one)
-      yield* until(Effect.sync(() => Array.from(memory.files().keys()).filter((path) => path.endsWith(".sst")).length === 1))
+      yield* until(
+        Effect.sync(() => Array.from(memory.files().keys()).filter((path) => path.endsWith(".sst")).length === 1)
+      )
       const lines = Array.from(memory.files()).find(([path]) => path.endsWith(".sst"))![1].toString().trim().split("\n")
       assert.deepStrictEqual(lines, expected.map(CellLine.encode))
     }))
@@ -391,7 +410,9 @@ describe("scan", () => {
           assert.isAbove(tables.length, 1, "the scan holds its tables")
         }))
       assert.strictEqual(seen, 2000)
-      yield* until(Effect.sync(() => Array.from(memory.files().keys()).filter((path) => path.endsWith(".sst")).length === 1))
+      yield* until(
+        Effect.sync(() => Array.from(memory.files().keys()).filter((path) => path.endsWith(".sst")).length === 1)
+      )
     }))
 
   it.effect("lets its tables go when it is left early", () =>
@@ -407,7 +428,9 @@ describe("scan", () => {
         yield* storage.flush
       }
       yield* until(Effect.map(storage.stats, ({ tables }) => tables === 1))
-      yield* until(Effect.sync(() => Array.from(memory.files().keys()).filter((path) => path.endsWith(".sst")).length === 1))
+      yield* until(
+        Effect.sync(() => Array.from(memory.files().keys()).filter((path) => path.endsWith(".sst")).length === 1)
+      )
     }))
 })
 

@@ -88,7 +88,10 @@ describe("I/O errors", () => {
       const { storage } = opened
       yield* storage.apply([cell("a", 1)])
       memory.failNext("sync", "wal-")
-      assert.deepInclude(yield* Effect.flip(storage.apply([cell("a", 2), cell("b", 2)])), { _tag: "DiskError", code: "EIO" })
+      assert.deepInclude(yield* Effect.flip(storage.apply([cell("a", 2), cell("b", 2)])), {
+        _tag: "DiskError",
+        code: "EIO"
+      })
       assertCell(yield* storage.get(key("a")), cell("a", 1))
       assert.isUndefined(yield* storage.get(key("b")))
       const [brokenLog] = logsOf(memory)
@@ -148,18 +151,20 @@ describe("I/O errors", () => {
       assertCell(yield* reopened.get(key("c")), cell("c", 3))
     }))
 
-  for (const [operation, path] of [
-    ["openAppend", ".sst"],
-    ["append", ".sst"],
-    ["sync", ".sst"],
-    ["append", ".idx"],
-    ["sync", ".idx"],
-    ["syncDirectory", "data"],
-    ["append", "MANIFEST"],
-    ["sync", "MANIFEST"],
-    ["rename", "MANIFEST"],
-    ["readFile", ".idx"]
-  ] as const) {
+  for (
+    const [operation, path] of [
+      ["openAppend", ".sst"],
+      ["append", ".sst"],
+      ["sync", ".sst"],
+      ["append", ".idx"],
+      ["sync", ".idx"],
+      ["syncDirectory", "data"],
+      ["append", "MANIFEST"],
+      ["sync", "MANIFEST"],
+      ["rename", "MANIFEST"],
+      ["readFile", ".idx"]
+    ] as const
+  ) {
     it.effect(`a flush whose ${operation} of ${path} fails says so, is tried again, and loses nothing`, () =>
       Effect.gen(function*() {
         const memory = DiskMemory.make(1)

@@ -4,10 +4,10 @@ import * as CellModule from "../../src/domain/Cell.ts"
 import type { Cell } from "../../src/domain/Cell.ts"
 import { compare } from "../../src/domain/Key.ts"
 import * as DiskMemory from "../../src/storage/DiskMemory.ts"
-import { cell, collect, driven, key, open, type Open, plain, tombstone } from "./store.ts"
+import { cell, collect, driven, key, type Open, open, plain, tombstone } from "./store.ts"
 
 /** Few keys, so that they are overwritten often; some with characters that JSON or byte order treat specially. */
-const keys = ["a", "b", "k/1", "k/2", "k/10", 'quote"', "back\\slash", "line\nfeed", "ü", "\uFFEE", "\u{1F600}", "z"]
+const keys = ["a", "b", "k/1", "k/2", "k/10", "quote\"", "back\\slash", "line\nfeed", "ü", "\uFFEE", "\u{1F600}", "z"]
 
 const Write = Schema.Struct({
   key: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: keys.length - 1 })),
@@ -49,7 +49,10 @@ const take = (model: Map<string, Cell>, one: Cell): string => {
 
 it.effect.prop(
   "any sequence of writes, flushes, compactions, restarts and crashes equals a map of the newest cells",
-  { seed: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 })), steps: Schema.Array(Step).check(Schema.isMaxLength(40)) },
+  {
+    seed: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 })),
+    steps: Schema.Array(Step).check(Schema.isMaxLength(40))
+  },
   ({ seed, steps }) =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(seed)
@@ -66,7 +69,9 @@ it.effect.prop(
           }
           case "apply concurrently": {
             const cells = keys.map((name, index) => cell(name, 41 + index))
-            yield* driven(Effect.all(cells.map((written) => opened.storage.apply([written])), { concurrency: "unbounded" }))
+            yield* driven(
+              Effect.all(cells.map((written) => opened.storage.apply([written])), { concurrency: "unbounded" })
+            )
             for (const written of cells) take(model, written)
             break
           }
@@ -90,5 +95,5 @@ it.effect.prop(
       yield* check(opened, model)
       yield* opened.close
     }),
-  { timeout: 60_000, arbitrary: { check: { runs: 150 } } }
+  { timeout: 60_000, arbitrary: { runs: 150 } }
 )

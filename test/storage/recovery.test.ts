@@ -1,11 +1,24 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
+import type { Fsync } from "../../src/config/NodeConfig.ts"
 import type { Cell } from "../../src/domain/Cell.ts"
 import * as CellModule from "../../src/domain/Cell.ts"
 import * as DiskMemory from "../../src/storage/DiskMemory.ts"
-import type { Fsync } from "../../src/config/NodeConfig.ts"
+import type { StorageError } from "../../src/storage/StorageError.ts"
 import * as RecordLog from "../../src/storage/wal/RecordLog.ts"
-import { assertCell, cell, collect, directory, key, open, openScoped, plain, tombstone, until, version } from "./store.ts"
+import {
+  assertCell,
+  cell,
+  collect,
+  directory,
+  key,
+  open,
+  openScoped,
+  plain,
+  tombstone,
+  until,
+  version
+} from "./store.ts"
 
 /** Writes, a deletion, flushes and a compaction; each step is one call of `apply` or a flush. */
 const workload: ReadonlyArray<ReadonlyArray<Cell> | "flush"> = [
@@ -31,7 +44,9 @@ const run = Effect.fnUntraced(function*(memory: DiskMemory.DiskMemory, fsync: Fs
   const { close, storage } = opened.value
   for (const step of workload) {
     if (step !== "flush") attempted.push(...step)
-    const outcome = yield* Effect.exit(step === "flush" ? Effect.asVoid(storage.flush) : Effect.asVoid(storage.apply(step)))
+    const outcome = yield* Effect.exit(
+      step === "flush" ? Effect.asVoid(storage.flush) : Effect.asVoid(storage.apply(step))
+    )
     if (Exit.isFailure(outcome)) break
     if (step !== "flush") acknowledged.push(...step)
   }
@@ -51,23 +66,27 @@ const newestOf = (cells: ReadonlyArray<Cell>) => {
 }
 
 describe("crashes", () => {
-  it.effect("at every single disk operation: what was acknowledged is there, nothing is half there", () =>
-    Effect.gen(function*() {
-      const whole = DiskMemory.make(1)
-      yield* run(whole)
-      const operations = whole.operations()
-      assert.isAbove(operations, 80, "the workload flushes and compacts")
-      for (let at = 1; at <= operations; at++) {
-        for (const seed of [1, 2, 3]) {
-          const memory = DiskMemory.make(seed * 1000 + at)
-          memory.powerOffAt(at)
-          const { acknowledged, attempted } = yield* run(memory)
-          memory.powerOff()
-          memory.powerOn()
-          yield* check(memory, acknowledged, attempted, `power off at operation ${at}, seed ${seed * 1000 + at}`)
+  it.effect(
+    "at every single disk operation: what was acknowledged is there, nothing is half there",
+    () =>
+      Effect.gen(function*() {
+        const whole = DiskMemory.make(1)
+        yield* run(whole)
+        const operations = whole.operations()
+        assert.isAbove(operations, 80, "the workload flushes and compacts")
+        for (let at = 1; at <= operations; at++) {
+          for (const seed of [1, 2, 3]) {
+            const memory = DiskMemory.make(seed * 1000 + at)
+            memory.powerOffAt(at)
+            const { acknowledged, attempted } = yield* run(memory)
+            memory.powerOff()
+            memory.powerOn()
+            yield* check(memory, acknowledged, attempted, `power off at operation ${at}, seed ${seed * 1000 + at}`)
+          }
         }
-      }
-    }), 60_000)
+      }),
+    60_000
+  )
 
   it.effect("a second crash during recovery loses nothing either", () =>
     Effect.gen(function*() {
@@ -87,19 +106,23 @@ describe("crashes", () => {
       }
     }), 60_000)
 
-  it.effect("without syncs a crash may lose the latest cells, but the store opens and holds nothing half", () =>
-    Effect.gen(function*() {
-      for (const fsync of ["interval", "never"] as const) {
-        for (let at = 1; at <= 80; at++) {
-          const memory = DiskMemory.make(at)
-          memory.powerOffAt(at)
-          const { attempted } = yield* run(memory, fsync)
-          memory.powerOff()
-          memory.powerOn()
-          yield* check(memory, [], attempted, `FSYNC=${fsync}, power off at operation ${at}, seed ${at}`)
+  it.effect(
+    "without syncs a crash may lose the latest cells, but the store opens and holds nothing half",
+    () =>
+      Effect.gen(function*() {
+        for (const fsync of ["interval", "never"] as const) {
+          for (let at = 1; at <= 80; at++) {
+            const memory = DiskMemory.make(at)
+            memory.powerOffAt(at)
+            const { attempted } = yield* run(memory, fsync)
+            memory.powerOff()
+            memory.powerOn()
+            yield* check(memory, [], attempted, `FSYNC=${fsync}, power off at operation ${at}, seed ${at}`)
+          }
         }
-      }
-    }), 60_000)
+      }),
+    60_000
+  )
 })
 
 /** Each key holds a cell that was attempted and that is no older than the newest acknowledged one. */
@@ -110,7 +133,7 @@ const check = Effect.fnUntraced(function*(
   message: string
 ) {
   const { close, storage } = yield* open(memory).pipe(
-    Effect.onError(() => Effect.sync(() => console.error(`cannot open: ${message}`)))
+    Effect.catch((error) => Effect.die(`${message}: ${error.message}`))
   )
   const found = new Map((yield* collect(storage)).map((one) => [one.key as string, one]))
   for (const [name, expected] of newestOf(acknowledged)) {
@@ -244,17 +267,18 @@ describe("recovery", () => {
 
   it.effect("refuses a damaged manifest, a missing or damaged index, and a table of the wrong length", () =>
     Effect.gen(function*() {
-      const spoil = Effect.fnUntraced(function*(spoiling: (memory: DiskMemory.DiskMemory) => Effect.Effect<void, unknown>) {
-        const memory = DiskMemory.make(1)
-        const opened = yield* open(memory)
-        yield* opened.storage.apply([cell("a", 1)])
-        yield* opened.storage.flush
-        yield* opened.close
-        yield* spoiling(memory)
-        return (yield* Effect.flip(open(memory))).message
-      })
-      const damaged = (name: string) =>
-        spoil((memory) => Effect.sync(() => memory.damage(`${directory}/${name}`, 12)))
+      const spoil = Effect.fnUntraced(
+        function*(spoiling: (memory: DiskMemory.DiskMemory) => Effect.Effect<void, StorageError>) {
+          const memory = DiskMemory.make(1)
+          const opened = yield* open(memory)
+          yield* opened.storage.apply([cell("a", 1)])
+          yield* opened.storage.flush
+          yield* opened.close
+          yield* spoiling(memory)
+          return (yield* Effect.flip(open(memory))).message
+        }
+      )
+      const damaged = (name: string) => spoil((memory) => Effect.sync(() => memory.damage(`${directory}/${name}`, 12)))
       assert.match(yield* damaged("MANIFEST"), /MANIFEST is damaged .*checksum/)
       assert.match(yield* damaged("000002.idx"), /000002.idx is damaged .*checksum/)
       assert.match(yield* spoil((memory) => memory.disk.remove(`${directory}/000002.idx`)), /missing/)

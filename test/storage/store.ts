@@ -1,6 +1,6 @@
 /** What the storage tests share: cells, and a store over a disk in memory that is opened, crashed and opened again. */
 import { assert } from "@effect/vitest"
-import { Effect, Exit, Scope, Stream } from "effect"
+import { Effect, Exit, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { Fsync } from "../../src/config/NodeConfig.ts"
 import type { Cell } from "../../src/domain/Cell.ts"
@@ -14,6 +14,15 @@ import type { Storage } from "../../src/storage/Storage.ts"
 export const directory = "data"
 
 export const key = (text: string) => text as Key
+
+/** Letters that JSON, byte order or UTF-16 treat specially; keys drawn from few letters share long prefixes. */
+const Letter = Schema.Literals(["a", "b", "/", "\"", "\\", "\n", "\u0001", "ü", "\uFFEE", "\u{1F600}"])
+
+/** What a property draws to get keys with `keysOf`: a schema for `Key` itself is met by too few random strings. */
+export const Letters = Schema.Array(Schema.Array(Letter))
+
+export const keysOf = (letters: typeof Letters.Type): ReadonlyArray<Key> =>
+  Array.from(new Set(letters.map((word) => key(`k${word.join("")}`))))
 
 export const version = (counter: number, nodeId = "node1"): Version => ({
   counter,

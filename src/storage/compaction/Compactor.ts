@@ -58,11 +58,14 @@ const compact = Effect.fnUntraced(function*(state: State, scope: Scope.Scope, ol
 })
 
 const untilDone = (installed: Effect.Effect<void, StorageError>): Effect.Effect<void> =>
-  Effect.catch(installed, (error) =>
-    Effect.logError(`the manifest could not be written, which is tried again: ${error.message}`).pipe(
-      Effect.andThen(Effect.sleep(installRetryDelay)),
-      Effect.andThen(Effect.suspend(() => untilDone(installed)))
-    ))
+  Effect.catch(
+    installed,
+    (error) =>
+      Effect.logError(`the manifest could not be written, which is tried again: ${error.message}`).pipe(
+        Effect.andThen(Effect.sleep(installRetryDelay)),
+        Effect.andThen(Effect.suspend(() => untilDone(installed)))
+      )
+  )
 
 /** The names need no sync: what comes back after a crash is not in the manifest and removed at the next start. */
 const removeWhenFree = (disk: Disk["Service"], directory: string, table: Table.Table) =>

@@ -9,9 +9,9 @@ import * as Cell from "../../domain/Cell.ts"
 import { compare, type Key } from "../../domain/Key.ts"
 import * as Version from "../../domain/Version.ts"
 import * as cellLines from "../sstable/cellLines.ts"
-import type { StorageError } from "../StorageError.ts"
 import type { Table } from "../sstable/Table.ts"
 import * as TableIndex from "../sstable/TableIndex.ts"
+import type { StorageError } from "../StorageError.ts"
 
 export interface Source {
   /** The key it stands at; `undefined` at its end and before a `load`. */

@@ -1,0 +1,271 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as CellLine from "../../../src/domain/CellLine.ts"
+import { compare } from "../../../src/domain/Key.ts"
+import * as DiskMemory from "../../../src/storage/DiskMemory.ts"
+import * as BlockCache from "../../../src/storage/sstable/BlockCache.ts"
+import * as Bloom from "../../../src/storage/sstable/Bloom.ts"
+import * as cellLines from "../../../src/storage/sstable/cellLines.ts"
+import * as lookUp from "../../../src/storage/sstable/lookUp.ts"
+import * as Table from "../../../src/storage/sstable/Table.ts"
+import * as TableIndex from "../../../src/storage/sstable/TableIndex.ts"
+import * as TableWriter from "../../../src/storage/sstable/TableWriter.ts"
+import { assertCell, cell, directory, key, keysOf, Letters, plain, tombstone } from "../store.ts"
+
+describe("Bloom filter", () => {
+  it.prop("admits every key that was added", { letters: Letters }, ({ letters }) => {
+    const keys = keysOf(letters)
+    const bloom = Bloom.make(keys.length)
+    for (const one of keys) Bloom.add(bloom, Bloom.hash(one))
+    for (const one of keys) assert.isTrue(Bloom.admits(bloom, Bloom.hash(one)))
+  })
+
+  for (
+    const [kind, name] of [
+      ["counted names", (index: number) => `user/${index}`],
+      ["names with a common end", (index: number) => `${index}/profile/settings`],
+      ["padded numbers", (index: number) => String(index).padStart(16, "0")]
+    ] as const
+  ) {
+    it(`admits fewer than 1.5 of 100 absent keys: ${kind}`, () => {
+      const bloom = Bloom.make(20_000)
+      for (let index = 0; index < 20_000; index++) Bloom.add(bloom, Bloom.hash(name(index)))
+      let admitted = 0
+      for (let index = 20_000; index < 60_000; index++) if (Bloom.admits(bloom, Bloom.hash(name(index)))) admitted++
+      assert.isBelow(admitted / 40_000, 0.015)
+    })
+  }
+})
+
+const awkward = [
+  "a",
+  "q\"uote",
+  "back\\slash",
+  "ends with \\",
+  "line\nfeed",
+  "\u0001",
+  "ü",
+  "\u{1F600}",
+  "\",\"version\":\"",
+  "{\"key\":\"a\""
+]
+
+describe("lines of cells", () => {
+  it("are found by key among others, whatever the key and the values contain", () => {
+    const cells = awkward.flatMap((name, index) => [
+      cell(name, index + 1, `a value that quotes {"key":"a","version":"1-x-000000000000"} and ${name}`)
+    ])
+    const block = Buffer.from(cells.map((one) => `${CellLine.encode(one)}\n`).join(""))
+    for (const one of cells) {
+      const line = cellLines.find(block, cellLines.prefixOf(one.key))
+      assert.isDefined(line)
+      assertCell(cellLines.cellUnsafe(line!), one)
+      assert.deepStrictEqual(cellLines.versionUnsafe(line!), one.version)
+      assert.strictEqual(cellLines.keyOf(line!), one.key)
+    }
+    for (const absent of ["", "q", "A", "version", "aa"]) {
+      assert.isUndefined(cellLines.find(block, cellLines.prefixOf(absent)))
+    }
+  })
+
+  it.prop("are walked one after the other", { letters: Letters }, ({ letters }) => {
+    const keys = keysOf(letters)
+    const block = Buffer.from(keys.map((one, index) => `${CellLine.encode(cell(one, index + 1))}\n`).join(""))
+    const seen: Array<string> = []
+    for (let start = 0; start < block.length;) {
+      const line = cellLines.at(block, start)
+      seen.push(cellLines.keyOf(line))
+      start = line.end + 1
+    }
+    assert.deepStrictEqual(seen, Array.from<string>(keys))
+  })
+
+  it("say whether they are tombstones without being decoded", () => {
+    for (const [one, expected] of [[cell("a", 1, "deleted"), false], [tombstone("a", 1), true]] as const) {
+      const line = cellLines.at(Buffer.from(CellLine.encode(one)), 0)
+      assert.strictEqual(cellLines.isTombstone(line), expected)
+    }
+  })
+
+  it("that are no cells are a defect", () => {
+    const line = cellLines.at(Buffer.from(`{"key":"a","version":"none","deleted":true}\n`), 0)
+    assert.throws(() => cellLines.versionUnsafe(line), /no cell/)
+    assert.throws(() => cellLines.cellUnsafe(line), /no cell/)
+  })
+})
+
+describe("block cache", () => {
+  it("stays within its bound, and keeps what was used over what was not", () => {
+    const cache = BlockCache.make(300)
+    const slots: BlockCache.BlockSlots = []
+    const block = Buffer.alloc(100)
+    for (let index = 0; index < 3; index++) cache.put(slots, index, block)
+    assert.strictEqual(cache.get(slots, 0), block)
+    cache.put(slots, 3, block)
+    assert.strictEqual(cache.sizeBytes(), 300)
+    assert.deepStrictEqual([0, 1, 2, 3].map((index) => cache.get(slots, index) !== undefined), [
+      true,
+      false,
+      true,
+      true
+    ])
+  })
+
+  it("counts a block that two reads brought once", () => {
+    const cache = BlockCache.make(300)
+    const slots: BlockCache.BlockSlots = []
+    cache.put(slots, 0, Buffer.alloc(100))
+    cache.put(slots, 0, Buffer.alloc(100))
+    assert.strictEqual(cache.sizeBytes(), 100)
+  })
+
+  it("goes on over many thousands of blocks", () => {
+    const cache = BlockCache.make(1000)
+    const slots: BlockCache.BlockSlots = []
+    for (let index = 0; index < 5000; index++) cache.put(slots, index, Buffer.alloc(100))
+    assert.strictEqual(cache.sizeBytes(), 1000)
+    assert.strictEqual(slots.filter((slot) => slot !== undefined).length, 10)
+  })
+})
+
+const writeTable = Effect.fnUntraced(
+  function*(memory: DiskMemory.DiskMemory, id: number, cells: ReadonlyArray<ReturnType<typeof cell>>) {
+    const writer = yield* TableWriter.open(memory.disk, directory, id, cells.length)
+    for (const one of cells) {
+      writer.add(one.key, one.version.counter, one.value === undefined, Buffer.from(`${CellLine.encode(one)}\n`))
+      if (writer.isFull()) yield* writer.drain
+    }
+    yield* writer.finish
+    return yield* Table.open(memory.disk, BlockCache.make(100_000), directory, id)
+  }
+)
+
+const numbered = (count: number, value = "") =>
+  Array.from({ length: count }, (_, index) => cell(`k${String(index).padStart(5, "0")}`, index + 1, `${index}${value}`))
+
+describe("table", () => {
+  it.effect("says in its index what it holds", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const table = yield* writeTable(memory, 7, [cell("a", 9), tombstone("b", 4), cell("c", 5)])
+      const data = memory.files().get("data/000007.sst")!
+      assert.deepStrictEqual(table.index.properties, {
+        cells: 3,
+        tombstones: 1,
+        keyMin: key("a"),
+        keyMax: key("c"),
+        counterMax: 9,
+        sizeBytes: data.length
+      })
+      const lines = memory.files().get("data/000007.idx")!.toString().trim().split("\n").map((line) => JSON.parse(line))
+      assert.deepInclude(lines[0], { format: "rondo-sstable-1", cells: 3, blocks: 1 })
+      assert.deepInclude(lines[1], { firstKey: "a", offsetBytes: 0, lengthBytes: data.length })
+      assert.deepStrictEqual(lines.slice(2).map((line) => Object.keys(line)), [["bloom"], ["crc32"]])
+    }))
+
+  it.effect("cuts lines into blocks of about 16 KiB that cover the file without a gap", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const { index } = yield* writeTable(memory, 1, numbered(5000, "x".repeat(150)))
+      let offset = 0
+      for (const block of index.blocks) {
+        assert.strictEqual(block.offsetBytes, offset)
+        offset += block.lengthBytes
+        assert.isBelow(block.lengthBytes, 17 * 1024)
+      }
+      assert.strictEqual(offset, index.properties.sizeBytes)
+      assert.isAbove(index.blocks.length, 60)
+    }))
+
+  it.effect("finds every cell it holds, from the disk and then from the cache", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const cells = numbered(1000, "x".repeat(100))
+      const table = yield* writeTable(memory, 1, cells)
+      assert.strictEqual(lookUp.findCached([table], "k00500"), lookUp.mustRead)
+      for (const one of cells) {
+        const line = yield* lookUp.find([table], one.key)
+        assert.deepStrictEqual(plain(cellLines.cellUnsafe(line!)), plain(one))
+      }
+      assert.notStrictEqual(lookUp.findCached([table], "k00999"), lookUp.mustRead)
+      for (const absent of ["a", "k", "k00500x", "z"]) assert.isUndefined(yield* lookUp.find([table], absent))
+    }))
+
+  it.effect("holds values larger than a block and larger than the writer's buffer", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const cells = [cell("a", 1), cell("b", 2, "y".repeat(1_200_000)), cell("c", 3)]
+      const table = yield* writeTable(memory, 1, cells)
+      for (const one of cells) {
+        assert.deepStrictEqual(plain(cellLines.cellUnsafe((yield* lookUp.find([table], one.key))!)), plain(one))
+      }
+    }))
+
+  it.effect("among several, the newest version wins whatever the order of the tables", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const tables = [
+        yield* writeTable(memory, 1, [cell("a", 3), cell("b", 1)]),
+        yield* writeTable(memory, 2, [cell("a", 7)]),
+        yield* writeTable(memory, 3, [cell("a", 5)])
+      ]
+      for (const order of [tables, Array.from(tables).reverse()]) {
+        const line = yield* lookUp.find(order, "a")
+        assert.strictEqual(cellLines.versionUnsafe(line!).counter, 7)
+      }
+      const cached = lookUp.findCached(tables, "a")
+      assert.isTrue(cached !== undefined && cached !== lookUp.mustRead && cellLines.versionUnsafe(cached).counter === 7)
+    }))
+
+  it.effect("is let go only when nobody holds it", () =>
+    Effect.gen(function*() {
+      const table = yield* writeTable(DiskMemory.make(1), 1, [cell("a", 1)])
+      let freed = 0
+      table.retain()
+      table.retain()
+      table.retire(() => freed++)
+      table.release()
+      assert.strictEqual(freed, 0)
+      table.release()
+      assert.strictEqual(freed, 1)
+    }))
+})
+
+describe("table index", () => {
+  const encoded = TableIndex.encode({
+    properties: { cells: 2, tombstones: 0, keyMin: key("b"), keyMax: key("x"), counterMax: 3, sizeBytes: 20 },
+    blocks: [
+      { firstKey: key("b"), offsetBytes: 0, lengthBytes: 10, crc32: 1 },
+      { firstKey: key("m"), offsetBytes: 10, lengthBytes: 10, crc32: 2 }
+    ],
+    bloom: Bloom.make(2)
+  })
+
+  it("decoding undoes encoding", () => {
+    const decoded = TableIndex.decode(encoded)
+    assert.isTrue(typeof decoded !== "string" && TableIndex.encode(decoded).equals(encoded))
+  })
+
+  it("damaged at any byte is refused", () => {
+    for (let offset = 0; offset < encoded.length; offset++) {
+      const damaged = Buffer.from(encoded)
+      damaged[offset] = damaged[offset]! ^ 1
+      assert.isString(TableIndex.decode(damaged), `byte ${offset}`)
+    }
+    assert.isString(TableIndex.decode(Buffer.alloc(0)))
+  })
+
+  it("finds the block that may hold a key", () => {
+    const index = TableIndex.decode(encoded) as TableIndex.TableIndex
+    const blocks = ["a", "b", "c", "lz", "m", "z"].map((name) => TableIndex.blockOf(index, name))
+    assert.deepStrictEqual(blocks, [-1, 0, 0, 0, 1, 1])
+  })
+
+  it.prop("agrees with a search through all first keys", { letters: Letters }, ({ letters }) => {
+    const [wanted = key("k"), ...others] = keysOf(letters)
+    const sorted = others.sort(compare)
+    const blocks = sorted.map((firstKey) => ({ firstKey, offsetBytes: 0, lengthBytes: 0, crc32: 0 }))
+    const index = { ...(TableIndex.decode(encoded) as TableIndex.TableIndex), blocks }
+    assert.strictEqual(TableIndex.blockOf(index, wanted), sorted.findLastIndex((first) => compare(first, wanted) <= 0))
+  })
+})
