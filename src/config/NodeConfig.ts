@@ -31,6 +31,8 @@ export interface NodeSettings {
   readonly hintsBytesMaxPerPeer: number
   /** Hints older than this are dropped; anti-entropy covers longer absences. */
   readonly hintWindow: Duration.Duration
+  /** How often partitions are compared with each peer when nothing special happened; less often when that takes long. */
+  readonly comparisonInterval: Duration.Duration
   /** The memtable is flushed to a table at this size. */
   readonly memtableBytesMax: number
   readonly blockCacheBytesMax: number
@@ -59,6 +61,7 @@ export const defaults = {
   requestsInFlightMax: 1024,
   hintsBytesMaxPerPeer: 128 * mebibyte,
   hintWindow: Duration.hours(3),
+  comparisonInterval: Duration.minutes(1),
   memtableBytesMax: 16 * mebibyte,
   blockCacheBytesMax: 64 * mebibyte
 }
@@ -133,6 +136,7 @@ const load = Effect.gen(function*() {
     requestsInFlightMax: yield* integer("REQUESTS_IN_FLIGHT_MAX", defaults.requestsInFlightMax),
     hintsBytesMaxPerPeer: yield* integer("HINTS_BYTES_MAX", defaults.hintsBytesMaxPerPeer),
     hintWindow: yield* duration("HINT_WINDOW", defaults.hintWindow),
+    comparisonInterval: yield* duration("COMPARISON_INTERVAL", defaults.comparisonInterval),
     memtableBytesMax: yield* integer("MEMTABLE_BYTES_MAX", defaults.memtableBytesMax),
     blockCacheBytesMax: yield* integer("BLOCK_CACHE_BYTES_MAX", defaults.blockCacheBytesMax)
   }

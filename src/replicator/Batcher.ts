@@ -43,8 +43,10 @@ export const make = <Request, Answer>(
     let underWay = 0
     let wake: (() => void) | undefined
 
+    /** Looks again: something may have arrived between the look at the queue and this. */
     const arrival = Effect.callback<void>((resume) => {
-      wake = () => resume(Effect.void)
+      if (queue.length > 0) resume(Effect.void)
+      else wake = () => resume(Effect.void)
     })
 
     const take = (): ReadonlyArray<Waiting<Request, Answer>> => {
@@ -69,11 +71,14 @@ export const make = <Request, Answer>(
       if (batch.length === 0) return Effect.void
       underWay = batch.length
       Metrics.batchSent(batch.length)
-      return Effect.match(options.send(batch.map(({ request }) => request)), {
-        onFailure: (failure) => {
-          for (const { resume } of batch) resume(Effect.fail(failure))
+      return Effect.matchCause(options.send(batch.map(({ request }) => request)), {
+        // A defect too, so that nobody waits for a bug until a timeout, and the next batch goes out all the same.
+        onFailure: (cause) => {
+          underWay = 0
+          for (const { resume } of batch) resume(Effect.failCause(cause))
         },
         onSuccess: (answers) => {
+          underWay = 0
           for (let index = 0; index < batch.length; index++) batch[index]!.resume(Effect.succeed(answers[index]!))
         }
       })

@@ -1,12 +1,12 @@
 /**
  * Brings this node and its peers level without any client touching a key: delivers hints to peers that are back, and
- * compares partitions with a peer when this node started, when the peer returned, and when a hint for it or a write
- * here was lost.
+ * compares partitions with a peer when this node started, when the peer returned, when a hint for it or a write here
+ * was lost, and now and then in any case: a coordinator that dies in the middle of a write leaves no trace of it.
  *
  * Invariant
  * - A node that is `recovering` settles only after one whole comparison with every other member of the ring.
  */
-import { Duration, Effect, type Scope } from "effect"
+import { Clock, Duration, Effect, Random, type Scope } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Gossip, Liveness } from "../gossip/Gossip.ts"
@@ -29,10 +29,14 @@ const interval = Duration.millis(500)
 const retryAfter = Duration.seconds(2)
 const comparisonTimeout = Duration.seconds(30)
 const cellsPerDeliveryMax = 256
+/** A comparison reads everything once, so the next one waits at least this many times as long as the last one took. */
+const restFactor = 50
 
 export interface ReconcilerOptions {
   readonly self: NodeId
   readonly replicationFactor: number
+  /** Between two comparisons with one peer when nothing special happened. */
+  readonly comparisonInterval: Duration.Duration
   readonly identity: Identity["Service"]
   readonly gossip: Gossip["Service"]
   readonly ring: Ring["Service"]
@@ -55,6 +59,8 @@ export interface Reconciler {
 interface PeerProgress {
   comparison: ComparisonStatus
   needed: boolean
+  /** When a comparison is due in any case. */
+  dueAtMillis: number
   /** At least one whole comparison since this start. */
   compared: boolean
   liveness: Liveness
@@ -69,6 +75,7 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Reconciler, never, Scope.Scope> {
   const { gossip, hints, identity, peers, ring, self } = options
   const progressOf = new Map<NodeId, PeerProgress>()
+  const clock = yield* Clock.Clock
   let recovering = identity.fresh
 
   const progress = (peer: NodeId): PeerProgress => {
@@ -88,6 +95,7 @@ export const make = Effect.fnUntraced(function*(
     if (known.liveness === "down" && liveness === "up" && generation === known.generation) known.needed = true
     known.liveness = liveness
     known.generation = generation
+    if (clock.currentTimeMillisUnsafe() >= known.dueAtMillis) known.needed = true
     const dropped = hints.status().find((status) => status.peer === peer)?.dropped ?? 0
     if (dropped > known.hintsDropped) known.needed = true
     known.hintsDropped = dropped
@@ -106,6 +114,7 @@ export const make = Effect.fnUntraced(function*(
     if (address === undefined) return
     known.needed = false
     known.comparison = { ...known.comparison, state: "running", failure: undefined }
+    const beganAtMillis = clock.currentTimeMillisUnsafe()
     yield* Comparison.run({
       ...options,
       peer,
@@ -116,6 +125,10 @@ export const make = Effect.fnUntraced(function*(
       }
     })
     known.compared = true
+    const tookMillis = clock.currentTimeMillisUnsafe() - beganAtMillis
+    const restMillis = Math.max(Duration.toMillis(options.comparisonInterval), restFactor * tookMillis)
+    // Drawn, so that nodes that started together do not all read at once for ever.
+    known.dueAtMillis = beganAtMillis + restMillis * (yield* Random.nextBetween(0.75, 1.25))
     known.comparison = { ...known.comparison, state: "level" }
     if (known.comparison.differing > 0) {
       const { differing, received, sent } = known.comparison
@@ -186,6 +199,7 @@ const isWhole = ({ replicationFactor, ring }: ReconcilerOptions): boolean =>
 const firstProgress = (peer: NodeId): PeerProgress => ({
   comparison: { peer, state: "waiting", differing: 0, received: 0, sent: 0, failure: undefined },
   needed: true,
+  dueAtMillis: Number.POSITIVE_INFINITY,
   compared: false,
   liveness: "down",
   generation: 0,

@@ -116,6 +116,7 @@ export class Replicator extends Context.Service<Replicator, {
       const reconciler = yield* Reconciler.make({
         self,
         replicationFactor,
+        comparisonInterval: config.comparisonInterval,
         identity,
         gossip,
         ring,
