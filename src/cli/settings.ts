@@ -22,6 +22,7 @@ const settings = [
   ["VNODES", "Virtual nodes that this node takes on the ring. Default: 100", "100"],
   ["FSYNC", "When a write is synced to disk: always, interval or never. Default: always", "always"],
   ["GOSSIP_INTERVAL", "Time between gossip rounds. Default: 2 seconds", "2 seconds"],
+  ["COMPARISON_INTERVAL", "How often partitions are compared with each peer. Default: 1 minute", "1 minute"],
   ["REQUEST_TIMEOUT", "How long a client's request may take. Default: 5 seconds", "5 seconds"],
   ["REPLICA_TIMEOUT", "How long one attempt at one replica may take. Default: 1 second", "1 second"],
   ["VALUE_BYTES_MAX", "Largest value in bytes. Default: 1048576", "1048576"],

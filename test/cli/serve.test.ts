@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { NodeConfig, type NodeSettings } from "../../src/config/NodeConfig.ts"
+import { NodeId } from "../../src/domain/NodeId.ts"
 import * as FakeHttp from "./FakeHttp.ts"
 import { run } from "./run.ts"
 
@@ -31,7 +32,7 @@ describe("serve", () => {
       }))
       while (node.built.length === 0) yield* Effect.yieldNow
       const settings = node.built[0]!
-      assert.include(settings, { nodeId: "n7", vnodes: 9, fsync: "never", dataDirectory: "data/n7" })
+      assert.include(settings, { nodeId: NodeId.make("n7"), vnodes: 9, fsync: "never", dataDirectory: "data/n7" })
       assert.deepStrictEqual(node.events, ["open"])
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(node.events, ["open", "closed"])
