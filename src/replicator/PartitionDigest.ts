@@ -32,8 +32,11 @@ export const make = (partitions: number): PartitionDigests => {
 
 const hex = (half: number) => half.toString(16).padStart(8, "0")
 
-/** How many cells a digest stands for. */
-export const cellsOf = (digest: string): number => Number(digest.slice(17))
+/** How many cells a digest stands for. One that a peer garbled may stand for any number. */
+export const cellsOf = (digest: string): number => {
+  const cells = Number(digest.slice(17))
+  return cells >= 0 ? cells : Number.POSITIVE_INFINITY
+}
 
 /**
  * Partitions in which two nodes differ, in groups of at most `cellsMax` cells (or one partition), so that a
