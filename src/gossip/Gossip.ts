@@ -181,11 +181,9 @@ const make = Effect.gen(function*() {
   const exchange = (peer: string) =>
     Effect.catchTag(exchangeWith(peer), "PeerFailed", (failure) => exchangeFailed(peer, failure))
 
-  /** A seed is asked until it has answered, and all of them again by a node that has lost everybody. */
+  /** A seed is asked until it has answered, unless it is met as a member anyway. */
   const seedsToAsk = (live: ReadonlyArray<MemberTable.Member>) =>
-    otherSeeds.filter((seed) =>
-      live.length === 0 || (!seedsMet.has(seed) && !live.some(({ record }) => record.address === seed))
-    )
+    otherSeeds.filter((seed) => !seedsMet.has(seed) && !live.some(({ record }) => record.address === seed))
 
   const round = Effect.gen(function*() {
     gossipRoundBegan()

@@ -21,23 +21,40 @@ export interface RingMember {
   readonly vnodes: number
 }
 
-export interface HashRing {
-  /** Sorted by token, then by node id, so that a tie does not depend on the order in which members were learned. */
-  readonly vnodes: ReadonlyArray<{ readonly token: bigint; readonly node: NodeId }>
+export interface VirtualNode {
+  readonly token: bigint
+  readonly node: NodeId
 }
 
-/** One token for a virtual node leaves 1 in 1,000 sets of 5, 10 or 30 nodes beyond the promised balance, two none. */
+export interface HashRing {
+  /** Sorted by `compare`. */
+  readonly vnodes: ReadonlyArray<VirtualNode>
+}
+
+/**
+ * Of 1,000 random sets each of 5, 10 and 30 nodes, one token for a virtual node left one set beyond 1.15, 1.20 and 1.30
+ * times the mean; of 500 sets each, two left none.
+ */
 const tokensPerVnode = 2
 const circle = 1n << 64n
-const halfCircle = 2 ** 32
+/** How many values the upper half of a hash has. */
+const hashHighs = 2 ** 32
 
 export const make = (members: ReadonlyArray<RingMember>): HashRing => ({
   vnodes: members
     .flatMap(({ nodeId, vnodes }) => tokensOf(nodeId, vnodes).map((token) => ({ token, node: nodeId })))
-    .toSorted((left, right) =>
-      left.token !== right.token ? (left.token < right.token ? -1 : 1) : left.node < right.node ? -1 : 1
-    )
+    .toSorted(compare)
 })
+
+/** By token, then by node id, so that a tie does not depend on the order in which members were learned. */
+export const compare = (left: VirtualNode, right: VirtualNode): number =>
+  left.token !== right.token
+    ? left.token < right.token ? -1 : 1
+    : left.node === right.node
+    ? 0
+    : left.node < right.node
+    ? -1
+    : 1
 
 /**
  * One token in each of equally long stretches of the circle, at a place in it that the node's id decides.
@@ -56,7 +73,7 @@ const tokensOf = (nodeId: NodeId, vnodes: number): ReadonlyArray<bigint> => {
 
 /** The partition of a key among a power of two of them: the top bits of its hash. */
 export const partitionOf = (key: Key, partitions: number): number =>
-  Math.floor(hashHigh(key) / (halfCircle / partitions))
+  Math.floor(hashHigh(key) / (hashHighs / partitions))
 
 /**
  * For each partition the first `count` distinct nodes clockwise from its start; fewer only when the ring has fewer

@@ -15,7 +15,7 @@ const seeds = [addressOf("node1"), addressOf("node2")]
 /** The longest round: two seconds and the most that jitter adds, with time for the answers. */
 const roundMillis = 2_250
 
-const seeded = (seed: number, body: Effect.Effect<void, unknown, Scope.Scope>) =>
+const seeded = <E>(seed: number, body: Effect.Effect<void, E, Scope.Scope>) =>
   body.pipe(
     Random.withSeed(seed),
     Effect.onError(() => Effect.logFatal(`failed with seed ${seed}`))
@@ -136,6 +136,9 @@ describe("Gossip: membership", () => {
         const disk = cluster.diskOf("node1")
         const renames = disk.count("rename")
         yield* TestClock.adjust("1 minute")
+        yield* cluster.stop("node3")
+        yield* TestClock.adjust("15 seconds")
+        assert.strictEqual(cluster.gossipOf("node1").liveness(id("node3")), "down")
         assert.strictEqual(disk.count("rename"), renames)
         disk.failNext("append", "members.json")
         yield* cluster.start("node4", { seeds })
@@ -300,6 +303,67 @@ describe("Gossip: who is alive", () => {
         })
       ))
   }
+
+  it.effect("a node that stood still counts none of it as the others' silence", () =>
+    seeded(
+      1,
+      Effect.gen(function*() {
+        const cluster = yield* settled(3)
+        const turns = yield* watch(cluster.gossipOf("node1"), "node3")
+        yield* cluster.stop("node3")
+        yield* TestClock.adjust("5 seconds")
+        assert.deepStrictEqual(turns.map(({ liveness }) => liveness), ["up", "suspect"])
+        const probes = cluster.probes().length
+        yield* cluster.pause("node1")
+        yield* TestClock.adjust("30 seconds")
+        const resumedAtMillis = yield* Clock.currentTimeMillis
+        yield* cluster.resume("node1")
+        yield* settle
+        assert.deepStrictEqual(
+          cluster.probes().slice(probes).filter((probe) => probe.startsWith(`node1:8080 node2:8080 node2:8080`)),
+          []
+        )
+        yield* TestClock.adjust("10 seconds")
+        assert.deepStrictEqual(turns.map(({ liveness }) => liveness), ["up", "suspect", "down"])
+        assert.isAtLeast(turns[2]!.atMillis - resumedAtMillis, 4_000)
+      })
+    ))
+
+  it.effect("two sides of a partition meet again by themselves when it heals", () =>
+    seeded(
+      1,
+      Effect.gen(function*() {
+        const cluster = yield* settled(3)
+        yield* cluster.stop("node3")
+        yield* cluster.start("node3", { seeds: [] })
+        yield* TestClock.adjust("5 seconds")
+        for (const name of ["node1", "node2"]) {
+          cluster.cut(name, "node3")
+          cluster.cut("node3", name)
+        }
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(cluster.gossipOf("node1").liveness(id("node3")), "down")
+        assert.strictEqual(cluster.gossipOf("node3").liveness(id("node1")), "down")
+        cluster.heal()
+        yield* TestClock.adjust(roundMillis)
+        for (const gossip of cluster.running()) {
+          assert.deepStrictEqual(gossip.members().map(({ liveness }) => liveness), ["up", "up", "up"])
+        }
+      })
+    ))
+
+  it.effect("gossip that does not get through makes a member suspect before its silence does", () =>
+    seeded(
+      1,
+      Effect.gen(function*() {
+        const cluster = yield* settled(2)
+        const turns = yield* watch(cluster.gossipOf("node1"), "node2")
+        yield* cluster.stop("node2")
+        yield* TestClock.adjust("5 seconds")
+        assert.strictEqual(turns[1]!.liveness, "suspect")
+        assert.isBelow(turns[1]!.silentMillis, 3_000)
+      })
+    ))
 
   it.effect("an accusation of the present heartbeat is refuted at once, to everybody; an older one is not worth it", () =>
     seeded(

@@ -35,12 +35,13 @@ describe("HashRing", () => {
     }
   )
 
-  it("sorts equal tokens by node id, so that a tie does not depend on the order of members", () => {
+  it("sorts by token, and equal tokens by node id", () => {
+    const vnode = (token: bigint, name: string) => ({ token, node: NodeId.make(name) })
+    const sorted = [vnode(1n, "b"), vnode(2n, "a"), vnode(2n, "b"), vnode(2n ** 63n, "a")]
+    assert.deepStrictEqual(sorted.toReversed().toSorted(HashRing.compare), sorted)
+    assert.strictEqual(HashRing.compare(vnode(2n, "a"), vnode(2n, "a")), 0)
     const { vnodes } = HashRing.make(nodesNamed(["b", "a", "c"]))
-    for (let index = 1; index < vnodes.length; index++) {
-      const [before, after] = [vnodes[index - 1]!, vnodes[index]!]
-      assert.isTrue(before.token < after.token || (before.token === after.token && before.node < after.node))
-    }
+    assert.deepStrictEqual(vnodes.toSorted(HashRing.compare), vnodes)
   })
 
   it.prop("a preference list names as many nodes as it can and none twice", { members: Members }, ({ members }) => {
