@@ -176,19 +176,22 @@ class Model {
 
   private readHandle(path: string, file: File): ReadHandle {
     const life = this.life
+    let closed = false
     return {
       read: (offsetBytes, lengthBytes) =>
         Effect.andThen(
           Effect.yieldNow,
           this.run("read", path, () => {
-            if (life !== this.life) return dead("read", path)
+            if (closed || life !== this.life) return dead("read", path)
             const end = offsetBytes + lengthBytes
             return end > file.bytes.length
               ? new DiskError({ operation: "read", path, code: "EOF" })
               : Buffer.from(file.bytes.subarray(offsetBytes, end))
           })
         ),
-      close: Effect.void
+      close: Effect.sync(() => {
+        closed = true
+      })
     }
   }
 
@@ -263,9 +266,11 @@ class Model {
 
   private powerOn(): void {
     for (const changes of this.pending.values()) {
-      // A file system's journal keeps the order of changes: a later one does not survive without an earlier one.
-      const kept = Math.floor(this.draw() * (changes.length + 1))
-      for (const change of changes.slice(0, kept)) applyNames(this.durableNames, change)
+      // Any of them may have reached the device without the others: POSIX promises no order before the sync.
+      const share = this.draw()
+      for (const change of changes) {
+        if (this.draw() < share) applyNames(this.durableNames, change)
+      }
     }
     this.pending.clear()
     for (const file of new Set(this.durableNames.values())) lose(file, this.draw)

@@ -210,7 +210,7 @@ describe("DiskMemory", () => {
         memory.powerOn()
         seen.add(Array.from(memory.files().keys()).sort().join())
       }
-      assert.deepStrictEqual(Array.from(seen).sort(), ["data/a", "data/a,data/b", "data/b"])
+      assert.deepStrictEqual(Array.from(seen).sort(), ["", "data/a", "data/a,data/b", "data/b"])
     }))
 
   it.effect("fails everything while it is off, and handles of before for ever", () =>
