@@ -7,7 +7,9 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { NodeId } from "../domain/NodeId.ts"
 
 const Text = Schema.String.pipe(HttpApiSchema.asText())
-const MetricsText = Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" }))
+const MetricsText = Schema.String.pipe(
+  HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" })
+)
 
 export const Hints = Schema.Struct({
   peer: NodeId,

@@ -28,7 +28,9 @@ const EntityTag = Schema.String.annotate({
 const versionHeaders = { etag: EntityTag, "rondo-version": Schema.String }
 const receiptHeaders = {
   ...versionHeaders,
-  "rondo-acks": Schema.String.annotate({ description: "Replicas that had taken the write, of those that hold the key: `2/3`." })
+  "rondo-acks": Schema.String.annotate({
+    description: "Replicas that had taken the write, of those that hold the key: `2/3`."
+  })
 }
 
 const keyParameter: OpenApi.OpenAPISpecParameter = {
@@ -47,7 +49,10 @@ const query = (name: string, description: string, schema: OpenApi.OpenAPISpecPar
   ({ name, in: "query", required: false, description, schema }) satisfies OpenApi.OpenAPISpecParameter
 
 const commonParameters = [
-  query("consistency", "How many replicas to wait for, in one word.", { type: "string", enum: ["one", "quorum", "all"] }),
+  query("consistency", "How many replicas to wait for, in one word.", {
+    type: "string",
+    enum: ["one", "quorum", "all"]
+  }),
   query("timeout", "Milliseconds, or a number with a unit: `500ms`, `2s`. At most 60 s.", { type: "string" })
 ]
 const readParameters = [query("r", "Replicas that must answer.", quorumSchema), ...commonParameters]
@@ -71,8 +76,8 @@ const refusals = [
 const put = HttpApiEndpoint.put("put", "/kv/*", {
   payload: Bytes,
   success: [
-    HttpApiSchema.WithHeaders(HttpApiSchema.Created, receiptHeaders),
-    HttpApiSchema.WithHeaders(HttpApiSchema.NoContent, receiptHeaders)
+    HttpApiSchema.WithHeaders(HttpApiSchema.Created.annotate({ description: "No value was there" }), receiptHeaders),
+    HttpApiSchema.WithHeaders(HttpApiSchema.NoContent.annotate({ description: "A value was replaced" }), receiptHeaders)
   ],
   error: [
     ...refusals,

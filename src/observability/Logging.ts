@@ -7,7 +7,15 @@
  */
 import { Array, Cause, Config, Effect, Layer, Logger, References } from "effect"
 
-const levels = { all: "All", trace: "Trace", debug: "Debug", info: "Info", warn: "Warn", error: "Error", none: "None" } as const
+const levels = {
+  all: "All",
+  trace: "Trace",
+  debug: "Debug",
+  info: "Info",
+  warn: "Warn",
+  error: "Error",
+  none: "None"
+} as const
 const levelNames = Object.keys(levels) as [keyof typeof levels, ...Array<keyof typeof levels>]
 
 const asText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value) ?? String(value))
@@ -23,7 +31,9 @@ const label = (name: string, value: unknown): string => {
 /** One event as one line; only a cause adds lines, indented. */
 export const human = Logger.make<unknown, string>(({ cause, date, fiber, logLevel, message }) => {
   const messages = Array.ensure(message).map((part) => oneLine(asText(part))).join(" ")
-  const labels = Object.entries(fiber.getRef(References.CurrentLogAnnotations)).map(([name, value]) => label(name, value))
+  const labels = Object.entries(fiber.getRef(References.CurrentLogAnnotations)).map(([name, value]) =>
+    label(name, value)
+  )
   const head = [`${date.toISOString()} ${logLevel.toUpperCase().padEnd(5)} ${messages}`, ...labels].join("  ")
   return cause.reasons.length === 0 ? head : `${head}\n    ${Cause.pretty(cause).replaceAll("\n", "\n    ")}`
 })

@@ -47,12 +47,16 @@ const seconds = (name: string, description: string, attributes?: Record<string, 
 const counter = (name: string, description: string, attributes?: Record<string, string>) =>
   Metric.counter(name, { description, incremental: true, ...(attributes && { attributes }) })
 
-const requests = each(operations, (operation) =>
-  each(outcomes, (outcome) =>
-    counter("rondo_requests_total", "Client requests that ended", { operation, outcome })))
+const requests = each(
+  operations,
+  (operation) =>
+    each(outcomes, (outcome) => counter("rondo_requests_total", "Client requests that ended", { operation, outcome }))
+)
 
-const requestDurations = each(operations, (operation) =>
-  seconds("rondo_request_duration_seconds", "From the request's head to its answer", { operation }))
+const requestDurations = each(
+  operations,
+  (operation) => seconds("rondo_request_duration_seconds", "From the request's head to its answer", { operation })
+)
 
 const supersededWrites = counter(
   "rondo_superseded_writes_total",
@@ -100,7 +104,10 @@ export const sampled = {
   flushes: counter("rondo_flushes_total", "Memtables written to a table"),
   compactions: counter("rondo_compactions_total", "Compactions that ended"),
   logSyncs: counter("rondo_log_syncs_total", "Syncs of the write-ahead log"),
-  versionConflicts: counter("rondo_equal_version_conflicts_total", "Cells of one version with different bytes: stays 0"),
+  versionConflicts: counter(
+    "rondo_equal_version_conflicts_total",
+    "Cells of one version with different bytes: stays 0"
+  ),
   readRepairs: counter("rondo_read_repairs_total", "Stale replicas that a read brought up to date"),
   hintsDropped: counter("rondo_hints_dropped_total", "Hints left to partition comparison"),
   hintsDelivered: counter("rondo_hints_delivered_total", "Hints that reached their peer")

@@ -17,48 +17,54 @@ const prometheus = "text/plain; version=0.0.4; charset=utf-8"
 
 const alive = HttpServerResponse.text("ok\n", { headers: noStore })
 
-export const layer = HttpApiBuilder.group(Api, "admin", Effect.fnUntraced(function*(handlers) {
-  const admission = yield* Admission
-  const settings = yield* ClusterConfig
-  const gossip = yield* Gossip
-  const replicator = yield* Replicator
-  const ring = yield* Ring
-  const storage = yield* Storage
-  const lag = yield* Effect.acquireRelease(Effect.sync(eventLoopLag), ({ stop }) => Effect.sync(stop))
+export const layer = HttpApiBuilder.group(
+  Api,
+  "admin",
+  Effect.fnUntraced(function*(handlers) {
+    const admission = yield* Admission
+    const settings = yield* ClusterConfig
+    const gossip = yield* Gossip
+    const replicator = yield* Replicator
+    const ring = yield* Ring
+    const storage = yield* Storage
+    const lag = yield* Effect.acquireRelease(Effect.sync(eventLoopLag), ({ stop }) => Effect.sync(stop))
 
-  const observe = Effect.gen(function*() {
-    const observation: Health.Observation = {
-      self: gossip.self,
-      settings,
-      members: gossip.members(),
-      ring: ring.current(),
-      storage: yield* storage.stats,
-      replicator: yield* replicator.status
-    }
-    return observation
+    const observe = Effect.gen(function*() {
+      const observation: Health.Observation = {
+        self: gossip.self,
+        settings,
+        members: gossip.members(),
+        ring: ring.current(),
+        storage: yield* storage.stats,
+        replicator: yield* replicator.status
+      }
+      return observation
+    })
+
+    return handlers
+      .handleRaw("livez", () => Effect.succeed(alive))
+      .handleRaw("readyz", ({ query }) =>
+        Effect.map(observe, (observation) => {
+          const checks = Health.readiness(observation)
+          const ready = checks.every(({ failure }) => failure === undefined)
+          const text = Health.readinessText(checks, query.verbose !== undefined)
+          return HttpServerResponse.text(text, { status: ready ? 200 : 503, headers: noStore })
+        }))
+      .handleRaw("healthz", () =>
+        Effect.map(observe, (observation) => {
+          const health = Health.health(observation)
+          const status = health.status === "unavailable" ? 503 : 200
+          return HttpServerResponse.jsonUnsafe(health, { status, headers: noStore })
+        }))
+      .handleRaw("cluster", () =>
+        Effect.map(
+          observe,
+          (observation) => HttpServerResponse.jsonUnsafe(Health.cluster(observation), { headers: noStore })
+        ))
+      .handleRaw("metrics", () =>
+        Effect.map(observe, (observation) => {
+          const text = metricsText(observation, admission.inFlight(), lag.takeSeconds())
+          return HttpServerResponse.text(text, { contentType: prometheus, headers: noStore })
+        }))
   })
-
-  return handlers
-    .handleRaw("livez", () => Effect.succeed(alive))
-    .handleRaw("readyz", ({ query }) =>
-      Effect.map(observe, (observation) => {
-        const checks = Health.readiness(observation)
-        const ready = checks.every(({ failure }) => failure === undefined)
-        const text = Health.readinessText(checks, query.verbose !== undefined)
-        return HttpServerResponse.text(text, { status: ready ? 200 : 503, headers: noStore })
-      }))
-    .handleRaw("healthz", () =>
-      Effect.map(observe, (observation) => {
-        const health = Health.health(observation)
-        const status = health.status === "unavailable" ? 503 : 200
-        return HttpServerResponse.jsonUnsafe(health, { status, headers: noStore })
-      }))
-    .handleRaw("cluster", () =>
-      Effect.map(observe, (observation) =>
-        HttpServerResponse.jsonUnsafe(Health.cluster(observation), { headers: noStore })))
-    .handleRaw("metrics", () =>
-      Effect.map(observe, (observation) => {
-        const text = metricsText(observation, admission.inFlight(), lag.takeSeconds())
-        return HttpServerResponse.text(text, { contentType: prometheus, headers: noStore })
-      }))
-}))
+)

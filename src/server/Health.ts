@@ -128,7 +128,9 @@ export const cluster = (observation: Observation): typeof Cluster.Type => {
       recovering: replicator.recovering,
       readRepairs: replicator.readRepairs,
       hints: replicator.hints,
-      comparisons: replicator.comparisons.map(({ failure, ...rest }) => failure === undefined ? rest : { ...rest, failure })
+      comparisons: replicator.comparisons.map(({ failure, ...rest }) =>
+        failure === undefined ? rest : { ...rest, failure }
+      )
     }
   }
 }

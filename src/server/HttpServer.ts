@@ -6,9 +6,16 @@
  */
 import { NodeHttpServer } from "@effect/platform-node"
 import { ByteSize, Context, Duration, Effect, Layer, Schema } from "effect"
-import { HttpIncomingMessage, HttpRouter, HttpServer as Platform, HttpServerRequest, HttpServerResponse } from "effect/http"
+import {
+  HttpIncomingMessage,
+  HttpRouter,
+  HttpServer as Platform,
+  HttpServerRequest,
+  HttpServerResponse
+} from "effect/http"
 import type { HttpServerError } from "effect/http"
 import { HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
+import * as Http from "node:http"
 import { Api } from "../api/Api.ts"
 import { NodeConfig, parseAddress } from "../config/NodeConfig.ts"
 import { peerBodyBytesMax } from "../peer/PeerApi.ts"
@@ -82,10 +89,12 @@ const listenFailure = (address: string) => (error: HttpServerError.ServeError) =
 const serve = Effect.fnUntraced(function*<E, R>(peerHandlers: Layer.Layer<PeerGroup, E, R>) {
   const { listen } = yield* NodeConfig
   const { host, port } = parseAddress(listen)!
-  const { closeAfterAnswers, server } = NodeServer.make()
-  const platform = yield* NodeHttpServer.make(() => server, { host, port, gracefulShutdownTimeout: shutdownTimeout }).pipe(
-    Effect.mapError(listenFailure(listen))
-  )
+  const server = Http.createServer(NodeServer.options)
+  const closeAfterAnswers = NodeServer.prepare(server)
+  const platform = yield* NodeHttpServer.make(() => server, { host, port, gracefulShutdownTimeout: shutdownTimeout })
+    .pipe(
+      Effect.mapError(listenFailure(listen))
+    )
   // Runs after the graceful stop below, and before the one above that would wait for ever.
   yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
   const router = yield* HttpRouter.toHttpEffect(routes(peerHandlers)).pipe(

@@ -101,8 +101,11 @@ const make = Effect.gen(function*() {
     })
 
   const remove = (request: IncomingMessage) =>
-    write(request, (key, { replicas, timeout }) =>
-      Effect.match(deleteKey(key, { w: replicas, timeout }), { onFailure: writeFailed, onSuccess: replaced }))
+    write(
+      request,
+      (key, { replicas, timeout }) =>
+        Effect.match(deleteKey(key, { w: replicas, timeout }), { onFailure: writeFailed, onSuccess: replaced })
+    )
 
   return {
     PUT: admitted("put", store),
@@ -113,19 +116,25 @@ const make = Effect.gen(function*() {
 })
 
 /** The handlers by method. */
-export class KvHandlers extends Context.Service<KvHandlers, Readonly<Record<"PUT" | "GET" | "HEAD" | "DELETE", Handler>>>()(
-  "rondo/server/KvHandlers"
-) {
+export class KvHandlers
+  extends Context.Service<KvHandlers, Readonly<Record<"PUT" | "GET" | "HEAD" | "DELETE", Handler>>>()(
+    "rondo/server/KvHandlers"
+  )
+{
   static readonly layer = Layer.effect(KvHandlers, make)
 
   /** The same as the declared group. */
-  static readonly layerGroup = HttpApiBuilder.group(Api, "kv", (handlers) =>
-    Effect.map(KvHandlers, ({ DELETE, GET, HEAD, PUT }) =>
-      handlers
-        .handleRaw("put", PUT, { uninterruptible: true })
-        .handleRaw("get", GET, { uninterruptible: true })
-        .handleRaw("head", HEAD, { uninterruptible: true })
-        .handleRaw("delete", DELETE, { uninterruptible: true })))
+  static readonly layerGroup = HttpApiBuilder.group(
+    Api,
+    "kv",
+    (handlers) =>
+      Effect.map(KvHandlers, ({ DELETE, GET, HEAD, PUT }) =>
+        handlers
+          .handleRaw("put", PUT, { uninterruptible: true })
+          .handleRaw("get", GET, { uninterruptible: true })
+          .handleRaw("head", HEAD, { uninterruptible: true })
+          .handleRaw("delete", DELETE, { uninterruptible: true }))
+  )
 }
 
 const incoming = (request: HttpServerRequest.HttpServerRequest) =>
@@ -144,10 +153,12 @@ const outcomeOf = (exit: Exit.Exit<Response>): Metrics.RequestOutcome => {
 }
 
 const overloaded = (limit: number) =>
-  problemResponse(new Problem.Overloaded({
-    detail: `${limit} requests are under way on this node: try again, or another node; nothing was sent`,
-    limit
-  }))
+  problemResponse(
+    new Problem.Overloaded({
+      detail: `${limit} requests are under way on this node: try again, or another node; nothing was sent`,
+      limit
+    })
+  )
 
 const tooLarge = (request: IncomingMessage, limitBytes: number) =>
   problemResponse(

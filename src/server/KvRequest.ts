@@ -105,7 +105,9 @@ const replicasOf = (given: ReadonlyMap<string, string>, quorumName: string, repl
       : invalid(quorumName, `1 to ${replicationFactor}, one, quorum or all`, `${quorumName}=${shown(number)}`)
   }
   if (word === undefined) return undefined
-  const detail = word === "linearizable" ? "consistency=linearizable is not supported yet" : `consistency=${shown(word)}`
+  const detail = word === "linearizable"
+    ? "consistency=linearizable is not supported yet"
+    : `consistency=${shown(word)}`
   return named(word, replicationFactor) ?? invalid("consistency", "one, quorum or all", detail)
 }
 

@@ -2,7 +2,7 @@
  * What Node's HTTP parser refuses before any handler sees it: headers over the limit, bytes that are not HTTP, requests
  * that arrive too slowly. The client gets a problem like any other, and the connection is closed.
  */
-import { type ServerResponse, STATUS_CODES } from "node:http"
+import type { ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import * as Problem from "../api/Problem.ts"
 import { documentOf } from "./problemResponse.ts"
@@ -32,7 +32,7 @@ export const answerTo = (code: string | undefined): string => {
   const problem = problemOf(code)
   const body = documentOf(problem)
   return [
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
+    `HTTP/1.1 ${problem.status} ${problem._tag}`,
     "Content-Type: application/problem+json",
     `Content-Length: ${Buffer.byteLength(body)}`,
     "Connection: close",

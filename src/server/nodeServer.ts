@@ -1,7 +1,7 @@
 /**
- * Node's HTTP server with its bounds: connections, heads, and the time that slow clients may take.
+ * The bounds of Node's HTTP server: connections, heads, and the time that slow clients may take.
  */
-import * as Http from "node:http"
+import type * as Http from "node:http"
 import type { Socket } from "node:net"
 import { answerUnderWay, headerBytesMax, onClientError } from "./connectionError.ts"
 
@@ -15,21 +15,20 @@ const keepAliveTimeoutMillis = 65_000
 /** How often the two timeouts above are looked at. */
 const connectionsCheckingIntervalMillis = 5_000
 
-export interface NodeServer {
-  readonly server: Http.Server
-  /** Lets no connection outlive the answer that is under way on it. Node itself would keep them for the next request. */
-  readonly closeAfterAnswers: () => void
+export const options: Http.ServerOptions = {
+  maxHeaderSize: headerBytesMax,
+  headersTimeout: headersTimeoutMillis,
+  requestTimeout: requestTimeoutMillis,
+  keepAliveTimeout: keepAliveTimeoutMillis,
+  connectionsCheckingInterval: connectionsCheckingIntervalMillis,
+  noDelay: true
 }
 
-export const make = (): NodeServer => {
-  const server = Http.createServer({
-    maxHeaderSize: headerBytesMax,
-    headersTimeout: headersTimeoutMillis,
-    requestTimeout: requestTimeoutMillis,
-    keepAliveTimeout: keepAliveTimeoutMillis,
-    connectionsCheckingInterval: connectionsCheckingIntervalMillis,
-    noDelay: true
-  })
+/**
+ * Bounds the server's connections and answers what its parser refuses. The result, when called, lets no connection
+ * outlive the answer that is under way on it; Node itself would keep them for the next request.
+ */
+export const prepare = (server: Http.Server): () => void => {
   server.maxConnections = connectionsMax
   server.on("clientError", onClientError)
   const sockets = new Set<Socket>()
@@ -37,11 +36,10 @@ export const make = (): NodeServer => {
     sockets.add(socket)
     socket.once("close", () => sockets.delete(socket))
   })
-  const closeAfterAnswers = () => {
+  return () => {
     for (const socket of sockets) {
       const answer = answerUnderWay(socket)
       if (answer !== undefined) answer.shouldKeepAlive = false
     }
   }
-  return { server, closeAfterAnswers }
 }

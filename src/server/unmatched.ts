@@ -4,8 +4,7 @@
 import { Cause, Effect } from "effect"
 import { HttpServerError } from "effect/http"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"
-import { HttpApi } from "effect/http-api"
-import { HttpApiError } from "effect/http-api"
+import { HttpApi, HttpApiError } from "effect/http-api"
 import { Api } from "../api/Api.ts"
 import * as Problem from "../api/Problem.ts"
 import * as KvRequest from "./KvRequest.ts"
@@ -31,21 +30,13 @@ const methodsByPath: ReadonlyMap<string, ReadonlyArray<string>> = (() => {
 /** The problem for a request that no route took. */
 export const refusalOf = (method: string, url: string): Response => {
   const path = KvRequest.pathOf(url).replace(/\?.*$/s, "")
-  const isKey = path.startsWith("/kv/")
-  const methods = methodsByPath.get(isKey ? "/kv/*" : path)
-  if (methods === undefined) {
+  const methods = methodsByPath.get(path.startsWith("/kv/") ? "/kv/*" : path)
+  if (methods === undefined || methods.includes(method)) {
     return problemResponse(new Problem.NotFound({ detail: "keys are at /kv/{key}; /docs describes everything else" }))
   }
-  if (!methods.includes(method)) {
-    const allowed = methods.toSorted()
-    const detail = `allowed here: ${allowed.join(", ")}`
-    return problemResponse(new Problem.MethodNotAllowed({ detail, allowed }), { allow: allowed.join(", ") })
-  }
-  // The router takes no path whose percent-encoding is broken.
-  const key = KvRequest.keyOf(url)
-  return problemResponse(
-    isKey && typeof key !== "string" ? key : new Problem.BadRequest({ detail: "the path's percent-encoding is not valid" })
-  )
+  const allowed = methods.toSorted()
+  const allow = allowed.join(", ")
+  return problemResponse(new Problem.MethodNotAllowed({ detail: `allowed here: ${allow}`, allowed }), { allow })
 }
 
 const internalError = () =>

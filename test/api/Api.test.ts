@@ -76,7 +76,9 @@ describe("a problem document", () => {
 
   it("has one type for each kind", () => {
     const kinds = Object.values(Problem).filter((kind) => typeof kind === "function")
-    const types = kinds.map((kind) => JSON.stringify((kind as unknown as { fields: { type: { ast: { literal: string } } } }).fields.type.ast.literal))
+    const types = kinds.map((kind) =>
+      JSON.stringify((kind as unknown as { fields: { type: { ast: { literal: string } } } }).fields.type.ast.literal)
+    )
     assert.strictEqual(new Set(types).size, kinds.length)
   })
 })

@@ -19,7 +19,9 @@ const logged = (environment: Record<string, string>, program: Effect.Effect<void
 describe("logging", () => {
   it.effect("writes one line for people by default, with its annotations", () =>
     Effect.gen(function*() {
-      const program = Effect.logInfo("node2 is up", 3).pipe(Effect.annotateLogs({ address: "127.0.0.1:8082", why: "a b" }))
+      const program = Effect.logInfo("node2 is up", 3).pipe(
+        Effect.annotateLogs({ address: "127.0.0.1:8082", why: "a b" })
+      )
       assert.deepStrictEqual(yield* logged({}, program), [
         `1970-01-01T00:00:00.000Z INFO  node2 is up 3  address=127.0.0.1:8082  why="a b"`
       ])

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as AdminApi from "../../src/api/AdminApi.ts"
-import { DiskFull } from "../../src/storage/StorageError.ts"
 import * as Health from "../../src/server/Health.ts"
+import { DiskFull } from "../../src/storage/StorageError.ts"
 import { member, node1, node2, node3, replicatorStatus, ring, settings, storageStats } from "./fakes.ts"
 
 const observation: Health.Observation = {
@@ -74,7 +74,9 @@ describe("health", () => {
 
 describe("readiness", () => {
   const failing = (change: Partial<Health.Observation>) =>
-    Health.readiness({ ...observation, ...change }).filter(({ failure }) => failure !== undefined).map(({ name }) => name)
+    Health.readiness({ ...observation, ...change }).filter(({ failure }) => failure !== undefined).map(({ name }) =>
+      name
+    )
 
   it("needs a writable disk, a ring as large as a quorum, and a recovered directory", () => {
     assert.deepStrictEqual(failing({}), [])
@@ -90,7 +92,10 @@ describe("readiness", () => {
 
   it("lists every check when asked, and only the failed ones otherwise", () => {
     const checks = Health.readiness({ ...observation, replicator: recovering })
-    assert.match(Health.readinessText(checks, true), /^\[\+\]storage ok\n\[\+\]ring ok\n\[-\]recovered failed: .+\nnot ready\n$/)
+    assert.match(
+      Health.readinessText(checks, true),
+      /^\[\+\]storage ok\n\[\+\]ring ok\n\[-\]recovered failed: .+\nnot ready\n$/
+    )
     assert.match(Health.readinessText(checks, false), /^\[-\]recovered failed: .+\nnot ready\n$/)
     assert.strictEqual(Health.readinessText(Health.readiness(observation), false), "ok\n")
   })

@@ -103,7 +103,12 @@ describe("pages", () => {
         const answer = yield* server.send(path)
         assert.deepInclude(answer.json(), { status: 404, _tag: "NotFound" }, path)
       }
-      const allowed = { "/livez": "GET, HEAD", "/gossip": "POST", "/docs": "GET, HEAD", "/internal/cells": "GET, HEAD, POST" }
+      const allowed = {
+        "/livez": "GET, HEAD",
+        "/gossip": "POST",
+        "/docs": "GET, HEAD",
+        "/internal/cells": "GET, HEAD, POST"
+      }
       for (const [path, allow] of Object.entries(allowed)) {
         const answer = yield* server.send(path, { method: "DELETE" })
         assert.deepInclude(answer.json(), { status: 405, _tag: "MethodNotAllowed" })
@@ -130,27 +135,45 @@ describe("peers", () => {
 
 describe("what the parser refuses", () => {
   const refused: ReadonlyArray<readonly [what: string, bytes: string, status: number, kind: string]> = [
-    ["a head of more than 16 KiB", `GET /livez HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(17_000)}\r\n\r\n`, 431, "HeadersTooLarge"],
+    [
+      "a head of more than 16 KiB",
+      `GET /livez HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(17_000)}\r\n\r\n`,
+      431,
+      "HeadersTooLarge"
+    ],
     ["a path of more than 16 KiB", `GET /kv/${"k".repeat(17_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 431, "HeadersTooLarge"],
     ["a method that does not exist", "FROB /kv/a HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BadRequest"],
     ["what is not HTTP", "hello\r\n\r\n", 400, "BadRequest"],
     ["raw bytes in the path", "GET /kv/\u00e9 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BadRequest"],
     ["a length that is none", "PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1x\r\n\r\n", 400, "BadRequest"],
-    ["a body of two lengths", "PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "BadRequest"],
-    ["a chunk that is none", "PUT /kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "BadRequest"]
+    [
+      "a body of two lengths",
+      "PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+      400,
+      "BadRequest"
+    ],
+    [
+      "a chunk that is none",
+      "PUT /kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+      400,
+      "BadRequest"
+    ]
   ]
-  it.effect.each(refused)("%s is answered with a problem, and the connection closed", ([, bytes, status, kind]) =>
-    Effect.gen(function*() {
-      const server = yield* serve()
-      const text = yield* server.raw(Buffer.from(bytes, "latin1"))
-      assert.isTrue(text.startsWith(`HTTP/1.1 ${status} `), text)
-      const [head, body] = text.split("\r\n\r\n")
-      assert.include(head!, "Content-Type: application/problem+json")
-      assert.include(head!, "Connection: close")
-      assert.deepInclude(JSON.parse(body!), { status, _tag: kind })
-      assert.isEmpty(server.cluster.writes)
-      assert.strictEqual((yield* server.send("/livez")).status, 200)
-    }))
+  it.effect.each(refused)(
+    "%s is answered with a problem, and the connection closed",
+    ([, bytes, status, kind]) =>
+      Effect.gen(function*() {
+        const server = yield* serve()
+        const text = yield* server.raw(Buffer.from(bytes, "latin1"))
+        assert.isTrue(text.startsWith(`HTTP/1.1 ${status} `), text)
+        const [head, body] = text.split("\r\n\r\n")
+        assert.include(head!, "Content-Type: application/problem+json")
+        assert.include(head!, "Connection: close")
+        assert.deepInclude(JSON.parse(body!), { status, _tag: kind })
+        assert.isEmpty(server.cluster.writes)
+        assert.strictEqual((yield* server.send("/livez")).status, 200)
+      })
+  )
 })
 
 describe("the port", () => {
@@ -214,6 +237,8 @@ describe("a stop", () => {
     Effect.gen(function*() {
       const server = yield* serve()
       const agent = new Http.Agent({ keepAlive: true })
+      // Half a head: a request that never comes.
+      const half = yield* Effect.forkChild(server.raw("GET /livez HTTP/1.1\r\n"))
       const { client } = yield* waiting(server, agent)
       const stopped = yield* Effect.forkChild(server.stop)
       yield* Effect.repeat(refusesConnections(server.port), { until: (refused) => refused })
@@ -223,6 +248,7 @@ describe("a stop", () => {
       yield* Fiber.join(stopped)
       const exit = yield* Fiber.join(client)
       assert.isTrue(exit._tag === "Failure" || exit.value.status === 503)
+      assert.strictEqual(yield* Fiber.join(half), "")
       agent.destroy()
     }))
 })

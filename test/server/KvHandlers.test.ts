@@ -48,7 +48,12 @@ describe("PUT", () => {
     Effect.gen(function*() {
       const server = yield* serve()
       const bytes = Uint8Array.from({ length: 256 }, (_, index) => index)
-      const types = ["image/png", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json"]
+      const types = [
+        "image/png",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/json"
+      ]
       for (const type of types) {
         yield* server.put("/kv/a", bytes, { "content-type": type })
         const answer = yield* server.send("/kv/a")
@@ -89,7 +94,9 @@ describe("PUT", () => {
       assert.include(text, "HTTP/1.1 413")
       assert.include(text.toLowerCase(), "connection: close")
       const chunk = `100000\r\n${"x".repeat(0x100000)}\r\n`
-      const endless = yield* server.raw(`PUT /kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(10)}`)
+      const endless = yield* server.raw(
+        `PUT /kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(10)}`
+      )
       assert.include(endless, "HTTP/1.1 413")
       assert.include(endless.toLowerCase(), "connection: close")
       yield* stillServes(server)
@@ -264,7 +271,9 @@ describe("keys", () => {
 
 describe("bad input", () => {
   const long = "k".repeat(1025)
-  const refusals: ReadonlyArray<readonly [what: string, method: string, path: string, headers: object, status: number, kind: string]> = [
+  const refusals: ReadonlyArray<
+    readonly [what: string, method: string, path: string, headers: object, status: number, kind: string]
+  > = [
     ["an empty key", "PUT", "/kv/", {}, 400, "InvalidKey"],
     ["no key", "GET", "/kv", {}, 404, "NotFound"],
     ["a broken escape", "GET", "/kv/%zz", {}, 400, "InvalidKey"],
@@ -282,25 +291,28 @@ describe("bad input", () => {
     ["a method for an invalid key", "PATCH", "/kv/%zz", {}, 405, "MethodNotAllowed"],
     ["another case", "GET", "/KV/a", {}, 404, "NotFound"]
   ]
-  it.effect.each(refusals)("%s is refused on a connection that stays usable", ([, method, path, headers, status, kind]) =>
-    Effect.gen(function*() {
-      const server = yield* serve()
-      const agent = new Http.Agent({ keepAlive: true, maxSockets: 1 })
-      const body = method === "GET" ? undefined : "some body"
-      const answer = yield* server.send(path, {
-        method,
-        headers: headers as Http.OutgoingHttpHeaders,
-        agent,
-        ...(body !== undefined && { body })
+  it.effect.each(refusals)(
+    "%s is refused on a connection that stays usable",
+    ([, method, path, headers, status, kind]) =>
+      Effect.gen(function*() {
+        const server = yield* serve()
+        const agent = new Http.Agent({ keepAlive: true, maxSockets: 1 })
+        const body = method === "GET" ? undefined : "some body"
+        const answer = yield* server.send(path, {
+          method,
+          headers: headers as Http.OutgoingHttpHeaders,
+          agent,
+          ...(body !== undefined && { body })
+        })
+        isProblem(answer, status, kind)
+        if (status === 405) assert.strictEqual(answer.headers.allow, "DELETE, GET, HEAD, PUT")
+        const next = yield* server.send("/livez", { agent })
+        assert.strictEqual(next.status, 200)
+        assert.isEmpty(server.cluster.writes)
+        yield* stillServes(server)
+        agent.destroy()
       })
-      isProblem(answer, status, kind)
-      if (status === 405) assert.strictEqual(answer.headers.allow, "DELETE, GET, HEAD, PUT")
-      const next = yield* server.send("/livez", { agent })
-      assert.strictEqual(next.status, 200)
-      assert.isEmpty(server.cluster.writes)
-      yield* stillServes(server)
-      agent.destroy()
-    }))
+  )
 })
 
 describe("requests under way", () => {
@@ -326,6 +338,7 @@ describe("requests under way", () => {
       assert.include(refused, `"outcome":"not-applied"`)
       isProblem(yield* server.send("/kv/a"), 503, "Overloaded")
       assert.strictEqual((yield* server.send("/livez")).status, 200)
+      assert.include((yield* server.send("/metrics")).body.toString(), "\nrondo_requests_in_flight 1\n")
       yield* release
       assert.strictEqual((yield* Fiber.join(first)).status, 201)
       yield* stillServes(server)

@@ -6,7 +6,31 @@ import { Key } from "../../src/domain/Key.ts"
 import * as KvRequest from "../../src/server/KvRequest.ts"
 
 /** Characters that paths, escapes and routers treat each in their own way. */
-const characters = ["a", "Z", "7", "/", "//", "%", "%25", "?", "#", ";", "+", " ", "~", ":", "=", "&", "..", "\"", "\\", "\u0000", "é", "€", "😀"]
+const characters = [
+  "a",
+  "Z",
+  "7",
+  "/",
+  "//",
+  "%",
+  "%25",
+  "?",
+  "#",
+  ";",
+  "+",
+  " ",
+  "~",
+  ":",
+  "=",
+  "&",
+  "..",
+  "\"",
+  "\\",
+  "\u0000",
+  "é",
+  "€",
+  "😀"
+]
 const Pieces = Schema.Array(Schema.Literals(characters)).check(Schema.isMinLength(1), Schema.isMaxLength(30))
 
 describe("the key of a request", () => {
@@ -90,8 +114,15 @@ describe("the options of a request", () => {
     assert.deepStrictEqual(options(query, "w", replicationFactor), { replicas, timeout: undefined })
   })
 
-  const timeouts: ReadonlyArray<readonly [text: string, millis: number]> =
-    [["1", 1], ["500", 500], ["500ms", 500], ["2s", 2000], ["0.5s", 500], ["60s", 60_000], ["60000", 60_000]]
+  const timeouts: ReadonlyArray<readonly [text: string, millis: number]> = [
+    ["1", 1],
+    ["500", 500],
+    ["500ms", 500],
+    ["2s", 2000],
+    ["0.5s", 500],
+    ["60s", 60_000],
+    ["60000", 60_000]
+  ]
   it.each(timeouts)("timeout=%s is %i ms", (text, millis) => {
     assert.deepStrictEqual(options(`?timeout=${text}`), { replicas: undefined, timeout: Duration.millis(millis) })
   })
@@ -146,7 +177,10 @@ describe("the options of a request", () => {
 
 describe("the headers of a write", () => {
   it("keep the content type as it was sent", () => {
-    assert.strictEqual(KvRequest.contentTypeOf({ "content-type": "Text/HTML; charset=UTF-8" }), "Text/HTML; charset=UTF-8")
+    assert.strictEqual(
+      KvRequest.contentTypeOf({ "content-type": "Text/HTML; charset=UTF-8" }),
+      "Text/HTML; charset=UTF-8"
+    )
     assert.strictEqual(KvRequest.contentTypeOf({}), "application/octet-stream")
     assert.strictEqual(KvRequest.contentTypeOf({ "content-type": "" }), "application/octet-stream")
     assert.strictEqual(KvRequest.contentTypeOf({ "content-type": "t".repeat(255) }), "t".repeat(255))

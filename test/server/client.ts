@@ -23,7 +23,11 @@ export interface Request {
 }
 
 /** A body given as an array goes out in chunks, without a length. */
-export const send = (port: number, path: string, { agent, body, headers, method }: Request = {}): Effect.Effect<Answer, Error> =>
+export const send = (
+  port: number,
+  path: string,
+  { agent, body, headers, method }: Request = {}
+): Effect.Effect<Answer, Error> =>
   Effect.callback((resume) => {
     const request = Http.request({
       host: "127.0.0.1",
@@ -78,7 +82,11 @@ export interface Server {
   readonly cluster: Cluster
   readonly port: number
   readonly send: (path: string, request?: Request) => Effect.Effect<Answer, Error>
-  readonly put: (path: string, body: Request["body"], headers?: Http.OutgoingHttpHeaders) => Effect.Effect<Answer, Error>
+  readonly put: (
+    path: string,
+    body: Request["body"],
+    headers?: Http.OutgoingHttpHeaders
+  ) => Effect.Effect<Answer, Error>
   readonly raw: (bytes: string | Uint8Array) => Effect.Effect<string>
   /** Stops the server: completes when it has stopped. */
   readonly stop: Effect.Effect<void>
