@@ -66,7 +66,14 @@ class Peer {
       this.flush()
     }
     const request = http.request(
-      { host: "127.0.0.1", port: this.port, path: "/internal", method: "POST", agent, headers: { "content-length": body.length } },
+      {
+        host: "127.0.0.1",
+        port: this.port,
+        path: "/internal",
+        method: "POST",
+        agent,
+        headers: { "content-length": body.length }
+      },
       (response) => collect(response, finish)
     )
     request.on("error", () => finish(undefined))

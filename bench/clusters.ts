@@ -21,11 +21,13 @@ const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 /** Held all at once, so that the system does not hand out one twice. */
 const freePorts = async (): Promise<ReadonlyArray<number>> => {
-  const servers = await Promise.all(Array.from({ length: nodes }, () =>
-    new Promise<ReturnType<typeof createServer>>((resolve) => {
-      const server = createServer()
-      server.listen(0, "127.0.0.1", () => resolve(server))
-    })))
+  const servers = await Promise.all(
+    Array.from({ length: nodes }, () =>
+      new Promise<ReturnType<typeof createServer>>((resolve) => {
+        const server = createServer()
+        server.listen(0, "127.0.0.1", () => resolve(server))
+      }))
+  )
   const ports = servers.map((server) => (server.address() as { readonly port: number }).port)
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
   return ports
@@ -91,9 +93,14 @@ export const startBare = async (): Promise<Cluster> => {
     name: "bare",
     ports,
     batches: async () => {
-      const stats = await Promise.all(ports.map(async (port) =>
-        await (await fetch(`http://127.0.0.1:${port}/stats`)).json() as { readonly batches: number; readonly items: number }
-      ))
+      const stats = await Promise.all(
+        ports.map(async (port) =>
+          await (await fetch(`http://127.0.0.1:${port}/stats`)).json() as {
+            readonly batches: number
+            readonly items: number
+          }
+        )
+      )
       return {
         batches: stats.reduce((sum, { batches }) => sum + batches, 0),
         items: stats.reduce((sum, { items }) => sum + items, 0)
@@ -139,7 +146,9 @@ export const startRondo = async (): Promise<Cluster> => {
     name: "rondo",
     ports,
     batches: async () => {
-      const pages = await Promise.all(ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()))
+      const pages = await Promise.all(
+        ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text())
+      )
       const batches = metric(pages, /batch\w*_count$/)
       return batches === 0 ? undefined : { batches, items: metric(pages, /batch\w*_sum$/) }
     },

@@ -77,7 +77,11 @@ const load = (cluster: Cluster, options: {
     }
     execFile(
       process.execPath,
-      ["--disable-warning=ExperimentalWarning", fileURLToPath(new URL("load.ts", import.meta.url)), JSON.stringify(parameters)],
+      [
+        "--disable-warning=ExperimentalWarning",
+        fileURLToPath(new URL("load.ts", import.meta.url)),
+        JSON.stringify(parameters)
+      ],
       (error, stdout) => error === null ? resolve(JSON.parse(stdout) as Outcome) : reject(error)
     )
   })
@@ -99,7 +103,13 @@ const fill = async (cluster: Cluster, valueBytes: number) => {
   }
 }
 
-const measure = async (cluster: Cluster, operation: Operation, valueBytes: number, connections: number, round: number) => {
+const measure = async (
+  cluster: Cluster,
+  operation: Operation,
+  valueBytes: number,
+  connections: number,
+  round: number
+) => {
   const before = await cluster.batches()
   const outcome = await load(cluster, { operation, valueBytes, connections, round, durationMillis: seconds * 1000 })
   const after = await cluster.batches()
@@ -146,7 +156,20 @@ const table = (rows: ReadonlyArray<Row>): string => {
         outcome.p99Millis.toFixed(2),
         outcome.batch === undefined ? "-" : outcome.batch.toFixed(1)
       ]
-  const head = ["", "value", "conns", "bare/s", "p50 ms", "p99 ms", "batch", "rondo/s", "p50 ms", "p99 ms", "batch", "ratio"]
+  const head = [
+    "",
+    "value",
+    "conns",
+    "bare/s",
+    "p50 ms",
+    "p99 ms",
+    "batch",
+    "rondo/s",
+    "p50 ms",
+    "p99 ms",
+    "batch",
+    "ratio"
+  ]
   const cells = [
     head,
     ...rows.map((row) => [
@@ -189,7 +212,9 @@ try {
   process.stdout.write(
     flags.json
       ? `${JSON.stringify({ rounds, seconds, keyCount, rows, runs })}\n`
-      : `\n${table(rows)}\n\nmedian of ${rounds} rounds of ${seconds} s; Rondo syncs every write to disk, the bare store keeps it in memory\n` +
+      : `\n${
+        table(rows)
+      }\n\nmedian of ${rounds} rounds of ${seconds} s; Rondo syncs every write to disk, the bare store keeps it in memory\n` +
         (errors.length === 0 ? "no errors\n" : `${errors.length} of ${runs.length} runs had errors, see above\n`)
   )
 } finally {

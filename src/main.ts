@@ -38,7 +38,6 @@ Command.run(
   }),
   { version }
 ).pipe(
-  Effect.provide(layer),
-  Effect.provide(NodeServices.layer),
+  Effect.provide(Layer.merge(layer, NodeServices.layer)),
   NodeRuntime.runMain({ teardown })
 )

@@ -71,7 +71,8 @@ const below = (directory: string, path: string): string => {
   return short === "" || short.startsWith("..") ? path : short
 }
 
-const quoted = (text: string): string => /^[A-Za-z0-9_./:,=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+const quoted = (text: string): string =>
+  /^[A-Za-z0-9_./:,=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 
 /** One line for a shell that starts this node again. */
 export const startCommand = (plan: Plan, node: PlannedNode): string => {
@@ -91,7 +92,9 @@ export const startMessage = (plan: Plan, pids: ReadonlyMap<string, number>, read
     `Rondo is up: ${nodesWord(present.length)} on this machine.`,
     "",
     ...present.map(({ dataDirectory, id, port }) =>
-      `  ${id}  http://localhost:${port}  data in ${below(plan.currentDirectory, dataDirectory)}  process ${pids.get(id)}`
+      `  ${id}  http://localhost:${port}  data in ${below(plan.currentDirectory, dataDirectory)}  process ${
+        pids.get(id)
+      }`
     ),
     "",
     `  API documentation  http://localhost:${first.port}/docs`,

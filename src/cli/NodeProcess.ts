@@ -60,7 +60,8 @@ const makeChild = (child: ChildProcess): Child => ({
   pid: child.pid!,
   // `close` rather than `exit`: the last lines of output have arrived by then.
   ended: Effect.callback((resume) => {
-    const finish = () => resume(Effect.succeed({ code: child.exitCode ?? undefined, signal: child.signalCode ?? undefined }))
+    const finish = () =>
+      resume(Effect.succeed({ code: child.exitCode ?? undefined, signal: child.signalCode ?? undefined }))
     if (child.exitCode !== null || child.signalCode !== null) finish()
     else child.once("close", finish)
     return Effect.sync(() => child.removeListener("close", finish))

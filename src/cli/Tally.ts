@@ -87,7 +87,9 @@ export const summarize = (tally: Tally, seconds: number): Summary => ({
 
 /** `imported 63,666 records in 0:14 (4,512/s); 20 retried, 0 failed; seen: ECONNREFUSED 20`. */
 export const summaryText = (tally: Tally, pastTense: string, seconds: number): string =>
-  `${pastTense} ${count(tally.done)} records in ${clockTime(seconds)} (${count(tally.done / Math.max(seconds, 0.001))}/s); ` +
+  `${pastTense} ${count(tally.done)} records in ${clockTime(seconds)} (${
+    count(tally.done / Math.max(seconds, 0.001))
+  }/s); ` +
   `${count(tally.retried)} retried, ${count(tally.failed)} failed` +
   (tally.errors.size === 0 ? "" : `; seen: ${errorKinds(tally)}`)
 

@@ -68,7 +68,9 @@ export const bench = Command.make("bench", {
     if (given.op !== "put") {
       const filled = yield* run({ ...load, operation: "put", query: "", warmUpMillis: 0, durationMillis: undefined })
       if (filled.requests < load.keys.length) {
-        return yield* new CommandFailed({ message: `could not write the keys to read: ${JSON.stringify(filled.errors)}` })
+        return yield* new CommandFailed({
+          message: `could not write the keys to read: ${JSON.stringify(filled.errors)}`
+        })
       }
     }
     const outcome = yield* run(load)
@@ -77,7 +79,10 @@ export const bench = Command.make("bench", {
   }))).pipe(
     Command.withDescription("Load a running cluster and print rate and latencies; writes keys under bench/"),
     Command.withExamples([
-      { command: "rondo bench --url localhost:8081,localhost:8082,localhost:8083", description: "Writes on three nodes" },
+      {
+        command: "rondo bench --url localhost:8081,localhost:8082,localhost:8083",
+        description: "Writes on three nodes"
+      },
       { command: "rondo bench --op get --connections 128 --duration 5 --json", description: "Reads, for a script" }
     ])
   )

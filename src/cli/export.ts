@@ -80,15 +80,20 @@ const recordOf = (cell: Cell): string =>
 
 /** The newest record of each key, as lines with their line feeds. */
 export const records = (addresses: ReadonlyArray<string>, secret: Redacted.Redacted<string>, tally: Tally.Tally) =>
-  Stream.unwrap(Effect.map(Http, (http) =>
-    mergeCells(addresses.map((address) => ({ name: address, cells: nodeCells(http, address, secret) }))).pipe(
-      Stream.filter((cell) => cell.value !== undefined),
-      Stream.mapArray((cells) => {
-        tally.done += cells.length
-        return [cells.map(recordOf).join("")]
-      }),
-      Stream.mapError((error) => new CommandFailed({ message: error.message }))
-    )))
+  Stream.unwrap(
+    Effect.map(
+      Http,
+      (http) =>
+        mergeCells(addresses.map((address) => ({ name: address, cells: nodeCells(http, address, secret) }))).pipe(
+          Stream.filter((cell) => cell.value !== undefined),
+          Stream.mapArray((cells) => {
+            tally.done += cells.length
+            return [cells.map(recordOf).join("")]
+          }),
+          Stream.mapError((error) => new CommandFailed({ message: error.message }))
+        )
+    )
+  )
 
 /** A file gets its name when it is whole, so that a broken export is not taken for a good one. */
 const write = Effect.fnUntraced(function*<R>(file: string, text: Stream.Stream<string, CommandFailed, R>) {
@@ -134,7 +139,9 @@ export const exportRecords = Command.make("export", {
       )
     )
     const { seconds } = yield* Tally.during(tally, quiet, work)
-    const summary = json ? JSON.stringify(Tally.summarize(tally, seconds)) : Tally.summaryText(tally, "exported", seconds)
+    const summary = json
+      ? JSON.stringify(Tally.summarize(tally, seconds))
+      : Tally.summaryText(tally, "exported", seconds)
     yield* file === "-" ? output.notice(quiet ? "" : `${summary}\n`) : printLine(summary)
   }))).pipe(
     Command.withDescription("Write every record of the cluster as JSON lines, in key order; needs CLUSTER_SECRET"),

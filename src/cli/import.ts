@@ -60,7 +60,10 @@ const unzipped = (file: string) => <E extends { readonly message: string }>(byte
   file.endsWith(".gz")
     ? NodeStream.pipeThroughDuplex(bytes, {
       evaluate: () => createGunzip(),
-      onError: (cause) => ({ _tag: "BadGzip", message: `not whole gzip (${cause instanceof Error ? cause.message : cause})` })
+      onError: (cause) => ({
+        _tag: "BadGzip",
+        message: `not whole gzip (${cause instanceof Error ? cause.message : cause})`
+      })
     })
     : bytes
 
@@ -92,7 +95,11 @@ const attempt = (http: Http["Service"], options: Options, record: Record.Record,
       retryAfter: undefined
     })),
     Effect.flatMap((answer) => {
-      if (!options.verify) return answer.status === 201 || answer.status === 204 ? Effect.void : Effect.fail(refused(answer))
+      if (!options.verify) {
+        return answer.status === 201 || answer.status === 204
+          ? Effect.void
+          : Effect.fail(refused(answer))
+      }
       if (answer.status === 404) return Effect.fail(wrong("absent"))
       if (answer.status !== 200) return Effect.fail(refused(answer))
       return answer.body.equals(record.bytes) ? Effect.void : Effect.fail(wrong("different bytes"))

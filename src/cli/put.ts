@@ -27,7 +27,10 @@ export const put = Command.make("put", {
     Argument.withDescription("Value; without it, --file or standard input is read"),
     Argument.optional
   ),
-  file: Flag.String("file").pipe(Flag.withDescription("File to read the value from; - is standard input"), Flag.optional),
+  file: Flag.String("file").pipe(
+    Flag.withDescription("File to read the value from; - is standard input"),
+    Flag.optional
+  ),
   type: Flag.String("type").pipe(Flag.withDescription("Content type to keep with the value"), Flag.optional),
   url: target.url,
   w: target.writeQuorum,

@@ -35,8 +35,9 @@ export const serve = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>)
       })
       return yield* (given.exitWithParent ? Effect.raceFirst(run, parentGone) : run).pipe(
         Effect.scoped,
-        Effect.provide(Layer.mergeAll(NodeConfig.layer, ClusterConfig.layer)),
-        Effect.provide(ConfigProvider.layer(provider))
+        Effect.provide(
+          Layer.mergeAll(NodeConfig.layer, ClusterConfig.layer).pipe(Layer.provideMerge(ConfigProvider.layer(provider)))
+        )
       )
     }))).pipe(
       Command.withDescription("Run one node in the foreground; each flag stands for an environment variable"),

@@ -66,8 +66,10 @@ export const overrides = (
 
 /** Lays the flags over what was there before, usually the environment. */
 export const provider = (given: Readonly<Record<string, string>>) =>
-  Effect.map(ConfigProvider.ConfigProvider, (before) =>
-    ConfigProvider.fromEnvRecord(given).pipe(ConfigProvider.orElse(before)))
+  Effect.map(
+    ConfigProvider.ConfigProvider,
+    (before) => ConfigProvider.fromEnvRecord(given).pipe(ConfigProvider.orElse(before))
+  )
 
 const layer = Layer.mergeAll(NodeConfig.layer, ClusterConfig.layer, Logging.layer)
 

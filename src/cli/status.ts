@@ -23,7 +23,9 @@ const readBoth = Effect.fnUntraced(function*(urls: ReadonlyArray<string>) {
       http.send({ origin, method: "GET", path: "/healthz" })
     ], { concurrency: 2 }).pipe(Effect.timeout("10 seconds"), Effect.result)
     if (answers._tag === "Success") return answers.success
-    failure = answers.failure._tag === "TimeoutError" ? `${origin} did not answer within 10 seconds` : answers.failure.message
+    failure = answers.failure._tag === "TimeoutError"
+      ? `${origin} did not answer within 10 seconds`
+      : answers.failure.message
   }
   return yield* new CommandFailed({ message: failure })
 })
@@ -38,7 +40,8 @@ export const status = Command.make("status", {
     const health = decodeHealth(text(healthAnswer))
     if (Option.isNone(cluster) || Option.isNone(health)) {
       return yield* new CommandFailed({
-        message: `/cluster answered ${clusterAnswer.status} and /healthz ${healthAnswer.status}, which is not a Rondo node's`
+        message:
+          `/cluster answered ${clusterAnswer.status} and /healthz ${healthAnswer.status}, which is not a Rondo node's`
       })
     }
     yield* printLine(
@@ -53,6 +56,9 @@ export const status = Command.make("status", {
     Command.withDescription("Show the cluster as a node sees it; exit code 1 when some keys have no quorum"),
     Command.withExamples([
       { command: "rondo status", description: "Show members, health and storage" },
-      { command: "rondo status --url localhost:8082 --json | jq .health.status", description: "Ask another node, for a script" }
+      {
+        command: "rondo status --url localhost:8082 --json | jq .health.status",
+        description: "Ask another node, for a script"
+      }
     ])
   )

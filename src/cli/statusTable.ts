@@ -58,7 +58,9 @@ export const render = (cluster: ClusterView, health: HealthView, nowMillis: numb
     "",
     columnsOf(memberRows(cluster, nowMillis)),
     "",
-    `* asked. It holds ${storage.tables} tables (${bytes(storage.tableBytes)}), a log of ${bytes(storage.logBytes)} and ` +
+    `* asked. It holds ${storage.tables} tables (${bytes(storage.tableBytes)}), a log of ${
+      bytes(storage.logBytes)
+    } and ` +
     `${count(storage.memtableCells)} cells in memory, ` +
     (storage.writable ? "and takes writes." : `and refuses writes: ${storage.refusing ?? "no reason given"}.`),
     ...(health.recovering ? ["It is recovering: it has a new data directory and does not answer reads yet."] : [])

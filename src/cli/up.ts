@@ -38,26 +38,28 @@ const stop = ({ child }: Running) =>
     yield* child.ended
   })
 
-const start = Effect.fnUntraced(function*(plan: LocalCluster.Plan, launcher: Launcher, environment: LocalCluster.Options["environment"]) {
-  const processes = yield* NodeProcess
-  const output = yield* Output
-  const running: Array<Running> = []
-  yield* Effect.addFinalizer(() => Effect.forEach(running, stop, { concurrency: "unbounded", discard: true }))
-  for (const node of plan.nodes) {
-    const prefix = LocalCluster.prefix(plan, node, output.resultIsTerminal)
-    // Interrupted between the start and the push, a child would be left behind.
-    yield* Effect.uninterruptible(Effect.gen(function*() {
-      const child = yield* processes.spawn({
-        command: launcher.command,
-        arguments: [...launcher.arguments, "serve", "--exit-with-parent"],
-        environment: LocalCluster.environmentOf(node, environment),
-        onLine: (line) => Effect.runFork(output.result(`${prefix}${line}\n`))
-      })
-      running.push({ node, child })
-    }))
+const start = Effect.fnUntraced(
+  function*(plan: LocalCluster.Plan, launcher: Launcher, environment: LocalCluster.Options["environment"]) {
+    const processes = yield* NodeProcess
+    const output = yield* Output
+    const running: Array<Running> = []
+    yield* Effect.addFinalizer(() => Effect.forEach(running, stop, { concurrency: "unbounded", discard: true }))
+    for (const node of plan.nodes) {
+      const prefix = LocalCluster.prefix(plan, node, output.resultIsTerminal)
+      // Interrupted between the start and the push, a child would be left behind.
+      yield* Effect.uninterruptible(Effect.gen(function*() {
+        const child = yield* processes.spawn({
+          command: launcher.command,
+          arguments: [...launcher.arguments, "serve", "--exit-with-parent"],
+          environment: LocalCluster.environmentOf(node, environment),
+          onLine: (line) => Effect.runFork(output.result(`${prefix}${line}\n`))
+        })
+        running.push({ node, child })
+      }))
+    }
+    return running as ReadonlyArray<Running>
   }
-  return running as ReadonlyArray<Running>
-})
+)
 
 const isReady = Effect.fnUntraced(function*(node: LocalCluster.PlannedNode) {
   const http = yield* Http

@@ -19,7 +19,11 @@ export const layer = (
       Effect.suspend(() => {
         asked.push(request)
         const outcome = handle(request)
-        return outcome === "hang" ? Effect.never : outcome instanceof HttpFailed ? Effect.fail(outcome) : Effect.succeed(outcome)
+        return outcome === "hang"
+          ? Effect.never
+          : outcome instanceof HttpFailed
+          ? Effect.fail(outcome)
+          : Effect.succeed(outcome)
       }),
     stream: (request) =>
       Stream.suspend(() => {
@@ -28,7 +32,10 @@ export const layer = (
         if (outcome === "hang") return Stream.never
         if (outcome instanceof HttpFailed) return Stream.fail(outcome)
         // Cut small, as a network may.
-        const pieces = Array.from({ length: Math.ceil(outcome.body.length / 50) }, (_, at) => outcome.body.subarray(at * 50, at * 50 + 50))
+        const pieces = Array.from(
+          { length: Math.ceil(outcome.body.length / 50) },
+          (_, at) => outcome.body.subarray(at * 50, at * 50 + 50)
+        )
         return Stream.fromIterable(pieces)
       })
   })

@@ -14,12 +14,15 @@ const options = (overrides?: Partial<LocalCluster.Options>): LocalCluster.Option
 describe("LocalCluster", () => {
   it("gives each node its name, address, data and all peers", () => {
     const { nodes } = LocalCluster.plan(options())
-    assert.deepStrictEqual(nodes.map(({ settings }) => settings), [1, 2, 3].map((number) => ({
-      NODE_ID: `node${number}`,
-      NODE_ADDR: `127.0.0.1:${8080 + number}`,
-      PEERS: "127.0.0.1:8081,127.0.0.1:8082,127.0.0.1:8083",
-      DATA_DIR: `./data/node${number}`
-    })))
+    assert.deepStrictEqual(
+      nodes.map(({ settings }) => settings),
+      [1, 2, 3].map((number) => ({
+        NODE_ID: `node${number}`,
+        NODE_ADDR: `127.0.0.1:${8080 + number}`,
+        PEERS: "127.0.0.1:8081,127.0.0.1:8082,127.0.0.1:8083",
+        DATA_DIR: `./data/node${number}`
+      }))
+    )
   })
 
   it("keeps as many copies as there are nodes when they are fewer than three, unless told otherwise", () => {
@@ -64,7 +67,10 @@ describe("LocalCluster", () => {
       "port 8082 on this machine is in use, maybe by another rondo up (lsof -i :8082 tells). " +
         "Stop that first, or choose other ports, such as: rondo up --base-port 9081"
     )
-    assert.include(LocalCluster.portsTakenMessage([8081, 8083], options()), "ports 8081, 8083 on this machine are in use")
+    assert.include(
+      LocalCluster.portsTakenMessage([8081, 8083], options()),
+      "ports 8081, 8083 on this machine are in use"
+    )
   })
 
   it("tells how a node ended, how many go on, and the command that brings it back", () => {
@@ -83,14 +89,16 @@ describe("LocalCluster", () => {
     const plan = LocalCluster.plan(options())
     const pids = new Map(plan.nodes.map(({ id }, index) => [id, 100 + index]))
     const message = LocalCluster.startMessage(plan, pids, new Set(["node1", "node2", "node3"]))
-    for (const part of [
-      "3 nodes on this machine",
-      "node3  http://localhost:8083  data in data/node3  process 102",
-      "http://localhost:8081/docs",
-      "curl -X PUT --data hello http://localhost:8081/kv/greeting",
-      "curl http://localhost:8082/kv/greeting",
-      "Ctrl-C"
-    ]) assert.include(message, part)
+    for (
+      const part of [
+        "3 nodes on this machine",
+        "node3  http://localhost:8083  data in data/node3  process 102",
+        "http://localhost:8081/docs",
+        "curl -X PUT --data hello http://localhost:8081/kv/greeting",
+        "curl http://localhost:8082/kv/greeting",
+        "Ctrl-C"
+      ]
+    ) assert.include(message, part)
     assert.notInclude(LocalCluster.startMessage(plan, pids, new Set(["node2"])), "node1")
   })
 

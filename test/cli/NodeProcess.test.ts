@@ -61,7 +61,9 @@ describe("NodeProcess", () => {
       const { child, lines } = yield* script(parentCode)
       // The grandchild holds standard error open, so the parent's output ends when both are gone.
       assert.strictEqual((yield* child.ended).signal, "SIGKILL")
-      while (!lines.includes("stderr: gone")) yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      while (!lines.includes("stderr: gone")) {
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      }
     }).pipe(Effect.provide(NodeProcess.layer)), 20_000)
 
   it.effect("knows which ports are free", () =>

@@ -36,7 +36,10 @@ describe("bench", () => {
         "  p50 2.35 ms   p99 12.3 ms   max 50.0 ms\n" +
         "  no errors"
     )
-    assert.include(render(load, { ...outcome, errors: { "503": 1200, ECONNRESET: 2 } }), "errors: 503 1,200, ECONNRESET 2")
+    assert.include(
+      render(load, { ...outcome, errors: { "503": 1200, ECONNRESET: 2 } }),
+      "errors: 503 1,200, ECONNRESET 2"
+    )
   })
 
   it.effect("writes the keys before it reads them, and gives up when that fails", () =>

@@ -40,13 +40,15 @@ describe("put", () => {
     Effect.gen(function*() {
       const asked: Array<Request> = []
       const http = FakeHttp.layer(() => FakeHttp.answer(204), asked)
-      for (const [parameters, message] of [
-        [["put", "", "v"], "1 to 1024 bytes"],
-        [["put", "k".repeat(1025), "v"], "1 to 1024 bytes"],
-        [["put", "k", "v", "--file", "f"], "not both"],
-        [["put", "k", "v", "--url", "http://a/b"], "\"http://a/b\" is not a node's address"],
-        [["put", "k", "v", "--url", " , "], "names no node"]
-      ] as const) {
+      for (
+        const [parameters, message] of [
+          [["put", "", "v"], "1 to 1024 bytes"],
+          [["put", "k".repeat(1025), "v"], "1 to 1024 bytes"],
+          [["put", "k", "v", "--file", "f"], "not both"],
+          [["put", "k", "v", "--url", "http://a/b"], "\"http://a/b\" is not a node's address"],
+          [["put", "k", "v", "--url", " , "], "names no node"]
+        ] as const
+      ) {
         const out = yield* run(parameters, { http })
         assert.isFalse(out.succeeded)
         assert.include(out.notice, message)
@@ -56,7 +58,13 @@ describe("put", () => {
 
   it.effect("goes to the next node when one is away, refuses for now or does not answer", () =>
     Effect.gen(function*() {
-      for (const first of [FakeHttp.unreachable("http://node1:1"), problem(503, { _tag: "WriteQuorumFailed" }), "hang"] as const) {
+      for (
+        const first of [
+          FakeHttp.unreachable("http://node1:1"),
+          problem(503, { _tag: "WriteQuorumFailed" }),
+          "hang"
+        ] as const
+      ) {
         const asked: Array<Request> = []
         const http = FakeHttp.layer(({ origin }) => origin === "http://node1:1" ? first : FakeHttp.answer(201), asked)
         const fiber = yield* Effect.forkChild(run(["put", "k", "v", ...urls], { http }))
@@ -111,7 +119,9 @@ describe("get and delete", () => {
     Effect.gen(function*() {
       const absent = yield* run(["get", "k"], { http: FakeHttp.layer(() => FakeHttp.answer(404)) })
       assert.deepStrictEqual([absent.result, absent.notice, absent.succeeded], ["", "rondo: there is no k\n", false])
-      const refused = yield* run(["get", "."], { http: FakeHttp.layer(() => problem(400, { title: "Bad", detail: "why" })) })
+      const refused = yield* run(["get", "."], {
+        http: FakeHttp.layer(() => problem(400, { title: "Bad", detail: "why" }))
+      })
       assert.strictEqual(refused.notice, "rondo: 400 Bad: why\n")
     }))
 

@@ -52,11 +52,17 @@ describe("export", () => {
   it.effect("writes the newest value of each key of all nodes, in order, without what was deleted", () =>
     Effect.gen(function*() {
       const asked: Array<Request> = []
-      const out = yield* run(["export", "-"], { http: nodes(three, allUp, asked), environment: { CLUSTER_SECRET: "s" } })
+      const out = yield* run(["export", "-"], {
+        http: nodes(three, allUp, asked),
+        environment: { CLUSTER_SECRET: "s" }
+      })
       assert.strictEqual(out.result, expected)
       assert.match(out.notice, /^exported 3 records/)
       const streams = asked.filter(({ path }) => path === "/internal/cells")
-      assert.deepStrictEqual(streams.map(({ origin }) => origin), [1, 2, 3].map((number) => `http://127.0.0.1:808${number}`))
+      assert.deepStrictEqual(
+        streams.map(({ origin }) => origin),
+        [1, 2, 3].map((number) => `http://127.0.0.1:808${number}`)
+      )
       assert.isTrue(streams.every(({ headers }) => headers!["authorization"] === PeerAuth.header(Redacted.make("s"))))
     }))
 
@@ -94,12 +100,14 @@ describe("export", () => {
   it.effect("says what is wrong: the secret, a line, the order, the node, the cluster", () =>
     Effect.gen(function*() {
       const refused = FakeHttp.unreachable("x")
-      for (const [cells, message] of [
-        [{ ...three, 3: new HttpFailed({ origin: "x", code: "401" }) }, "refused the secret"],
-        [{ ...three, 3: refused }, "reading 127.0.0.1:8083 failed: ECONNREFUSED"],
-        [{ ...three, 3: FakeHttp.answer(200, body("nonsense")) }, "sent a line that is not a cell"],
-        [{ ...three, 3: FakeHttp.answer(200, body(line("b", 1, "x"), line("a", 1, "x"))) }, "out of order"]
-      ] as const) {
+      for (
+        const [cells, message] of [
+          [{ ...three, 3: new HttpFailed({ origin: "x", code: "401" }) }, "refused the secret"],
+          [{ ...three, 3: refused }, "reading 127.0.0.1:8083 failed: ECONNREFUSED"],
+          [{ ...three, 3: FakeHttp.answer(200, body("nonsense")) }, "sent a line that is not a cell"],
+          [{ ...three, 3: FakeHttp.answer(200, body(line("b", 1, "x"), line("a", 1, "x"))) }, "out of order"]
+        ] as const
+      ) {
         const out = yield* run(["export", "-"], { http: nodes(cells) })
         assert.isFalse(out.succeeded)
         assert.include(out.notice, message)

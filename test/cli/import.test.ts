@@ -56,19 +56,25 @@ describe("import", () => {
   it.effect("writes every record with its bytes and content type", () =>
     Effect.gen(function*() {
       const { asked, held, http } = store()
-      const stdin = `{"key":"a/b","value":"text"}\n\n{"key":"bin","value":"/wA=","encoding":"base64","contentType":"image/png"}`
+      const stdin =
+        `{"key":"a/b","value":"text"}\n\n{"key":"bin","value":"/wA=","encoding":"base64","contentType":"image/png"}`
       const out = yield* finish(["import", "-", "--w", "all"], { http, stdin })
       assert.match(out.result, /^imported 2 records in 0:0\d \(.*\/s\); 0 retried, 0 failed\n$/)
       assert.strictEqual(held.get("a/b")!.toString(), "text")
       assert.deepStrictEqual(Array.from(held.get("bin")!), [0xff, 0])
-      assert.deepStrictEqual(asked.map(({ headers }) => headers!["content-type"]), ["text/plain; charset=utf-8", "image/png"])
+      assert.deepStrictEqual(asked.map(({ headers }) => headers!["content-type"]), [
+        "text/plain; charset=utf-8",
+        "image/png"
+      ])
       assert.isTrue(asked.every(({ path }) => path.endsWith("?w=all")))
     }))
 
   it.effect("reads packed and plain files", () =>
     withDirectory((directory) =>
       Effect.gen(function*() {
-        for (const [name, bytes] of [["a.ndjson", Buffer.from(lines(300))], ["a.ndjson.gz", gzipSync(lines(300))]] as const) {
+        for (
+          const [name, bytes] of [["a.ndjson", Buffer.from(lines(300))], ["a.ndjson.gz", gzipSync(lines(300))]] as const
+        ) {
           const { held, http } = store()
           writeFileSync(join(directory, name), bytes)
           const out = yield* finish(["import", join(directory, name), "--json"], { http })
@@ -106,7 +112,12 @@ describe("import", () => {
         retried: 3,
         errors: { "ECONNREFUSED": 1, "503 WriteQuorumFailed": 1, "429": 1 }
       })
-      assert.deepStrictEqual(asked.map(({ origin }) => origin), ["http://n1:1", "http://n2:2", "http://n1:1", "http://n2:2"])
+      assert.deepStrictEqual(asked.map(({ origin }) => origin), [
+        "http://n1:1",
+        "http://n2:2",
+        "http://n1:1",
+        "http://n2:2"
+      ])
       assert.strictEqual(held.size, 1)
     }))
 

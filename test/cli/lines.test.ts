@@ -14,7 +14,10 @@ describe("LineSplitter", () => {
   }, ({ cut, lines }) => {
     const texts = lines.map((line) => line.toWellFormed().replaceAll("\n", " "))
     const bytes = Buffer.from(texts.map((text) => `${text}\n`).join(""))
-    const chunks = Array.from({ length: Math.ceil(bytes.length / cut) }, (_, at) => bytes.subarray(at * cut, (at + 1) * cut))
+    const chunks = Array.from(
+      { length: Math.ceil(bytes.length / cut) },
+      (_, at) => bytes.subarray(at * cut, (at + 1) * cut)
+    )
     assert.deepStrictEqual(split(chunks), texts.map((text, index) => ({ number: index + 1, text })))
   })
 

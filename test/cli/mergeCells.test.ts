@@ -19,7 +19,9 @@ const merged = (sources: ReadonlyArray<ReadonlyArray<Cell.Cell>>, chunkSize = 2)
   }))))
 
 const shown = (cells: ReadonlyArray<Cell.Cell>) =>
-  cells.map(({ key, value, version }) => `${key}@${version.counter}=${value === undefined ? "-" : Buffer.from(value.bytes)}`)
+  cells.map(({ key, value, version }) =>
+    `${key}@${version.counter}=${value === undefined ? "-" : Buffer.from(value.bytes)}`
+  )
 
 const Entry = Schema.Struct({
   key: Schema.Literals(["a", "b", "c", "d", "\u{1f600}", "\uffee"]),

@@ -1,6 +1,6 @@
 /** What a node of a small cluster answers at `/cluster` and `/healthz`; node2 is down. */
-import { Cluster, Health } from "../../src/api/AdminApi.ts"
 import { Schema } from "effect"
+import { Cluster, Health } from "../../src/api/AdminApi.ts"
 
 const member = (number: number, liveness: string, share: number, heardAtMillis: number) => ({
   id: `node${number}`,

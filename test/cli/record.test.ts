@@ -29,7 +29,10 @@ describe("record", () => {
   })
 
   it("keeps text readable and writes other bytes as base64", () => {
-    assert.strictEqual(encode({ key: "a", bytes: Buffer.from("hi"), contentType: textType }), `{"key":"a","value":"hi"}`)
+    assert.strictEqual(
+      encode({ key: "a", bytes: Buffer.from("hi"), contentType: textType }),
+      `{"key":"a","value":"hi"}`
+    )
     assert.strictEqual(
       encode({ key: "a", bytes: Buffer.from([0xff]), contentType: "image/png" }),
       `{"key":"a","value":"/w==","encoding":"base64","contentType":"image/png"}`

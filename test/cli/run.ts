@@ -22,13 +22,12 @@ export const run = Effect.fnUntraced(function*(parameters: ReadonlyArray<string>
   const written = { result: "", notice: "" }
   const command = rondo(surroundings.node ?? Layer.empty, { command: "node", arguments: [], program: "bin/rondo" })
   const exit = yield* Command.runWith(command, { version: "1.2.3" })(parameters).pipe(
-    // Innermost, or the real standard input would stand in front of it.
-    Effect.provide(Stdio.layerTest({ stdin: Stream.make(Buffer.from(surroundings.stdin ?? "")) })),
     Effect.provide(Layer.mergeAll(
       surroundings.http,
       surroundings.processes ?? NodeProcess.layer,
       Output.layerMemory(written, surroundings.isTerminal),
-      NodeServices.layer,
+      // Merged last, so that it stands in front of the real standard input.
+      Layer.merge(NodeServices.layer, Stdio.layerTest({ stdin: Stream.make(Buffer.from(surroundings.stdin ?? "")) })),
       ConfigProvider.layer(ConfigProvider.fromEnvRecord(surroundings.environment ?? {}))
     )),
     Effect.exit

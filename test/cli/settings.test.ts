@@ -22,7 +22,9 @@ describe("settings", () => {
   })
 
   it("takes what was given, and --insecure", () => {
-    assert.deepStrictEqual(settings.overrides({ NODE_ID: Option.some("a"), FSYNC: Option.none() }, false), { NODE_ID: "a" })
+    assert.deepStrictEqual(settings.overrides({ NODE_ID: Option.some("a"), FSYNC: Option.none() }, false), {
+      NODE_ID: "a"
+    })
     assert.deepStrictEqual(settings.overrides({}, true), { INSECURE: "true" })
   })
 
