@@ -50,6 +50,11 @@ export class BadNodeConfig extends Schema.TaggedError<BadNodeConfig>()("BadNodeC
 
 const mebibyte = 1024 * 1024
 
+/** Each costs two tokens on every node's ring; more than this only makes rings slow to build. */
+export const vnodesMax = 10_000
+/** Half of what one message between peers may hold. */
+const valueBytesMaxMax = 8 * mebibyte
+
 /** Everything but the names and addresses, which have no sensible default. */
 export const defaults = {
   vnodes: 100,
@@ -83,10 +88,15 @@ const address = (setting: string, text: string) =>
     ? Effect.fail(new BadNodeConfig({ setting, reason: `"${text}" is not host:port, for example 127.0.0.1:8081` }))
     : Effect.succeed(text)
 
-const atLeastOne = (setting: string, value: number) =>
-  value >= 1
+const between = (setting: string, value: number, maximum: number) =>
+  value >= 1 && value <= maximum
     ? Effect.succeed(value)
-    : Effect.fail(new BadNodeConfig({ setting, reason: `must be 1 or more, not ${value}` }))
+    : Effect.fail(
+      new BadNodeConfig({
+        setting,
+        reason: `must be ${maximum === Number.MAX_SAFE_INTEGER ? "1 or more" : `1 to ${maximum}`}, not ${value}`
+      })
+    )
 
 /** An interval of zero would spin, an endless one never act. */
 const positive = (setting: string, value: Duration.Duration) =>
@@ -116,8 +126,8 @@ const load = Effect.gen(function*() {
         "set CLUSTER_SECRET, or INSECURE=true when every machine that can reach this address is trusted"
     })
   }
-  const integer = (setting: string, fallback: number) =>
-    Effect.flatMap(Config.Int(setting).pipe(Config.withDefault(fallback)), (value) => atLeastOne(setting, value))
+  const integer = (setting: string, fallback: number, maximum = Number.MAX_SAFE_INTEGER) =>
+    Effect.flatMap(Config.Int(setting).pipe(Config.withDefault(fallback)), (value) => between(setting, value, maximum))
   const duration = (setting: string, fallback: Duration.Duration) =>
     Effect.flatMap(Config.Duration(setting).pipe(Config.withDefault(fallback)), (value) => positive(setting, value))
   const settings: NodeSettings = {
@@ -127,12 +137,12 @@ const load = Effect.gen(function*() {
     seeds,
     dataDirectory: yield* Config.String("DATA_DIR").pipe(Config.withDefault(`data/${nodeId}`)),
     clusterSecret: secret,
-    vnodes: yield* integer("VNODES", defaults.vnodes),
+    vnodes: yield* integer("VNODES", defaults.vnodes, vnodesMax),
     fsync: yield* Config.Literals(["always", "interval", "never"], "FSYNC").pipe(Config.withDefault(defaults.fsync)),
     gossipInterval: yield* duration("GOSSIP_INTERVAL", defaults.gossipInterval),
     requestTimeout: yield* duration("REQUEST_TIMEOUT", defaults.requestTimeout),
     replicaTimeout: yield* duration("REPLICA_TIMEOUT", defaults.replicaTimeout),
-    valueBytesMax: yield* integer("VALUE_BYTES_MAX", defaults.valueBytesMax),
+    valueBytesMax: yield* integer("VALUE_BYTES_MAX", defaults.valueBytesMax, valueBytesMaxMax),
     requestsInFlightMax: yield* integer("REQUESTS_IN_FLIGHT_MAX", defaults.requestsInFlightMax),
     hintsBytesMaxPerPeer: yield* integer("HINTS_BYTES_MAX", defaults.hintsBytesMaxPerPeer),
     hintWindow: yield* duration("HINT_WINDOW", defaults.hintWindow),

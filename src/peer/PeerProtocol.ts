@@ -3,12 +3,11 @@
  * refused. Bodies of `/internal/kv` and `/internal/read` are compact binary, streams are lines of JSON.
  */
 import { Schema } from "effect"
+import { vnodesMax } from "../config/NodeConfig.ts"
 import { NodeId } from "../domain/NodeId.ts"
 import { Incarnation } from "../domain/Version.ts"
 
 export const protocolVersion = 1
-
-export const vnodesMax = 10_000
 
 /** `joining`, `leaving`, `left` and `removed` come with membership changes. */
 export const MemberState = Schema.Literals(["up"])
