@@ -43,6 +43,7 @@ export class LamportClock extends Context.Service<LamportClock, {
 
       const reserve = Effect.suspend(() => {
         if (counter < reserved) return Effect.void
+        if (counter >= counterMax) return Effect.die("every counter below 2^53 has been used")
         const until = Math.min(counter + blockSize, counterMax)
         return Effect.map(
           writeAtomically(disk, path, Buffer.from(JSON.stringify({ format: 1, reserved: until }) + "\n")),
