@@ -35,7 +35,7 @@ export class DirectoryLocked extends Schema.TaggedError<DirectoryLocked>()("Dire
 export class Disk extends Context.Service<Disk, {
   /** Creates the directory and its parents, durably. Nothing happens when it is there. */
   readonly makeDirectory: (path: string) => Effect.Effect<void, StorageError>
-  /** Names of the files in a directory, sorted. */
+  /** Names of the files and directories in a directory, sorted. */
   readonly list: (directory: string) => Effect.Effect<ReadonlyArray<string>, StorageError>
   /** The whole file, or `undefined` when there is none. */
   readonly readFile: (path: string) => Effect.Effect<Buffer | undefined, StorageError>

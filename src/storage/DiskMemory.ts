@@ -121,11 +121,10 @@ class Model {
     return {
       makeDirectory: (path) => this.run("makeDirectory", path, () => undefined),
       list: (directory) =>
-        this.run("list", directory, () =>
-          Array.from(this.names.keys())
-            .filter((path) => directoryOf(path) === directory)
-            .map((path) => path.slice(directory.length + 1))
-            .sort()),
+        this.run("list", directory, () => {
+          const below = Array.from(this.names.keys()).filter((path) => path.startsWith(`${directory}/`))
+          return Array.from(new Set(below.map((path) => path.slice(directory.length + 1).split("/")[0]!))).sort()
+        }),
       readFile: (path) =>
         this.run("readFile", path, () => {
           const file = this.names.get(path)

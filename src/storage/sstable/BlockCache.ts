@@ -6,8 +6,13 @@
  *
  * Source: Corbató, "A Paging Experiment with the Multics System" (1968).
  */
+import type { LineDirectory } from "./LineDirectory.ts"
+
 export interface CachedBlock {
   readonly bytes: Buffer
+  /** How often it was looked into. */
+  hits: number
+  directory: LineDirectory | undefined
   used: boolean
   readonly slots: BlockSlots
   readonly index: number
@@ -17,7 +22,7 @@ export interface CachedBlock {
 export type BlockSlots = Array<CachedBlock | undefined>
 
 export interface BlockCache {
-  readonly get: (slots: BlockSlots, index: number) => Buffer | undefined
+  readonly get: (slots: BlockSlots, index: number) => CachedBlock | undefined
   readonly put: (slots: BlockSlots, index: number, bytes: Buffer) => void
   readonly sizeBytes: () => number
 }
@@ -50,11 +55,11 @@ export const make = (bytesMax: number): BlockCache => {
       const cached = slots[index]
       if (cached === undefined) return undefined
       cached.used = true
-      return cached.bytes
+      return cached
     },
     put: (slots, index, bytes) => {
       if (slots[index] !== undefined) return
-      const cached = { bytes, used: false, slots, index }
+      const cached = { bytes, hits: 0, directory: undefined, used: false, slots, index }
       slots[index] = cached
       queue.push(cached)
       sizeBytes += bytes.length

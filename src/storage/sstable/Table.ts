@@ -9,7 +9,7 @@ import { Effect } from "effect"
 import { crc32 } from "node:zlib"
 import type { Disk, ReadHandle } from "../Disk.ts"
 import { Corruption, type StorageError } from "../StorageError.ts"
-import type { BlockCache, BlockSlots } from "./BlockCache.ts"
+import type { BlockCache, BlockSlots, CachedBlock } from "./BlockCache.ts"
 import * as TableIndex from "./TableIndex.ts"
 
 export interface Table {
@@ -17,7 +17,7 @@ export interface Table {
   readonly path: string
   readonly index: TableIndex.TableIndex
   /** A block that is in memory. */
-  readonly cached: (block: number) => Buffer | undefined
+  readonly cached: (block: number) => CachedBlock | undefined
   /** A block from memory or from the disk; `keep` puts it into the cache. */
   readonly read: (block: number, keep: boolean) => Effect.Effect<Buffer, StorageError>
   readonly retain: () => void
@@ -92,7 +92,7 @@ const make = (
     read: (block, keep) =>
       Effect.suspend(() => {
         const cached = cache.get(slots, block)
-        return cached === undefined ? load(block, keep) : Effect.succeed(cached)
+        return cached === undefined ? load(block, keep) : Effect.succeed(cached.bytes)
       }),
     retain: () => {
       holders++

@@ -4,8 +4,10 @@
 import { Effect } from "effect"
 import * as Version from "../../domain/Version.ts"
 import type { StorageError } from "../StorageError.ts"
+import type { CachedBlock } from "./BlockCache.ts"
 import * as Bloom from "./Bloom.ts"
 import * as cellLines from "./cellLines.ts"
+import * as LineDirectory from "./LineDirectory.ts"
 import type { Table } from "./Table.ts"
 import * as TableIndex from "./TableIndex.ts"
 
@@ -19,19 +21,28 @@ export const findCached = (
 ): cellLines.Line | undefined | typeof mustRead => {
   if (tables.length === 0) return undefined
   const hash = Bloom.hash(key)
-  let prefix: string | undefined
   let newest: cellLines.Line | undefined
   for (let index = 0; index < tables.length; index++) {
     const table = tables[index]!
     if (!Bloom.admits(table.index.bloom, hash)) continue
     const block = TableIndex.blockOf(table.index, key)
     if (block === -1) continue
-    const bytes = table.cached(block)
-    if (bytes === undefined) return mustRead
-    prefix ??= cellLines.prefixOf(key)
-    newest = newer(newest, cellLines.find(bytes, prefix))
+    const cached = table.cached(block)
+    if (cached === undefined) return mustRead
+    newest = newer(newest, findInCached(cached, key, hash))
   }
   return newest
+}
+
+/** A block that is looked into this often is worth a directory. */
+const hitsBeforeDirectory = 4
+
+const findInCached = (cached: CachedBlock, key: string, hash: Bloom.KeyHash): cellLines.Line | undefined => {
+  if (cached.directory === undefined) {
+    if (++cached.hits < hitsBeforeDirectory) return cellLines.find(cached.bytes, cellLines.prefixOf(key))
+    cached.directory = LineDirectory.make(cached.bytes)
+  }
+  return LineDirectory.find(cached.directory, cached.bytes, key, hash)
 }
 
 /** The same, reading what is not in memory, all tables at once. */
