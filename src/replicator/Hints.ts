@@ -88,12 +88,13 @@ export const make = Effect.fnUntraced(function*(
   const add = (peer: NodeId, cell: Cell) => {
     const hints = of(peer)
     const line = encodeLine(cell)
-    if (pendingBytes(hints) + line.length > hintsBytesMaxPerPeer) {
+    const bytes = Buffer.byteLength(line, "utf8")
+    if (pendingBytes(hints) + bytes > hintsBytesMaxPerPeer) {
       hints.dropped++
       return
     }
     hints.waiting.push(line)
-    hints.waitingBytes += line.length
+    hints.waitingBytes += bytes
   }
 
   /** Moves what waits in memory to the peer's open file; what the disk does not take is dropped. */
@@ -214,11 +215,12 @@ const deliverFile = Effect.fnUntraced(function*(
   const bytes = yield* disk.readFile(file.path)
   if (bytes === undefined) return 0
   const { cells, damaged } = decodeLines(bytes)
+  yield* send(cells)
+  // Counted only now: a delivery that fails comes here again.
   if (damaged > 0) {
     hints.dropped += damaged
     yield* Effect.logWarning(`${damaged} damaged lines in ${file.path} dropped`)
   }
-  yield* send(cells)
   return cells.length
 })
 
