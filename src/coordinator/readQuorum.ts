@@ -8,6 +8,7 @@ import { type Duration, Effect, Exit, type Scope } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Version from "../domain/Version.ts"
+import * as Metrics from "../observability/Metrics.ts"
 import type { ReadAnswer } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 import { ReadQuorumFailed, type ReplicaFailure } from "./CoordinatorError.ts"
@@ -39,7 +40,7 @@ export const attempt = (options: ReadAttempt): Effect.Effect<ReadonlyArray<Repli
   return quorum.collect<ReadAnswer, PeerFailed, ReadonlyArray<ReplicaAnswer>, ReadQuorumFailed>({
     scope: options.scope,
     requests: reads.slice(0, wanted),
-    spares: reads.slice(wanted),
+    spares: reads.slice(wanted).map(counted),
     hedgeAfter: reads.length > wanted ? options.hedgeAfter : undefined,
     timeout: options.timeout,
     stragglers: "interrupt",
@@ -54,6 +55,12 @@ export const attempt = (options: ReadAttempt): Effect.Effect<ReadonlyArray<Repli
     onTimeout: () => Exit.fail(failed())
   })
 }
+
+const counted = (read: Effect.Effect<ReadAnswer, PeerFailed>) =>
+  Effect.suspend(() => {
+    Metrics.readHedged()
+    return read
+  })
 
 /** What the answers say together. */
 export interface Resolution {

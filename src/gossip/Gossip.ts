@@ -9,6 +9,7 @@ import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import { gossipRoundBegan } from "../observability/Metrics.ts"
+import * as Metrics from "../observability/Metrics.ts"
 import { PeerClient } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
 import {
@@ -186,6 +187,7 @@ const make = Effect.gen(function*() {
     otherSeeds.filter((seed) => !seedsMet.has(seed) && !live.some(({ record }) => record.address === seed))
 
   const round = Effect.gen(function*() {
+    Metrics.gossipRoundBegan()
     gossipRoundBegan()
     yield* beat
     const members = yield* Random.shuffle(others())

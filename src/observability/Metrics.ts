@@ -62,7 +62,7 @@ const supersededWrites = counter(
   "rondo_superseded_writes_total",
   "Writes stamped again because a replica held something newer"
 )
-const hedgedReads = counter("rondo_hedged_reads_total", "Reads that asked one more replica because another was slow")
+const hedgedReads = counter("rondo_hedged_reads_total", "Reads that asked one more replica because another was slow or failed")
 const gossipRounds = counter("rondo_gossip_rounds_total", "Gossip rounds that this node began")
 const batchCells = Metric.histogram("rondo_replication_batch_cells", {
   description: "Cells that went to a peer in one request",
