@@ -34,6 +34,7 @@ describe("NodeConfig", () => {
         requestsInFlightMax: 1024,
         hintsBytesMaxPerPeer: 134_217_728,
         hintWindow: Duration.hours(3),
+        comparisonInterval: Duration.minutes(1),
         memtableBytesMax: 16_777_216,
         blockCacheBytesMax: 67_108_864
       })
@@ -57,6 +58,7 @@ describe("NodeConfig", () => {
         REQUESTS_IN_FLIGHT_MAX: "10",
         HINTS_BYTES_MAX: "1000",
         HINT_WINDOW: "1 hour",
+        COMPARISON_INTERVAL: "10 minutes",
         MEMTABLE_BYTES_MAX: "2000",
         BLOCK_CACHE_BYTES_MAX: "3000"
       })
@@ -76,6 +78,7 @@ describe("NodeConfig", () => {
         requestsInFlightMax: 10,
         hintsBytesMaxPerPeer: 1000,
         hintWindow: Duration.hours(1),
+        comparisonInterval: Duration.minutes(10),
         memtableBytesMax: 2000,
         blockCacheBytesMax: 3000
       })
@@ -119,7 +122,8 @@ describe("NodeConfig", () => {
     ["GOSSIP_INTERVAL", "fast", "GOSSIP_INTERVAL"],
     ["REQUEST_TIMEOUT", "-1 seconds", "REQUEST_TIMEOUT: must be more than 0"],
     ["REPLICA_TIMEOUT", "Infinity", "REPLICA_TIMEOUT: must be more than 0, not Infinity"],
-    ["HINT_WINDOW", "0 millis", "HINT_WINDOW: must be more than 0, not 0"]
+    ["HINT_WINDOW", "0 millis", "HINT_WINDOW: must be more than 0, not 0"],
+    ["COMPARISON_INTERVAL", "0 millis", "COMPARISON_INTERVAL: must be more than 0, not 0"]
   ]
   for (const [setting, text, reason] of refused) {
     it.effect(`does not start with ${setting}=${text}, and says: ${reason}`, () =>
