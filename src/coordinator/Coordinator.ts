@@ -19,38 +19,11 @@ import { LamportClock } from "../replicator/LamportClock.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Ring } from "../ring/Ring.ts"
 import { type ReadQuorumFailed, type ReplicaFailure, WriteQuorumFailed } from "./CoordinatorError.ts"
+import type { ReadOptions, ReadReceipt, WriteOptions, WriteReceipt } from "./receipts.ts"
 import * as ReadRepair from "./ReadRepair.ts"
 import * as readQuorum from "./readQuorum.ts"
 import * as ReplicaOrder from "./ReplicaOrder.ts"
 import * as writeQuorum from "./writeQuorum.ts"
-
-/** Left out means the cluster's default quorum and this node's `REQUEST_TIMEOUT`. */
-export interface WriteOptions {
-  /** Replicas to wait for; 1 to N, checked by the caller. */
-  readonly w?: number | undefined
-  readonly timeout?: Duration.Duration | undefined
-}
-
-export interface ReadOptions {
-  readonly r?: number | undefined
-  readonly timeout?: Duration.Duration | undefined
-}
-
-export interface WriteReceipt {
-  readonly version: Version
-  /** Replicas that had taken the write when it was acknowledged. */
-  readonly acks: number
-  readonly replicas: number
-  /** Whether some replica that took it held a live value before. */
-  readonly replaced: boolean
-}
-
-export interface ReadReceipt {
-  /** The newest cell among the replicas asked, tombstones included; `undefined` when none ever had the key. */
-  readonly cell: Cell | undefined
-  readonly answers: number
-  readonly replicas: number
-}
 
 export class Coordinator extends Context.Service<Coordinator, {
   readonly put: (key: Key, value: Value, options?: WriteOptions) => Effect.Effect<WriteReceipt, WriteQuorumFailed>

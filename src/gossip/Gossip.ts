@@ -8,7 +8,6 @@ import { Clock, Context, Duration, Effect, Layer, Random, Schedule, Stream } fro
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import type { NodeId } from "../domain/NodeId.ts"
-import { gossipRoundBegan } from "../observability/Metrics.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { PeerClient } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
@@ -188,7 +187,6 @@ const make = Effect.gen(function*() {
 
   const round = Effect.gen(function*() {
     Metrics.gossipRoundBegan()
-    gossipRoundBegan()
     yield* beat
     const members = yield* Random.shuffle(others())
     const live = members.filter(({ liveness }) => liveness === "up")

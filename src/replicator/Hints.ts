@@ -19,7 +19,7 @@ import type { NodeId } from "../domain/NodeId.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 import type { AppendHandle, Disk } from "../storage/Disk.ts"
 import type { StorageError } from "../storage/StorageError.ts"
-import type { HintStatus } from "./Replicator.ts"
+import type { HintStatus } from "./ReplicatorStatus.ts"
 
 /** Delivered and dropped as a whole, so neither large nor long-lived. */
 const fileBytesMax = 4 * 1024 * 1024

@@ -21,7 +21,7 @@ import * as CellBytes from "./cellBytes.ts"
 import * as Comparison from "./Comparison.ts"
 import type { Hints } from "./Hints.ts"
 import type { Peers } from "./Peers.ts"
-import type { ComparisonStatus } from "./Replicator.ts"
+import type { ComparisonStatus } from "./ReplicatorStatus.ts"
 
 /** Cheap when nothing is to be done; short, so that a returned node is level soon. */
 const interval = Duration.millis(500)

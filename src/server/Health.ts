@@ -8,7 +8,7 @@ import type { Cluster, Health, StorageView } from "../api/AdminApi.ts"
 import type { ClusterSettings } from "../config/ClusterConfig.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Liveness, Member } from "../gossip/Gossip.ts"
-import type { ReplicatorStatus } from "../replicator/Replicator.ts"
+import type { ReplicatorStatus } from "../replicator/ReplicatorStatus.ts"
 import type { RingSnapshot } from "../ring/Ring.ts"
 import type { StorageStats } from "../storage/Storage.ts"
 
