@@ -103,6 +103,8 @@ const cycles = (graph: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlyArra
   return found
 }
 
+const reaches = (text: string): boolean => ambients.some(({ pattern }) => pattern.test(withoutComments(text)))
+
 const ambientProblems = (sources: Sources): ReadonlyArray<string> =>
   Array.from(sources).filter(([path]) => !(path in leaves)).flatMap(([path, text]) =>
     ambients.flatMap(({ instead, pattern }) => {
@@ -120,8 +122,8 @@ export const problems = (sources: Sources): ReadonlyArray<string> => {
       return problem === undefined ? [] : [problem]
     })
   )
-  const staleLeaves = Object.keys(leaves).filter((path) => !sources.has(path))
-    .map((path) => `${path} is declared a leaf and does not exist`)
+  const staleLeaves = Object.keys(leaves).filter((path) => !reaches(sources.get(path) ?? ""))
+    .map((path) => `${path} is declared a leaf and reaches nothing`)
   return [...order, ...cycles(graph), ...ambientProblems(sources), ...staleLeaves]
 }
 
