@@ -1,0 +1,285 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Duration, Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { ClusterConfig } from "../../src/config/ClusterConfig.ts"
+import { NodeConfig } from "../../src/config/NodeConfig.ts"
+import { Coordinator } from "../../src/coordinator/Coordinator.ts"
+import type { Cell } from "../../src/domain/Cell.ts"
+import type { NodeId } from "../../src/domain/NodeId.ts"
+import { Gossip, type Liveness } from "../../src/gossip/Gossip.ts"
+import type { ReadAnswer, ReadRequest, WriteAnswer } from "../../src/peer/PeerClient.ts"
+import type { PeerFailed } from "../../src/peer/PeerError.ts"
+import { LamportClock } from "../../src/replicator/LamportClock.ts"
+import { Replicator } from "../../src/replicator/Replicator.ts"
+import { Ring } from "../../src/ring/Ring.ts"
+import { DiskFull, type StorageError } from "../../src/storage/StorageError.ts"
+import { mock } from "../replicator/fakes.ts"
+import { a, b, c, cellOf, failedBy, key, settle, version } from "./requests.ts"
+
+const value = { bytes: Buffer.from("v"), contentType: "text/plain" }
+const accepted: WriteAnswer = { _tag: "Accepted", replaced: false }
+const superseded = (counter: number): WriteAnswer => ({ _tag: "Superseded", newest: version(counter, c) })
+
+type Write = (cell: Cell) => Effect.Effect<WriteAnswer, PeerFailed>
+type Read = (request: ReadRequest) => Effect.Effect<ReadAnswer, PeerFailed>
+
+/** A replica that holds the cell, or nothing. */
+const holding = (cell?: Cell): Read => ({ full }) =>
+  Effect.succeed({ version: cell?.version, cell: full ? cell : undefined })
+
+/** The coordinator of `a`, whose key is replicated on `a`, `b` and `c`, which answer what the test says. */
+const start = Effect.fnUntraced(function*() {
+  const world = {
+    liveness: new Map<NodeId, Liveness>(),
+    write: new Map<NodeId, Write>(),
+    read: new Map<NodeId, Read>(),
+    next: undefined as Effect.Effect<never, StorageError> | undefined,
+    counter: 0,
+    writes: [] as Array<readonly [node: NodeId, counter: number]>,
+    repairs: [] as Array<readonly [node: NodeId, counter: number]>,
+    reads: [] as Array<readonly [node: NodeId, full: boolean]>,
+    hints: [] as Array<readonly [node: NodeId, counter: number]>,
+    cells: [] as Array<Cell>
+  }
+  const services = yield* Layer.build(
+    Layer.fresh(Coordinator.layer).pipe(Layer.provide([
+      ClusterConfig.layerTest(),
+      NodeConfig.layerTest({ requestTimeout: Duration.seconds(1) }),
+      Layer.succeed(Ring, mock<Ring["Service"]>({ preferenceList: () => [a, b, c] })),
+      Layer.succeed(
+        Gossip,
+        mock<Gossip["Service"]>({ self: a, liveness: (node) => world.liveness.get(node) ?? "up" })
+      ),
+      Layer.succeed(LamportClock, mock<LamportClock["Service"]>({
+        next: Effect.suspend(() => world.next ?? Effect.succeed(version(++world.counter))),
+        observe: (counter) => {
+          if (counter > 1000) return false
+          world.counter = Math.max(world.counter, counter)
+          return true
+        }
+      })),
+      Layer.succeed(Replicator, mock<Replicator["Service"]>({
+        write: (node, cell) =>
+          Effect.suspend(() => {
+            world.writes.push([node, cell.version.counter])
+            world.cells.push(cell)
+            return world.write.get(node)?.(cell) ?? Effect.succeed(accepted)
+          }),
+        repair: (node, cell) =>
+          Effect.suspend(() => {
+            world.repairs.push([node, cell.version.counter])
+            return world.write.get(node)?.(cell) ?? Effect.succeed(accepted)
+          }),
+        read: (node, request) =>
+          Effect.suspend(() => {
+            world.reads.push([node, request.full])
+            return (world.read.get(node) ?? holding())(request)
+          }),
+        hint: (node, cell) => {
+          world.hints.push([node, cell.version.counter])
+        }
+      }))
+    ]))
+  )
+  return { coordinator: Context.get(services, Coordinator), world }
+})
+
+describe("Coordinator", () => {
+  it.effect("stamps a value, sends it to every replica and acknowledges with the quorum", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      world.write.set(a, () => Effect.succeed({ _tag: "Accepted", replaced: true }))
+      world.write.set(c, () => Effect.never)
+      assert.deepStrictEqual(yield* coordinator.put(key, value), {
+        version: version(1),
+        acks: 2,
+        replicas: 3,
+        replaced: true
+      })
+      assert.deepStrictEqual(world.writes, [[a, 1], [b, 1], [c, 1]])
+      assert.deepStrictEqual(world.cells[0], { key, version: version(1), value })
+      assert.deepStrictEqual(world.hints, [])
+    }))
+
+  it.effect("deletes by writing a tombstone", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      const receipt = yield* coordinator.delete(key)
+      assert.deepStrictEqual(world.cells[0], { key, version: receipt.version, value: undefined })
+    }))
+
+  it.effect("waits for as many replicas as the request asks for", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      world.write.set(b, () => Effect.never)
+      world.write.set(c, () => Effect.never)
+      assert.strictEqual((yield* coordinator.put(key, value, { w: 1 })).acks, 1)
+      const all = yield* Effect.forkChild(Effect.flip(coordinator.delete(key, { w: 3 })))
+      yield* TestClock.adjust("1 second")
+      assert.deepInclude(yield* Fiber.join(all), { wanted: 3, got: 1, outcome: "unknown" })
+    }))
+
+  it.effect("keeps a hint for a replica that is down, and does without it", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      world.liveness.set(b, "down")
+      assert.deepInclude(yield* coordinator.put(key, value), { acks: 2, replicas: 3 })
+      assert.deepStrictEqual(world.writes.map(([node]) => node), [a, c])
+      assert.deepStrictEqual(world.hints, [[b, 1]])
+    }))
+
+  it.effect("keeps a hint for a replica that fails after all, even after the answer, but not for itself", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      world.write.set(a, () => Effect.fail(failedBy(a, "storage")))
+      world.write.set(c, () => Effect.andThen(Effect.sleep("500 millis"), Effect.fail(failedBy(c))))
+      yield* coordinator.put(key, value, { w: 1 })
+      assert.deepStrictEqual(world.hints, [])
+      yield* TestClock.adjust("500 millis")
+      assert.deepStrictEqual(world.hints, [[c, 1]])
+    }))
+
+  it.effect("sends nothing when too few replicas are up, and says that nothing was applied", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      world.liveness.set(b, "down").set(c, "down")
+      const failure = yield* Effect.flip(coordinator.put(key, value))
+      assert.deepInclude(failure, { wanted: 2, got: 0, replicas: 3, outcome: "not-applied" })
+      assert.deepStrictEqual(failure.failures, [{ node: b, reason: "down" }, { node: c, reason: "down" }])
+      assert.deepStrictEqual([world.writes, world.hints, world.counter], [[], [], 0])
+    }))
+
+  it.effect("sends nothing when it cannot stamp, and says that nothing was applied", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      world.next = Effect.fail(new DiskFull({ path: "data" }))
+      const failure = yield* Effect.flip(coordinator.put(key, value))
+      assert.deepInclude(failure, { got: 0, outcome: "not-applied" })
+      assert.deepStrictEqual(failure.failures, [{ node: a, reason: "storage" }])
+      assert.deepStrictEqual(world.writes, [])
+    }))
+
+  it.effect("stamps again above what a replica holds, until it is the newest", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      world.write.set(b, (cell) =>
+        Effect.succeed(cell.version.counter > 700 ? accepted : superseded(cell.version.counter === 1 ? 51 : 700)))
+      world.write.set(c, () => Effect.never)
+      const receipt = yield* coordinator.put(key, value)
+      assert.deepInclude(receipt, { version: version(701), acks: 2 })
+      assert.deepStrictEqual(world.writes.filter(([node]) => node === b), [[b, 1], [b, 52], [b, 701]])
+    }))
+
+  it.effect("does not follow a version absurdly far ahead, and says what stood in the way", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      world.write.set(b, () => Effect.succeed(superseded(1_000_000)))
+      world.write.set(c, () => Effect.never)
+      const failure = yield* Effect.flip(coordinator.put(key, value, { w: 3 }))
+      assert.deepInclude(failure, { wanted: 3, outcome: "unknown" })
+      assert.deepStrictEqual(failure.failures, [{ node: c, reason: "superseded" }])
+    }))
+
+  it.effect("stops stamping again at the deadline", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      for (const node of [a, b, c]) {
+        world.write.set(node, (cell) =>
+          Effect.andThen(Effect.sleep("150 millis"), Effect.succeed(superseded(cell.version.counter))))
+      }
+      const put = yield* Effect.forkChild(coordinator.put(key, value, { timeout: Duration.millis(400) }))
+      yield* TestClock.adjust("399 millis")
+      assert.isUndefined(put.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.deepInclude(yield* Effect.flip(Fiber.join(put)), { outcome: "unknown", got: 0 })
+      assert.strictEqual(world.counter, 3)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(world.counter, 3)
+    }))
+
+  it.effect("reads the cell from one replica and versions from the others, and answers when they agree", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      const cell = cellOf(5)
+      for (const node of [a, b, c]) world.read.set(node, holding(cell))
+      assert.deepStrictEqual(yield* coordinator.get(key), { cell, answers: 2, replicas: 3 })
+      assert.deepStrictEqual(world.reads, [[a, true], [b, false]])
+      assert.deepStrictEqual(world.repairs, [])
+    }))
+
+  it.effect("answers that there is nothing when a quorum never had the key", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      assert.deepStrictEqual(yield* coordinator.get(key), { cell: undefined, answers: 2, replicas: 3 })
+      assert.deepStrictEqual(world.repairs, [])
+    }))
+
+  it.effect("brings stale replicas level before it answers, and the others behind the answer", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      world.read.set(a, holding(cellOf(4)))
+      world.read.set(b, holding(cellOf(5)))
+      assert.deepStrictEqual((yield* coordinator.get(key)).cell, cellOf(5))
+      yield* settle
+      assert.deepStrictEqual(world.reads, [[a, true], [b, false], [b, true]])
+      assert.deepStrictEqual(world.repairs, [[a, 5], [c, 5]])
+    }))
+
+  it.effect("asks another replica for the cell when one fails", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      world.read.set(a, () => Effect.fail(failedBy(a, "recovering")))
+      world.read.set(b, holding(cellOf(5)))
+      world.read.set(c, holding(cellOf(5)))
+      assert.deepStrictEqual(yield* coordinator.get(key), { cell: cellOf(5), answers: 2, replicas: 3 })
+      assert.deepStrictEqual(world.reads, [[a, true], [c, true], [b, false]])
+    }))
+
+  it.effect("reads from as many as the request asks for, and no replica that is down", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      world.liveness.set(b, "down")
+      assert.strictEqual((yield* coordinator.get(key, { r: 1 })).answers, 1)
+      assert.deepStrictEqual(world.reads, [[a, true]])
+      const failure = yield* Effect.flip(coordinator.get(key, { r: 3 }))
+      assert.deepInclude(failure, { wanted: 3, replicas: 3 })
+      assert.deepInclude([...failure.failures], { node: b, reason: "down" })
+    }))
+
+  it.effect("takes no longer than the request's timeout, for reading and repairing together", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      world.read.set(a, holding(cellOf(5)))
+      world.read.set(b, () => Effect.delay(holding(cellOf(4))({ key, full: false }), "200 millis"))
+      world.read.set(c, () => Effect.never)
+      for (const node of [b, c]) world.write.set(node, () => Effect.never)
+      const get = yield* Effect.forkChild(coordinator.get(key, { timeout: Duration.millis(300) }))
+      yield* TestClock.adjust("299 millis")
+      assert.isUndefined(get.pollUnsafe())
+      assert.deepStrictEqual(world.repairs, [[b, 5]])
+      yield* TestClock.adjust("1 millis")
+      assert.deepInclude(yield* Effect.flip(Fiber.join(get)), { wanted: 2, got: 1 })
+    }))
+
+  it.effect("leaves nothing running when the client goes away", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* start()
+      let running = 0
+      const waiting = Effect.suspend(() => {
+        running++
+        return Effect.onInterrupt(Effect.never, () => Effect.sync(() => running--))
+      })
+      for (const node of [a, b, c]) {
+        world.read.set(node, () => waiting)
+        world.write.set(node, () => waiting)
+      }
+      for (const request of [coordinator.get(key), coordinator.put(key, value)]) {
+        const fiber = yield* Effect.forkChild(request)
+        yield* settle
+        assert.isAbove(running, 0)
+        yield* Fiber.interrupt(fiber)
+        yield* settle
+        assert.strictEqual(running, 0)
+      }
+    }))
+})
