@@ -13,6 +13,7 @@ import { PeerClient } from "./PeerClient.ts"
 import * as PeerCodec from "./PeerCodec.ts"
 import { PeerFailed } from "./PeerError.ts"
 import { GossipReply } from "./PeerProtocol.ts"
+import { exchange } from "./exchange.ts"
 import * as StreamEnd from "./StreamEnd.ts"
 
 /** A peer that does not even accept a connection in this time counts as unreachable. */
@@ -23,7 +24,9 @@ const connectionsPerPeerMax = 16
 const make = Effect.gen(function*() {
   const client = yield* HttpClient.HttpClient
   const { clusterSecret } = yield* NodeConfig
+  const dispatcher = yield* NodeHttpClient.Dispatcher
   const authorization = PeerAuth.header(clusterSecret)
+  const batchHeaders = { authorization, "content-type": "application/octet-stream" }
 
   const send = (address: string, request: HttpClientRequest.HttpClientRequest) =>
     client.execute(HttpClientRequest.setHeader(request, "authorization", authorization)).pipe(
@@ -33,14 +36,14 @@ const make = Effect.gen(function*() {
       )
     )
 
-  const exchange = (address: string, path: string, body: Uint8Array) =>
-    send(
-      address,
-      HttpClientRequest.post(`http://${address}${path}`, { body: HttpBody.uint8Array(body, "application/octet-stream") })
-    ).pipe(
-      Effect.flatMap((response) => Effect.mapError(response.arrayBuffer, (error) => transportFailure(address, error))),
-      Effect.map((buffer) => new Uint8Array(buffer))
-    )
+  const exchangeBatch = (address: string, path: string, body: Uint8Array) =>
+    Effect.matchEffect(exchange(dispatcher, { origin: `http://${address}`, path, headers: batchHeaders, body }), {
+      onFailure: (error) => Effect.fail(new PeerFailed({ peer: address, reason: "unreachable", detail: error.message })),
+      onSuccess: (answer) =>
+        answer.status === 200
+          ? Effect.succeed(answer.body)
+          : Effect.fail(refusalOf(address, answer.status, parsed(answer.body)))
+    })
 
   const understood = <A>(address: string, message: A | undefined) =>
     message === undefined
@@ -77,14 +80,14 @@ const make = Effect.gen(function*() {
 
   return PeerClient.of({
     write: (address, cells) =>
-      Effect.suspend(() => exchange(address, "/internal/kv", PeerCodec.encodeWrites(cells))).pipe(
+      Effect.suspend(() => exchangeBatch(address, "/internal/kv", PeerCodec.encodeWrites(cells))).pipe(
         Effect.flatMap((bytes) => {
           const answers = PeerCodec.decodeWriteAnswers(bytes)
           return understood(address, answers?.length === cells.length ? answers : undefined)
         })
       ),
     read: (address, requests) =>
-      Effect.suspend(() => exchange(address, "/internal/read", PeerCodec.encodeReads(requests))).pipe(
+      Effect.suspend(() => exchangeBatch(address, "/internal/read", PeerCodec.encodeReads(requests))).pipe(
         Effect.flatMap((bytes) => understood(address, PeerCodec.decodeReadAnswers(bytes, requests)))
       ),
     gossip: (address, message) => json(address, post(address, "/gossip", message), GossipReply),
@@ -112,7 +115,7 @@ const make = Effect.gen(function*() {
 export const layer: Layer.Layer<PeerClient, never, NodeConfig> = Layer.effect(PeerClient, make).pipe(
   Layer.provide(
     NodeHttpClient.layerUndiciNoDispatcher.pipe(
-      Layer.provide(NodeHttpClient.layerDispatcherOptions({
+      Layer.provideMerge(NodeHttpClient.layerDispatcherOptions({
         connect: { timeout: connectTimeoutMillis },
         connections: connectionsPerPeerMax
       }))
@@ -145,12 +148,20 @@ const problemTag = Schema.decodeUnknownOption(Schema.Struct({ _tag: Schema.Strin
 const refusal = (peer: string, response: HttpClientResponse.HttpClientResponse) =>
   response.json.pipe(
     Effect.orElseSucceed(() => undefined),
-    Effect.map((body) => {
-      const decoded = problemTag(body)
-      const tag = decoded._tag === "Some" ? decoded.value._tag : `status ${response.status}`
-      return new PeerFailed({ peer, reason: reasonOf(response.status, tag), detail: detailOf(body) ?? tag })
-    })
+    Effect.map((body) => refusalOf(peer, response.status, body))
   )
+
+const refusalOf = (peer: string, status: number, body: unknown) => {
+  const decoded = problemTag(body)
+  const tag = decoded._tag === "Some" ? decoded.value._tag : `status ${status}`
+  return new PeerFailed({ peer, reason: reasonOf(status, tag), detail: detailOf(body) ?? tag })
+}
+
+const parsed = (bytes: Buffer): unknown => {
+  const decoded = decodeJson(bytes.toString("utf8"))
+  return decoded._tag === "Some" ? decoded.value : undefined
+}
+const decodeJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 
 const reasonOf = (status: number, tag: string): PeerFailed["reason"] => {
   if (tag === "ReplicaRecovering") return "recovering"

@@ -1,9 +1,11 @@
 /**
  * What this node answers to its peers: batches in compact binary, gossip in JSON, streams as lines of JSON.
  */
+import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import { Api } from "../api/Api.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import * as CellLine from "../domain/CellLine.ts"
@@ -24,6 +26,7 @@ import * as StreamEnd from "../peer/StreamEnd.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Storage } from "../storage/Storage.ts"
 import type { StorageError } from "../storage/StorageError.ts"
+import * as requestBody from "./requestBody.ts"
 
 /** Lets only requests through that prove knowledge of the cluster's secret. */
 export const layerSecret = Layer.effect(
@@ -66,19 +69,22 @@ export const layer = HttpApiBuilder.group(Api, "peer", Effect.fnUntraced(functio
     .handle("allCells", () => lines(Stream.map(storage.scan(), CellLine.encode)))
 }))
 
-/** The decoded body; `HttpServer` bounds it by what peers send. */
+/** The decoded body. */
 const message = <A>(
   request: HttpServerRequest.HttpServerRequest,
   decode: (bytes: Uint8Array) => A | undefined
 ): Effect.Effect<A, PeerMessageRefused> =>
-  request.arrayBuffer.pipe(
-    Effect.mapError(() =>
-      new PeerMessageRefused({ reason: `the body is cut or larger than ${peerBodyBytesMax} bytes` })
+  Effect.flatMap(
+    requestBody.collect(
+      NodeHttpServerRequest.toIncomingMessage(request) as IncomingMessage,
+      NodeHttpServerRequest.toServerResponse(request) as ServerResponse,
+      peerBodyBytesMax
     ),
-    Effect.flatMap((buffer) => {
-      const decoded = decode(new Uint8Array(buffer))
+    (bytes) => {
+      if (bytes === undefined) return tooLarge
+      const decoded = decode(bytes)
       return decoded === undefined ? notUnderstood : Effect.succeed(decoded)
-    })
+    }
   )
 
 const binary = (bytes: Uint8Array) =>
@@ -96,6 +102,8 @@ const lines = (texts: Stream.Stream<string, StorageError>) =>
       Stream.catch((error) => Stream.fromEffectDrain(Effect.logError(`stream to a peer cut: ${error.message}`)))
     )
   )
+
+const tooLarge = Effect.fail(new PeerMessageRefused({ reason: `the body is larger than ${peerBodyBytesMax} bytes` }))
 
 const notUnderstood = Effect.fail(
   new PeerMessageRefused({ reason: "the body is not a message of this node's protocol version" })
