@@ -145,8 +145,11 @@ export const make = Effect.fnUntraced(function*(
       return (hints.pending(peer) > 0 ? deliverHints(peer) : Effect.void).pipe(
         Effect.andThen(Effect.suspend(() => known.needed ? compare(peer, known) : Effect.void)),
         Effect.catch((error) => {
-          known.needed ||= known.comparison.state === "running"
-          known.comparison = { ...known.comparison, state: "failed", failure: error.message }
+          // Hints that the peer did not take say nothing of the comparison before.
+          if (known.comparison.state === "running") {
+            known.needed = true
+            known.comparison = { ...known.comparison, state: "failed", failure: error.message }
+          }
           known.roundsToWait = retryRounds
           return Effect.logDebug(`${peer}: ${error.message}`)
         })

@@ -128,10 +128,11 @@ export class Replicator extends Context.Service<Replicator, {
 
       return Replicator.of({
         write,
-        repair: (replica, cell) => {
-          readRepairs++
-          return write(replica, cell)
-        },
+        repair: (replica, cell) =>
+          Effect.suspend(() => {
+            readRepairs++
+            return write(replica, cell)
+          }),
         read: (replica, request) =>
           replica === self ? readHere(request) : Effect.map(peers.read(replica, request), observed),
         hint: hints.add,

@@ -1,4 +1,12 @@
 /** Parts of services, for code that needs no more of them; the rest dies with a sentence that names it. */
+import { Effect, Stream } from "effect"
+import type { Cell } from "../../src/domain/Cell.ts"
+import { compare as compareKeys, type Key } from "../../src/domain/Key.ts"
+import type { NodeId } from "../../src/domain/NodeId.ts"
+import * as Version from "../../src/domain/Version.ts"
+import type { Gossip, Liveness } from "../../src/gossip/Gossip.ts"
+import type { Applied, Storage } from "../../src/storage/Storage.ts"
+import type { StorageError } from "../../src/storage/StorageError.ts"
 
 /** `parts` of a service. Whatever else is used of it is a mistake of the test. */
 export const mock = <Service extends object>(parts: Partial<Service>): Service =>
@@ -7,4 +15,67 @@ export const mock = <Service extends object>(parts: Partial<Service>): Service =
       if (name in target) return target[name as keyof Service]
       throw new Error(`the test does not provide ${String(name)}`)
     }
+  })
+
+export interface FakeStorage {
+  readonly service: Storage["Service"]
+  readonly cells: ReadonlyMap<Key, Cell>
+  /** What every operation does from now on instead of its work. */
+  failure: StorageError | undefined
+}
+
+/** Merges cells in memory, as the real one does on disk. */
+export const storage = (initial: ReadonlyArray<Cell> = []): FakeStorage => {
+  const cells = new Map(initial.map((cell) => [cell.key, cell]))
+  const sorted = () => Array.from(cells.values()).toSorted((left, right) => compareKeys(left.key, right.key))
+  const work = <A>(run: () => A) =>
+    Effect.suspend(() => fake.failure === undefined ? Effect.sync(run) : Effect.fail(fake.failure))
+  const apply = (cell: Cell): Applied => {
+    const held = cells.get(cell.key)
+    if (held !== undefined && Version.compare(held.version, cell.version) > 0) {
+      return { _tag: "Superseded", newest: held.version }
+    }
+    cells.set(cell.key, cell)
+    return { _tag: "Accepted", replaced: held?.value !== undefined }
+  }
+  const fake: FakeStorage = {
+    cells,
+    failure: undefined,
+    service: mock<Storage["Service"]>({
+      apply: (batch) => work(() => batch.map(apply)),
+      get: (key) => work(() => cells.get(key)),
+      version: (key) => work(() => cells.get(key)?.version),
+      scan: () => Stream.unwrap(work(() => Stream.fromIterable(sorted()))),
+      counterMax: Effect.succeed(0)
+    })
+  }
+  return fake
+}
+
+/** Members that know each other as a test says. Addresses are the node ids with a port. */
+export const gossip = (
+  self: NodeId,
+  state: { readonly liveness: Map<NodeId, Liveness>; readonly generation?: Map<NodeId, number>; readonly reported?: Array<NodeId> },
+  unknown: ReadonlyArray<NodeId> = []
+): Gossip["Service"] =>
+  mock<Gossip["Service"]>({
+    self,
+    liveness: (node) => state.liveness.get(node) ?? "up",
+    address: (node) => unknown.includes(node) ? undefined : `${node}:1`,
+    members: () =>
+      Array.from(state.generation ?? [], ([nodeId, generation]) => ({
+        record: {
+          nodeId,
+          incarnation: Version.Incarnation.make("9f86d081884c"),
+          generation,
+          heartbeat: 1,
+          address: `${nodeId}:1`,
+          vnodes: 100,
+          state: "up",
+          counter: 0
+        },
+        liveness: "up",
+        heardAtMillis: 0
+      })),
+    reportFailure: (node) => Effect.sync(() => state.reported?.push(node))
   })
