@@ -5,7 +5,7 @@
  * Names start with `rondo_` and end in their unit; labels never carry keys. Counters are per process: nodes that share
  * one (tests, embedded clusters) share them.
  */
-import { Context, Metric } from "effect"
+import { Context, Effect, Metric } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 
 export type Operation = "get" | "put" | "delete"
@@ -81,6 +81,16 @@ export const gossipRoundBegan = (): void => gossipRounds.updateUnsafe(1, process
 export const batchSent = (cells: number): void => batchCells.updateUnsafe(cells, process)
 export const logSynced = (durationSeconds: number): void => logSyncs.updateUnsafe(durationSeconds, process)
 export const compacted = (durationSeconds: number): void => compactions.updateUnsafe(durationSeconds, process)
+
+/** Reports how long the effect took when it succeeds, in seconds, to one of the functions above. */
+export const timed = <A, E, R>(effect: Effect.Effect<A, E, R>, report: (seconds: number) => void): Effect.Effect<A, E, R> =>
+  Effect.clockWith((clock) => {
+    const began = clock.currentTimeNanosUnsafe()
+    return Effect.map(effect, (result) => {
+      report(Number(clock.currentTimeNanosUnsafe() - began) / 1e9)
+      return result
+    })
+  })
 
 const gauge = (name: string, description: string) => Metric.gauge(name, { description })
 

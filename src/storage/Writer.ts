@@ -14,6 +14,7 @@
  */
 import { Effect } from "effect"
 import type { Cell } from "../domain/Cell.ts"
+import * as Metrics from "../observability/Metrics.ts"
 import type { Applied } from "./Applied.ts"
 import { decide, type Round } from "./decide.ts"
 import * as Memtable from "./memtable/Memtable.ts"
@@ -112,7 +113,7 @@ export const make = (state: State): Writer => {
   const syncLog = (current: RecordLog.RecordLog) =>
     Effect.suspend(() => {
       state.syncs++
-      return current.sync
+      return Metrics.timed(current.sync, Metrics.logSynced)
     })
 
   const encode = (cells: ReadonlyArray<Cell>): number => {

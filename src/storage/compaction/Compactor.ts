@@ -2,6 +2,7 @@
  * Merges tables in the background, one merge at a time, for as long as the store is open.
  */
 import { Effect, type Scope } from "effect"
+import * as Metrics from "../../observability/Metrics.ts"
 import type { Disk } from "../Disk.ts"
 import * as Table from "../sstable/Table.ts"
 import { install, type State } from "../State.ts"
@@ -28,7 +29,7 @@ export const run = (state: State, scope: Scope.Scope): Effect.Effect<never> =>
 
 const compactAll = Effect.fnUntraced(function*(state: State, scope: Scope.Scope) {
   for (let chosen = choose(state); chosen.length > 0; chosen = choose(state)) {
-    yield* compact(state, scope, chosen)
+    yield* Metrics.timed(compact(state, scope, chosen), Metrics.compacted)
   }
 })
 
