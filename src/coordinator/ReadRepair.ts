@@ -12,10 +12,10 @@ import * as Version from "../domain/Version.ts"
 import type { WriteAnswer } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 import type { Replicator } from "../replicator/Replicator.ts"
-import type { ReadReceipt } from "./receipts.ts"
 import { ReadQuorumFailed, type ReplicaFailure } from "./CoordinatorError.ts"
 import * as quorum from "./quorum.ts"
 import type { ReplicaAnswer, Resolution } from "./readQuorum.ts"
+import type { ReadReceipt } from "./receipts.ts"
 
 export interface RepairOptions {
   readonly replicator: Replicator["Service"]
@@ -30,23 +30,28 @@ export interface RepairOptions {
   readonly scope: Scope.Scope
 }
 
-export const repair = Effect.fnUntraced(function*(options: RepairOptions): Effect.fn.Return<ReadReceipt, ReadQuorumFailed> {
-  const { answers, others, replicas, replicator, wanted } = options
-  const startedAtMillis = yield* Clock.currentTimeMillis
-  const { cell, holder } = yield* newestCell(options)
-  const isLevel = (answer: ReplicaAnswer) =>
-    answer.node === holder || (answer.version !== undefined && Version.compare(answer.version, cell.version) >= 0)
-  const stale = answers.filter((answer) => !isLevel(answer)).map(({ node }) => node)
-  if (stale.length > 0) {
-    const elapsed = Duration.millis((yield* Clock.currentTimeMillis) - startedAtMillis)
-    const rest = { ...options, timeout: Duration.subtract(options.timeout, elapsed) }
-    yield* bringLevel(rest, cell, stale, wanted - (answers.length - stale.length))
-    // Whoever was not asked is probably stale too; nobody waits for it.
-    yield* Effect.forEach(others, (node) =>
-      Effect.forkIn(Effect.ignore(replicator.repair(node, cell)), options.scope), { discard: true })
+export const repair = Effect.fnUntraced(
+  function*(options: RepairOptions): Effect.fn.Return<ReadReceipt, ReadQuorumFailed> {
+    const { answers, others, replicas, replicator, wanted } = options
+    const startedAtMillis = yield* Clock.currentTimeMillis
+    const { cell, holder } = yield* newestCell(options)
+    const isLevel = (answer: ReplicaAnswer) =>
+      answer.node === holder || (answer.version !== undefined && Version.compare(answer.version, cell.version) >= 0)
+    const stale = answers.filter((answer) => !isLevel(answer)).map(({ node }) => node)
+    if (stale.length > 0) {
+      const elapsed = Duration.millis((yield* Clock.currentTimeMillis) - startedAtMillis)
+      const rest = { ...options, timeout: Duration.subtract(options.timeout, elapsed) }
+      yield* bringLevel(rest, cell, stale, wanted - (answers.length - stale.length))
+      // Whoever was not asked is probably stale too; nobody waits for it.
+      yield* Effect.forEach(
+        others,
+        (node) => Effect.forkIn(Effect.ignore(replicator.repair(node, cell)), options.scope),
+        { discard: true }
+      )
+    }
+    return { cell, answers: answers.length, replicas }
   }
-  return { cell, answers: answers.length, replicas }
-})
+)
 
 /** The newest cell itself: among the answers, or asked of a replica that said it has the version. */
 const newestCell = (
@@ -59,7 +64,12 @@ const newestCell = (
   const fetches = resolution.holders.map((node) =>
     Effect.map(replicator.read(node, { key, full: true }), ({ cell }) => ({ node, cell }))
   )
-  return quorum.collect<{ node: NodeId; cell: Cell | undefined }, PeerFailed, { cell: Cell; holder: NodeId }, ReadQuorumFailed>({
+  return quorum.collect<
+    { node: NodeId; cell: Cell | undefined },
+    PeerFailed,
+    { cell: Cell; holder: NodeId },
+    ReadQuorumFailed
+  >({
     scope: options.scope,
     requests: fetches.slice(0, 1),
     spares: fetches.slice(1),

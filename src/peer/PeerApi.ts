@@ -3,7 +3,14 @@
  * all. Each needs the cluster's secret (`PeerAuth`).
  */
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, OpenApi } from "effect/http-api"
+import {
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema,
+  HttpApiSecurity,
+  OpenApi
+} from "effect/http-api"
 import { Key } from "../domain/Key.ts"
 import { GossipMessage, GossipRefused, GossipReply } from "./PeerProtocol.ts"
 

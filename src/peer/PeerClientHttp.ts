@@ -8,12 +8,12 @@ import { NodeConfig } from "../config/NodeConfig.ts"
 import * as CellLine from "../domain/CellLine.ts"
 import type { Key } from "../domain/Key.ts"
 import * as Version from "../domain/Version.ts"
+import { exchange } from "./exchange.ts"
 import * as PeerAuth from "./PeerAuth.ts"
 import { PeerClient } from "./PeerClient.ts"
 import * as PeerCodec from "./PeerCodec.ts"
 import { PeerFailed } from "./PeerError.ts"
 import { GossipReply } from "./PeerProtocol.ts"
-import { exchange } from "./exchange.ts"
 import * as StreamEnd from "./StreamEnd.ts"
 
 /** A peer that does not even accept a connection in this time counts as unreachable. */
@@ -38,7 +38,8 @@ const make = Effect.gen(function*() {
 
   const exchangeBatch = (address: string, path: string, body: Uint8Array) =>
     Effect.matchEffect(exchange(dispatcher, { origin: `http://${address}`, path, headers: batchHeaders, body }), {
-      onFailure: (error) => Effect.fail(new PeerFailed({ peer: address, reason: "unreachable", detail: error.message })),
+      onFailure: (error) =>
+        Effect.fail(new PeerFailed({ peer: address, reason: "unreachable", detail: error.message })),
       onSuccess: (answer) =>
         answer.status === 200
           ? Effect.succeed(answer.body)

@@ -181,7 +181,12 @@ const load = Effect.fnUntraced(function*(disk: Disk["Service"], hints: PeerHints
     const path = `${hints.directory}/${name}`
     const bytes = (yield* disk.readFile(path)) ?? Buffer.alloc(0)
     hints.sequence = Math.max(hints.sequence, Number(match[2]))
-    hints.files.push({ path, createdAtMillis: Number(match[1]), bytes: bytes.length, cells: decodeLines(bytes).cells.length })
+    hints.files.push({
+      path,
+      createdAtMillis: Number(match[1]),
+      bytes: bytes.length,
+      cells: decodeLines(bytes).cells.length
+    })
   }
   hints.files.sort((left, right) => left.createdAtMillis - right.createdAtMillis || (left.path < right.path ? -1 : 1))
 })

@@ -4,9 +4,9 @@
  *
  * Pure. The hash is the exclusive or of one hash a cell, so it does not depend on the order of cells.
  */
-import { hashInto } from "../domain/xxhash64.ts"
-import * as Version from "../domain/Version.ts"
 import type { Cell } from "../domain/Cell.ts"
+import * as Version from "../domain/Version.ts"
+import { hashInto } from "../domain/xxhash64.ts"
 
 export interface PartitionDigests {
   readonly add: (partition: number, cell: Pick<Cell, "key" | "version">) => void

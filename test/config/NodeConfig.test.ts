@@ -157,7 +157,10 @@ describe("NodeConfig", () => {
   it.effect("looks at the address that it would listen on when only NODE_ADDR is given", () =>
     Effect.gen(function*() {
       assert.include(yield* refusal({ NODE_ADDR: "10.0.0.1:8081" }), "listening on 10.0.0.1:8081")
-      assert.strictEqual((yield* load({ ...named, NODE_ADDR: "10.0.0.1:80", LISTEN: "127.0.0.1:80" })).address, "10.0.0.1:80")
+      assert.strictEqual(
+        (yield* load({ ...named, NODE_ADDR: "10.0.0.1:80", LISTEN: "127.0.0.1:80" })).address,
+        "10.0.0.1:80"
+      )
     }))
 
   it.effect("listens on any address with a secret, or when told that this is meant", () =>
@@ -177,7 +180,22 @@ describe("NodeConfig", () => {
     assert.deepStrictEqual(parseAddress("node-1.example:0"), { host: "node-1.example", port: 0 })
     assert.deepStrictEqual(parseAddress("[::1]:65535"), { host: "::1", port: 65_535 })
     assert.deepStrictEqual(parseAddress("[fd00::A]:80"), { host: "fd00::A", port: 80 })
-    const junk = ["", ":80", "a", "a:", "a:x", "a:-1", "a:65536", "a:999999", "::1:80", "[::1]", "[x]:80", "a b:80", "a/b:80", "a:80/"]
+    const junk = [
+      "",
+      ":80",
+      "a",
+      "a:",
+      "a:x",
+      "a:-1",
+      "a:65536",
+      "a:999999",
+      "::1:80",
+      "[::1]",
+      "[x]:80",
+      "a b:80",
+      "a/b:80",
+      "a:80/"
+    ]
     for (const text of junk) assert.isUndefined(parseAddress(text), text)
   })
 

@@ -50,35 +50,41 @@ const start = Effect.fnUntraced(function*() {
         Gossip,
         mock<Gossip["Service"]>({ self: a, liveness: (node) => world.liveness.get(node) ?? "up" })
       ),
-      Layer.succeed(LamportClock, mock<LamportClock["Service"]>({
-        next: Effect.suspend(() => world.next ?? Effect.succeed(version(++world.counter))),
-        observe: (counter) => {
-          if (counter > 1000) return false
-          world.counter = Math.max(world.counter, counter)
-          return true
-        }
-      })),
-      Layer.succeed(Replicator, mock<Replicator["Service"]>({
-        write: (node, cell) =>
-          Effect.suspend(() => {
-            world.writes.push([node, cell.version.counter])
-            world.cells.push(cell)
-            return world.write.get(node)?.(cell) ?? Effect.succeed(accepted)
-          }),
-        repair: (node, cell) =>
-          Effect.suspend(() => {
-            world.repairs.push([node, cell.version.counter])
-            return world.write.get(node)?.(cell) ?? Effect.succeed(accepted)
-          }),
-        read: (node, request) =>
-          Effect.suspend(() => {
-            world.reads.push([node, request.full])
-            return (world.read.get(node) ?? holding())(request)
-          }),
-        hint: (node, cell) => {
-          world.hints.push([node, cell.version.counter])
-        }
-      }))
+      Layer.succeed(
+        LamportClock,
+        mock<LamportClock["Service"]>({
+          next: Effect.suspend(() => world.next ?? Effect.succeed(version(++world.counter))),
+          observe: (counter) => {
+            if (counter > 1000) return false
+            world.counter = Math.max(world.counter, counter)
+            return true
+          }
+        })
+      ),
+      Layer.succeed(
+        Replicator,
+        mock<Replicator["Service"]>({
+          write: (node, cell) =>
+            Effect.suspend(() => {
+              world.writes.push([node, cell.version.counter])
+              world.cells.push(cell)
+              return world.write.get(node)?.(cell) ?? Effect.succeed(accepted)
+            }),
+          repair: (node, cell) =>
+            Effect.suspend(() => {
+              world.repairs.push([node, cell.version.counter])
+              return world.write.get(node)?.(cell) ?? Effect.succeed(accepted)
+            }),
+          read: (node, request) =>
+            Effect.suspend(() => {
+              world.reads.push([node, request.full])
+              return (world.read.get(node) ?? holding())(request)
+            }),
+          hint: (node, cell) => {
+            world.hints.push([node, cell.version.counter])
+          }
+        })
+      )
     ]))
   )
   return { coordinator: Context.get(services, Coordinator), world }
@@ -164,10 +170,16 @@ describe("Coordinator", () => {
       const { coordinator, world } = yield* start()
       world.write.set(b, (cell) =>
         Effect.succeed(cell.version.counter > 700 ? accepted : superseded(cell.version.counter === 1 ? 51 : 700)))
-      world.write.set(c, () => Effect.never)
+      world.write.set(c, () =>
+        Effect.never)
       const receipt = yield* coordinator.put(key, value)
       assert.deepInclude(receipt, { version: version(701), acks: 2 })
-      assert.deepStrictEqual(world.writes.filter(([node]) => node === b), [[b, 1], [b, 52], [b, 701]])
+      assert.deepStrictEqual(
+        world.writes.filter(([node]) =>
+          node === b
+        ),
+        [[b, 1], [b, 52], [b, 701]]
+      )
     }))
 
   it.effect("does not follow a version absurdly far ahead, and says what stood in the way", () =>

@@ -3,7 +3,7 @@ import { Clock, Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import * as ReplicaOrder from "../../src/coordinator/ReplicaOrder.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
-import { Gossip, type Liveness } from "../../src/gossip/Gossip.ts"
+import type { Gossip, Liveness } from "../../src/gossip/Gossip.ts"
 import { mock } from "../replicator/fakes.ts"
 import { a, b, c, d } from "./requests.ts"
 

@@ -45,7 +45,8 @@ const collecting = Effect.fnUntraced(function*(
   return { fiber, scope }
 })
 
-const requestsOf = (count: number): ReadonlyArray<Request<string, string>> => Array.from({ length: count }, () => request())
+const requestsOf = (count: number): ReadonlyArray<Request<string, string>> =>
+  Array.from({ length: count }, () => request())
 const effectsOf = (requests: ReadonlyArray<Request<string, string>>) => requests.map(({ effect }) => effect)
 const statesOf = (requests: ReadonlyArray<Request<string, string>>) => requests.map(({ state }) => state())
 
@@ -92,7 +93,10 @@ describe("quorum", () => {
   it.effect("leaves nothing waiting for a timeout that no longer matters", () =>
     Effect.gen(function*() {
       const requests = requestsOf(2)
-      const { fiber } = yield* collecting(1, effectsOf(requests), { stragglers: "continue", timeout: Duration.seconds(1) })
+      const { fiber } = yield* collecting(1, effectsOf(requests), {
+        stragglers: "continue",
+        timeout: Duration.seconds(1)
+      })
       requests[0]!.succeed("x")
       yield* Fiber.join(fiber)
       yield* TestClock.adjust("2 seconds")
@@ -245,7 +249,9 @@ describe("quorum", () => {
       assert.deepStrictEqual(yield* Fiber.join(fiber), { answers: ["0:x", "2:z"], failures: ["1:y"] })
       const { fiber: failing } = yield* collecting(2, [Effect.fail("x"), Effect.fail("y"), Effect.succeed("z")])
       assert.deepStrictEqual(yield* Effect.flip(Fiber.join(failing)), { answers: [], failures: ["0:x", "1:y"] })
-      const { fiber: spared } = yield* collecting(1, [Effect.fail("x")], { spares: [Effect.fail("s"), Effect.succeed("t")] })
+      const { fiber: spared } = yield* collecting(1, [Effect.fail("x")], {
+        spares: [Effect.fail("s"), Effect.succeed("t")]
+      })
       assert.deepStrictEqual((yield* Fiber.join(spared)).answers, ["2:t"])
     }))
 

@@ -44,7 +44,11 @@ export const request = <A, E>(): Request<A, E> => {
     effect: become("running").pipe(
       Effect.andThen(Deferred.await(outcome)),
       Effect.onExit((exit) =>
-        become(exit._tag === "Failure" && exit.cause.reasons.some(({ _tag }) => _tag === "Interrupt") ? "interrupted" : "done")
+        become(
+          exit._tag === "Failure" && exit.cause.reasons.some(({ _tag }) => _tag === "Interrupt")
+            ? "interrupted"
+            : "done"
+        )
       )
     ),
     state: () => state,

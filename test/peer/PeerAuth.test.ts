@@ -24,7 +24,15 @@ describe("PeerAuth", () => {
   it("matches the very token and nothing else, of whatever length", () => {
     const token = PeerAuth.token(secret)
     assert.isTrue(PeerAuth.matches(token, PeerAuth.token(secret)))
-    const others = ["", token.slice(1), token.slice(0, -1), `${token}0`, token.toUpperCase(), "é".repeat(32), "0".repeat(64)]
+    const others = [
+      "",
+      token.slice(1),
+      token.slice(0, -1),
+      `${token}0`,
+      token.toUpperCase(),
+      "é".repeat(32),
+      "0".repeat(64)
+    ]
     for (const other of others) assert.isFalse(PeerAuth.matches(token, other), other)
   })
 })

@@ -170,9 +170,19 @@ describe("PeerClientHttp", () => {
 
   const refusals: ReadonlyArray<readonly [what: string, respond: Respond, reason: string, detail: string]> = [
     ["does not know the secret", json({ _tag: "PeerUnauthorized" }, 401), "refused", "PeerUnauthorized"],
-    ["runs other settings", json({ _tag: "GossipRefused", reason: "REPLICATION_FACTOR 5" }, 409), "refused", "REPLICATION_FACTOR 5"],
+    [
+      "runs other settings",
+      json({ _tag: "GossipRefused", reason: "REPLICATION_FACTOR 5" }, 409),
+      "refused",
+      "REPLICATION_FACTOR 5"
+    ],
     ["is recovering", json({ _tag: "ReplicaRecovering" }, 409), "recovering", "ReplicaRecovering"],
-    ["has a full disk", json({ _tag: "ReplicaStorageFailed", detail: "no space left" }, 507), "storage", "no space left"],
+    [
+      "has a full disk",
+      json({ _tag: "ReplicaStorageFailed", detail: "no space left" }, 507),
+      "storage",
+      "no space left"
+    ],
     ["is overloaded", json({ _tag: "Overloaded", detail: "1024 requests" }, 503), "overloaded", "1024 requests"],
     ["has had too many requests", text("slow down", 429), "overloaded", "status 429"],
     ["does not know the endpoint", text("", 404), "refused", "status 404"],

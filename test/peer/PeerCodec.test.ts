@@ -7,7 +7,13 @@ import { NodeId } from "../../src/domain/NodeId.ts"
 import { counterMax, Incarnation, Version } from "../../src/domain/Version.ts"
 import type { ReadAnswer, ReadRequest, WriteAnswer } from "../../src/peer/PeerClient.ts"
 import * as PeerCodec from "../../src/peer/PeerCodec.ts"
-import { bytes as anyBytes, cell as anyCell, key as anyKey, plain, version as anyVersion } from "../domain/arbitraries.ts"
+import {
+  bytes as anyBytes,
+  cell as anyCell,
+  key as anyKey,
+  plain,
+  version as anyVersion
+} from "../domain/arbitraries.ts"
 
 const cells = Arbitrary.array(anyCell, { maxLength: 6 })
 
@@ -173,7 +179,10 @@ describe("PeerCodec", () => {
 
   it("refuses fewer or more answers than there were requests", () => {
     const key = Key.make("k")
-    const two = PeerCodec.encodeReadAnswers([{ version: undefined, cell: undefined }, { version: undefined, cell: undefined }])
+    const two = PeerCodec.encodeReadAnswers([{ version: undefined, cell: undefined }, {
+      version: undefined,
+      cell: undefined
+    }])
     assert.isUndefined(PeerCodec.decodeReadAnswers(two, [{ key, full: true }]))
     assert.isDefined(PeerCodec.decodeReadAnswers(two, [{ key, full: true }, { key, full: true }]))
     assert.isUndefined(PeerCodec.decodeReadAnswers(two, []))

@@ -13,17 +13,21 @@ describe("StreamEnd", () => {
       assert.deepStrictEqual(yield* received(StreamEnd.append(Stream.fromIterable(lines))), lines)
     }))
 
-  it.effect.prop("a stream that was cut anywhere fails, after what arrived", [lines], ([lines]) =>
-    Effect.gen(function*() {
-      const seen: Array<string> = []
-      const failure = yield* Effect.flip(received(Stream.fromIterable(lines)))
-      assert.strictEqual(failure, "cut")
-      const tapped = StreamEnd.require(() => "cut" as const)(Stream.fromIterable(lines)).pipe(
-        Stream.runForEach((line) => Effect.sync(() => seen.push(line)))
-      )
-      yield* Effect.flip(tapped)
-      assert.deepStrictEqual(seen, lines)
-    }))
+  it.effect.prop(
+    "a stream that was cut anywhere fails, after what arrived",
+    [lines],
+    ([lines]) =>
+      Effect.gen(function*() {
+        const seen: Array<string> = []
+        const failure = yield* Effect.flip(received(Stream.fromIterable(lines)))
+        assert.strictEqual(failure, "cut")
+        const tapped = StreamEnd.require(() => "cut" as const)(Stream.fromIterable(lines)).pipe(
+          Stream.runForEach((line) => Effect.sync(() => seen.push(line)))
+        )
+        yield* Effect.flip(tapped)
+        assert.deepStrictEqual(seen, lines)
+      })
+  )
 
   it.effect("nothing arrives after the end, nor is it asked for", () =>
     Effect.gen(function*() {

@@ -5,7 +5,8 @@ import { PeerFailed } from "../../src/peer/PeerError.ts"
 import * as Batcher from "../../src/replicator/Batcher.ts"
 import { settle } from "../coordinator/requests.ts"
 
-const failure = (reason: PeerFailed["reason"]) => new PeerFailed({ peer: NodeId.make("b"), reason, detail: "on purpose" })
+const failure = (reason: PeerFailed["reason"]) =>
+  new PeerFailed({ peer: NodeId.make("b"), reason, detail: "on purpose" })
 
 type Options = Partial<Omit<Batcher.BatcherOptions<string, string>, "send">>
 
@@ -194,8 +195,14 @@ describe("Batcher", () => {
       })
       const client = (name: number) =>
         Effect.forEach(Array.from({ length: 20 }), (_, index) =>
-          Effect.map(batcher.submit(name * 100 + index), (answer) => assert.strictEqual(answer, -(name * 100 + index))))
-      yield* Effect.forEach(Array.from({ length: clients }, (_, name) => name), client, { concurrency: "unbounded" })
+          Effect.map(batcher.submit(name * 100 + index), (answer) =>
+            assert.strictEqual(answer, -(name * 100 + index))))
+      yield* Effect.forEach(
+        Array.from({ length: clients }, (_, name) =>
+          name),
+        client,
+        { concurrency: "unbounded" }
+      )
     }).pipe(Effect.scoped, Effect.provideService(References.MaxOpsBeforeYield, turn)))
 
   it.effect("ends with its scope", () =>

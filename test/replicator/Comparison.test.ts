@@ -82,7 +82,8 @@ const between = Effect.fnUntraced(function*(
 
 const names = Array.from({ length: 40 }, (_, index) => `key ${index}`)
 
-const contents = ({ cells }: FakeStorage) => Array.from(cells.values(), plain).toSorted((x, y) => x!.key < y!.key ? -1 : 1)
+const contents = ({ cells }: FakeStorage) =>
+  Array.from(cells.values(), plain).toSorted((x, y) => x!.key < y!.key ? -1 : 1)
 
 describe("Comparison", () => {
   it.effect("asks for nothing but digests when both sides agree", () =>
@@ -112,7 +113,9 @@ describe("Comparison", () => {
       yield* run
       for (const { mine, name, theirs } of rows) {
         const newest = cell(name, Math.max(mine, theirs, 1))
-        const [expectedHere, expectedThere] = isShared(newest) ? [Math.max(mine, theirs), Math.max(mine, theirs)] : [mine, theirs]
+        const [expectedHere, expectedThere] = isShared(newest)
+          ? [Math.max(mine, theirs), Math.max(mine, theirs)]
+          : [mine, theirs]
         assert.strictEqual(here.cells.get(newest.key)?.version.counter ?? 0, expectedHere, name)
         assert.strictEqual(there.cells.get(newest.key)?.version.counter ?? 0, expectedThere, name)
       }
@@ -134,7 +137,10 @@ describe("Comparison", () => {
   it.effect("moves cells in batches that a request can hold", () =>
     Effect.gen(function*() {
       const setup = yield* between([], [])
-      const many = Array.from({ length: 6000 }, (_, index) => cell(`many ${index}`, 1)).filter(setup.isShared).slice(0, 600)
+      const many = Array.from({ length: 6000 }, (_, index) => cell(`many ${index}`, 1)).filter(setup.isShared).slice(
+        0,
+        600
+      )
       const sending = yield* between(many, [])
       yield* sending.run
       assert.deepStrictEqual(sending.calls.slice(1), ["write 512", "write 88"])

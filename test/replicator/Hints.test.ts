@@ -94,7 +94,10 @@ describe("Hints", () => {
       assert.strictEqual(hintFiles(memory).length, 1)
       const lines = memory.files().get("data/hints/b/50-000001.ndjson")!.toString().trimEnd().split("\n")
       assert.strictEqual(lines.length, 4)
-      assert.match(lines[0]!, /^[0-9a-f]{8} \{"key":"k","version":"1-a-9f86d081884c","type":"text\/plain","value":"v"\}$/)
+      assert.match(
+        lines[0]!,
+        /^[0-9a-f]{8} \{"key":"k","version":"1-a-9f86d081884c","type":"text\/plain","value":"v"\}$/
+      )
       assert.deepStrictEqual(yield* delivered(hints), [[1, 2, 3, 4]])
     }))
 

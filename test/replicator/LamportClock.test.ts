@@ -110,7 +110,9 @@ describe("LamportClock", () => {
       const clock = yield* start(memory)
       yield* clock.next
       clock.observe(blockSize - 2)
-      const counters = yield* Effect.all(Array.from({ length: 50 }, () => counterOf(clock)), { concurrency: "unbounded" })
+      const counters = yield* Effect.all(Array.from({ length: 50 }, () => counterOf(clock)), {
+        concurrency: "unbounded"
+      })
       assert.strictEqual(new Set(counters).size, 50)
       assert.strictEqual(Math.min(...counters), blockSize - 1)
       assert.strictEqual(Math.max(...counters), blockSize + 48)

@@ -75,7 +75,11 @@ describe("Peers", () => {
       yield* TestClock.adjust("999 millis")
       assert.isUndefined(one.pollUnsafe())
       yield* TestClock.adjust("1 millis")
-      assert.deepInclude(yield* Effect.flip(Fiber.join(one)), { peer: b, reason: "timeout", detail: "no answer within 1s" })
+      assert.deepInclude(yield* Effect.flip(Fiber.join(one)), {
+        peer: b,
+        reason: "timeout",
+        detail: "no answer within 1s"
+      })
       yield* TestClock.adjust("3999 millis")
       assert.isUndefined(bulk.pollUnsafe())
       yield* TestClock.adjust("1 millis")

@@ -25,44 +25,52 @@ const accepted: WriteAnswer = { _tag: "Accepted", replaced: false }
 const cell = (name: string, counter = 1): Cell => ({ ...cellOf(counter), key: Key.make(name) })
 
 /** The replicator of `a`, whose storage is in memory and whose peers take every cell. */
-const start = Effect.fnUntraced(function*(options?: { readonly fresh?: boolean; readonly cells?: ReadonlyArray<Cell> }) {
-  const stored = storage(options?.cells)
-  const world = {
-    liveness: new Map<NodeId, Liveness>([[b, "down"], [c, "down"]]),
-    observed: [] as Array<number>,
-    written: [] as Array<string>,
-    answer: { version: version(9), cell: undefined } as ReadAnswer
-  }
-  const services = yield* Layer.build(
-    Layer.fresh(Replicator.layer).pipe(
-      Layer.provideMerge(Layer.fresh(Ring.layerFixed([a, b, c]))),
-      Layer.provide([
-        ClusterConfig.layerTest({ partitions }),
-        NodeConfig.layerTest(),
-        DiskMemory.make(1).layer,
-        Identity.layerFixed({ nodeId: a, fresh: options?.fresh ?? false }),
-        Layer.succeed(Storage, stored.service),
-        Layer.succeed(Gossip, gossip(a, world)),
-        Layer.succeed(LamportClock, mock<LamportClock["Service"]>({
-          observe: (counter) => {
-            world.observed.push(counter)
-            return counter < 1000
-          }
-        })),
-        Layer.succeed(PeerClient, mock<PeerClient["Service"]>({
-          write: (address, cells) =>
-            Effect.sync(() => {
-              world.written.push(`${address} ${cells.map(({ version }) => version.counter).join()}`)
-              return cells.map(() => accepted)
-            }),
-          read: (_address, requests) => Effect.sync(() => requests.map(() => world.answer))
-        }))
-      ])
+const start = Effect.fnUntraced(
+  function*(options?: { readonly fresh?: boolean; readonly cells?: ReadonlyArray<Cell> }) {
+    const stored = storage(options?.cells)
+    const world = {
+      liveness: new Map<NodeId, Liveness>([[b, "down"], [c, "down"]]),
+      observed: [] as Array<number>,
+      written: [] as Array<string>,
+      answer: { version: version(9), cell: undefined } as ReadAnswer
+    }
+    const services = yield* Layer.build(
+      Layer.fresh(Replicator.layer).pipe(
+        Layer.provideMerge(Layer.fresh(Ring.layerFixed([a, b, c]))),
+        Layer.provide([
+          ClusterConfig.layerTest({ partitions }),
+          NodeConfig.layerTest(),
+          DiskMemory.make(1).layer,
+          Identity.layerFixed({ nodeId: a, fresh: options?.fresh ?? false }),
+          Layer.succeed(Storage, stored.service),
+          Layer.succeed(Gossip, gossip(a, world)),
+          Layer.succeed(
+            LamportClock,
+            mock<LamportClock["Service"]>({
+              observe: (counter) => {
+                world.observed.push(counter)
+                return counter < 1000
+              }
+            })
+          ),
+          Layer.succeed(
+            PeerClient,
+            mock<PeerClient["Service"]>({
+              write: (address, cells) =>
+                Effect.sync(() => {
+                  world.written.push(`${address} ${cells.map(({ version }) => version.counter).join()}`)
+                  return cells.map(() => accepted)
+                }),
+              read: (_address, requests) => Effect.sync(() => requests.map(() => world.answer))
+            })
+          )
+        ])
+      )
     )
-  )
-  yield* settle
-  return { replicator: Context.get(services, Replicator), ring: Context.get(services, Ring), stored, world }
-})
+    yield* settle
+    return { replicator: Context.get(services, Replicator), ring: Context.get(services, Ring), stored, world }
+  }
+)
 
 const names = Array.from({ length: 20 }, (_, index) => `key ${index}`)
 
@@ -133,7 +141,10 @@ describe("Replicator", () => {
   it.effect("answers peers' reads in their order", () =>
     Effect.gen(function*() {
       const { replicator } = yield* start({ cells: [cell("x", 5)] })
-      const asked = [{ key: Key.make("none"), full: true }, { key: Key.make("x"), full: false }, { key: Key.make("x"), full: true }]
+      const asked = [{ key: Key.make("none"), full: true }, { key: Key.make("x"), full: false }, {
+        key: Key.make("x"),
+        full: true
+      }]
       assert.deepStrictEqual(yield* replicator.answer(asked), [
         { version: undefined, cell: undefined },
         { version: version(5), cell: undefined },

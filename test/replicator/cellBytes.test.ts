@@ -42,7 +42,11 @@ describe("cellBytes", () => {
     const cells = [cellOf(1), cellOf(2), cellOf(3)]
     const bytesMax = totalBytes(cells.slice(0, 2))
     assert.deepStrictEqual(batches(cells, { cellsMax: 9, bytesMax }).map((batch) => batch.length), [2, 1])
-    assert.deepStrictEqual(batches(cells, { cellsMax: 9, bytesMax: bytesMax - 1 }).map((batch) => batch.length), [1, 1, 1])
+    assert.deepStrictEqual(batches(cells, { cellsMax: 9, bytesMax: bytesMax - 1 }).map((batch) => batch.length), [
+      1,
+      1,
+      1
+    ])
     assert.deepStrictEqual(batches(cells, { cellsMax: 2, bytesMax: 1e9 }).map((batch) => batch.length), [2, 1])
   })
 })

@@ -55,7 +55,11 @@ export const storage = (initial: ReadonlyArray<Cell> = []): FakeStorage => {
 /** Members that know each other as a test says. Addresses are the node ids with a port. */
 export const gossip = (
   self: NodeId,
-  state: { readonly liveness: Map<NodeId, Liveness>; readonly generation?: Map<NodeId, number>; readonly reported?: Array<NodeId> },
+  state: {
+    readonly liveness: Map<NodeId, Liveness>
+    readonly generation?: Map<NodeId, number>
+    readonly reported?: Array<NodeId>
+  },
   unknown: ReadonlyArray<NodeId> = []
 ): Gossip["Service"] =>
   mock<Gossip["Service"]>({
