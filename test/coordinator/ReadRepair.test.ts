@@ -90,6 +90,16 @@ describe("ReadRepair", () => {
       assert.strictEqual(repair(b).state(), "running")
     }))
 
+  it.effect("waits for every stale replica when all were wanted", () =>
+    Effect.gen(function*() {
+      const { fiber, repair } = yield* repairing([full(a, cellOf(2)), absent(b), absent(c)], { wanted: 3 })
+      repair(c).succeed(accepted)
+      yield* settle
+      isWaiting(fiber)
+      repair(b).succeed(accepted)
+      assert.deepInclude(yield* Fiber.join(fiber), { answers: 3 })
+    }))
+
   it.effect("repairs replicas that were not asked behind the answer, and does not mind when they fail", () =>
     Effect.gen(function*() {
       const { fiber, repair, sent } = yield* repairing([full(a, cellOf(2)), absent(b)], { others: [c] })

@@ -134,6 +134,20 @@ describe("Comparison", () => {
       assert.isUndefined(there.cells.get(Key.make(name))!.value)
     }))
 
+  it.effect("moves nothing that both hold, though it lies in a partition that differs", () =>
+    Effect.gen(function*() {
+      const setup = yield* between([], [])
+      const many = Array.from({ length: 1000 }, (_, index) => cell(`many ${index}`, 1)).filter(setup.isShared)
+      const missing = many[0]!
+      const receiving = yield* between(many.slice(1), many)
+      yield* receiving.run
+      assert.deepStrictEqual(receiving.calls, ["versions of 1", "cells of 1"])
+      assert.deepStrictEqual(plain(receiving.here.cells.get(missing.key)), plain(missing))
+      const sending = yield* between(many, many.slice(1))
+      yield* sending.run
+      assert.deepStrictEqual(sending.calls, ["versions of 1", "write 1"])
+    }))
+
   it.effect("moves cells in batches that a request can hold", () =>
     Effect.gen(function*() {
       const setup = yield* between([], [])

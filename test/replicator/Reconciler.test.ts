@@ -194,10 +194,10 @@ describe("Reconciler", () => {
     Effect.gen(function*() {
       const { reconciler, world } = yield* start({ fresh: true, nodes: [a] })
       world.failure.set("c:1", failedBy(c))
-      world.marking = Effect.fail(new DiskFull({ path: "data" }))
       world.nodes.push(b, c)
       yield* round
       assert.isTrue(reconciler.recovering())
+      world.marking = Effect.fail(new DiskFull({ path: "data" }))
       world.failure.clear()
       yield* TestClock.adjust("3 seconds")
       assert.isTrue(reconciler.recovering())
