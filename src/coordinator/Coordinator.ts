@@ -19,9 +19,9 @@ import { LamportClock } from "../replicator/LamportClock.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Ring } from "../ring/Ring.ts"
 import { type ReadQuorumFailed, type ReplicaFailure, WriteQuorumFailed } from "./CoordinatorError.ts"
-import type { ReadOptions, ReadReceipt, WriteOptions, WriteReceipt } from "./receipts.ts"
-import * as ReadRepair from "./ReadRepair.ts"
 import * as readQuorum from "./readQuorum.ts"
+import * as ReadRepair from "./ReadRepair.ts"
+import type { ReadOptions, ReadReceipt, WriteOptions, WriteReceipt } from "./receipts.ts"
 import * as ReplicaOrder from "./ReplicaOrder.ts"
 import * as writeQuorum from "./writeQuorum.ts"
 
@@ -66,7 +66,12 @@ export class Coordinator extends Context.Service<Coordinator, {
             }).pipe(
               Effect.flatMap((outcome) =>
                 outcome._tag === "Acknowledged"
-                  ? Effect.succeed({ version, acks: outcome.acks, replicas: replicasOf(write), replaced: outcome.replaced })
+                  ? Effect.succeed({
+                    version,
+                    acks: outcome.acks,
+                    replicas: replicasOf(write),
+                    replaced: outcome.replaced
+                  })
                   : stampAgain(write, outcome.newest)
               )
             )

@@ -163,7 +163,11 @@ const storageFailed = (peer: NodeId, error: StorageError) =>
   new PeerFailed({ peer, reason: "storage", detail: error.message })
 
 const notYet = (peer: NodeId) =>
-  new PeerFailed({ peer, reason: "recovering", detail: "its data directory is new and not yet compared with its replicas" })
+  new PeerFailed({
+    peer,
+    reason: "recovering",
+    detail: "its data directory is new and not yet compared with its replicas"
+  })
 
 const counterRefused = ({ counter, nodeId }: Version) =>
   new PeerFailed({
