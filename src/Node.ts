@@ -13,7 +13,6 @@ import { LamportClock } from "./replicator/LamportClock.ts"
 import { Replicator } from "./replicator/Replicator.ts"
 import { Ring } from "./ring/Ring.ts"
 import * as HttpServer from "./server/HttpServer.ts"
-import * as PeerHandlers from "./server/PeerHandlers.ts"
 import { Identity } from "./storage/Identity.ts"
 import { Storage } from "./storage/Storage.ts"
 
@@ -42,7 +41,4 @@ const joinClocks = (reading: CounterReading) =>
   }))
 
 /** A whole node that listens. */
-export const layer = HttpServer.layerWith(PeerHandlers.layer.pipe(Layer.provide(PeerHandlers.layerSecret))).pipe(
-  Layer.provideMerge(PeerHandlers.layerSecret),
-  Layer.provideMerge(layerServices)
-)
+export const layer = HttpServer.layer.pipe(Layer.provideMerge(layerServices))

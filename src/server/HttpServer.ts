@@ -14,7 +14,7 @@ import {
   HttpServerResponse
 } from "effect/http"
 import type { HttpServerError } from "effect/http"
-import { HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
+import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import * as Http from "node:http"
 import { Api } from "../api/Api.ts"
 import { NodeConfig, parseAddress } from "../config/NodeConfig.ts"
@@ -23,6 +23,8 @@ import * as AdminHandlers from "./AdminHandlers.ts"
 import { Admission } from "./Admission.ts"
 import { headerBytesMax } from "./connectionError.ts"
 import { type Handler, KvHandlers } from "./KvHandlers.ts"
+import * as PeerHandlers from "./PeerHandlers.ts"
+import { PeerBatches } from "./PeerHandlers.ts"
 import * as NodeServer from "./nodeServer.ts"
 import * as unmatched from "./unmatched.ts"
 
@@ -67,16 +69,14 @@ const docs = Layer.unwrap(Effect.gen(function*() {
   return HttpRouter.add("GET", "/docs", Effect.flatten(page))
 }))
 
-type PeerGroup = HttpApiGroup.Service<"rondo", "peer">
-
-const routes = <E, R>(peerHandlers: Layer.Layer<PeerGroup, E, R>) =>
-  Layer.mergeAll(
-    HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
-    HttpRouter.add("GET", "/", welcome),
-    docs
-  ).pipe(
-    Layer.provide([KvHandlers.layerGroup, AdminHandlers.layer, peerHandlers])
-  )
+const routes = Layer.mergeAll(
+  HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
+  HttpRouter.add("GET", "/", welcome),
+  docs
+).pipe(
+  Layer.provide([KvHandlers.layerGroup, AdminHandlers.layer, PeerHandlers.layerGroup]),
+  Layer.provide(PeerHandlers.layerSecret)
+)
 
 /** The address that was bound: the same as asked for, unless that was port 0. */
 export class BoundAddress extends Context.Service<BoundAddress, string>()("rondo/server/BoundAddress") {}
@@ -86,7 +86,7 @@ const listenFailure = (address: string) => (error: HttpServerError.ServeError) =
   return code === "EADDRINUSE" ? new PortInUse({ address }) : new ListenFailed({ address, code })
 }
 
-const serve = Effect.fnUntraced(function*<E, R>(peerHandlers: Layer.Layer<PeerGroup, E, R>) {
+const serve = Effect.gen(function*() {
   const { listen } = yield* NodeConfig
   const { host, port } = parseAddress(listen)!
   const server = Http.createServer(NodeServer.options)
@@ -97,13 +97,14 @@ const serve = Effect.fnUntraced(function*<E, R>(peerHandlers: Layer.Layer<PeerGr
     )
   // Runs after the graceful stop below, and before the one above that would wait for ever.
   yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
-  const router = yield* HttpRouter.toHttpEffect(routes(peerHandlers)).pipe(
+  const router = yield* HttpRouter.toHttpEffect(routes).pipe(
     Effect.provideService(HttpRouter.RouterConfig, routerConfig)
   )
   const byMethod: Readonly<Record<string, Handler>> = yield* KvHandlers
+  const batches = yield* PeerBatches
   const app = Effect.withFiber((fiber) => {
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
-    const handler = request.url.startsWith("/kv/") ? byMethod[request.method] : undefined
+    const handler = request.url.startsWith("/kv/") ? byMethod[request.method] : batches.find(request)
     const answer = handler === undefined ? router : handler({ request })
     return Effect.catchCause(answer, (cause) => unmatched.recover(request, cause))
   })
@@ -116,9 +117,8 @@ const serve = Effect.fnUntraced(function*<E, R>(peerHandlers: Layer.Layer<PeerGr
   return Platform.formatAddress(platform.address)
 })
 
-/** Listens on `NodeConfig.listen` as long as the layer lives. What peers are answered comes from the composition root. */
-export const layerWith = <E, R>(peerHandlers: Layer.Layer<PeerGroup, E, R>) =>
-  Layer.effect(BoundAddress, serve(peerHandlers)).pipe(
-    Layer.provide(KvHandlers.layer),
-    Layer.provide([Admission.layer, NodeHttpServer.layerHttpServices])
-  )
+/** Listens on `NodeConfig.listen` as long as the layer lives. */
+export const layer = Layer.effect(BoundAddress, serve).pipe(
+  Layer.provide([KvHandlers.layer, PeerBatches.layer]),
+  Layer.provide([Admission.layer, NodeHttpServer.layerHttpServices])
+)

@@ -2,8 +2,8 @@
  * What this node answers to its peers: batches in compact binary, gossip in JSON, streams as lines of JSON.
  */
 import { NodeHttpServerRequest } from "@effect/platform-node"
-import { Effect, Layer, Redacted, Stream } from "effect"
-import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Context, Effect, Layer, Redacted, Stream } from "effect"
+import { type HttpServerRequest, HttpServerResponse, ProblemDetails } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Api } from "../api/Api.ts"
@@ -26,6 +26,7 @@ import * as StreamEnd from "../peer/StreamEnd.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Storage } from "../storage/Storage.ts"
 import type { StorageError } from "../storage/StorageError.ts"
+import type { Handler } from "./KvHandlers.ts"
 import * as requestBody from "./requestBody.ts"
 
 /** Lets only requests through that prove knowledge of the cluster's secret. */
@@ -40,24 +41,51 @@ export const layerSecret = Layer.effect(
   })
 )
 
-export const layer = HttpApiBuilder.group(Api, "peer", Effect.fnUntraced(function*(handlers) {
+const makeBatches = Effect.gen(function*() {
+  const replicator = yield* Replicator
+  const expected = PeerAuth.header((yield* NodeConfig).clusterSecret)
+
+  const write: Handler = ({ request }) =>
+    answered(Effect.flatMap(message(request, PeerCodec.decodeWrites), (cells) =>
+      Effect.mapBoth(replicator.receive(cells), { onSuccess: PeerCodec.encodeWriteAnswers, onFailure: writeRefused })))
+
+  const read: Handler = ({ request }) =>
+    answered(Effect.flatMap(message(request, PeerCodec.decodeReads), (requests) =>
+      Effect.mapBoth(replicator.answer(requests), { onSuccess: PeerCodec.encodeReadAnswers, onFailure: readRefused })))
+
+  return {
+    write,
+    read,
+    find: ({ headers, method, url }: HttpServerRequest.HttpServerRequest): Handler | undefined => {
+      const handler = url === "/internal/kv" ? write : url === "/internal/read" ? read : undefined
+      return handler !== undefined && method === "POST" && PeerAuth.matches(expected, headers["authorization"] ?? "")
+        ? handler
+        : undefined
+    }
+  }
+})
+
+/**
+ * The handlers of batches. `HttpServer` calls them ahead of the router, which costs as much as a batch itself; a
+ * request without the secret is not `find`'s and gets its refusal the ordinary way.
+ */
+export class PeerBatches extends Context.Service<PeerBatches, {
+  readonly write: Handler
+  readonly read: Handler
+  readonly find: (request: HttpServerRequest.HttpServerRequest) => Handler | undefined
+}>()("rondo/server/PeerBatches") {
+  static readonly layer = Layer.effect(PeerBatches, makeBatches)
+}
+
+export const layerGroup = HttpApiBuilder.group(Api, "peer", Effect.fnUntraced(function*(handlers) {
   const gossip = yield* Gossip
   const replicator = yield* Replicator
   const storage = yield* Storage
+  const { read, write } = yield* PeerBatches
 
   return handlers
-    .handleRaw("write", ({ request }) =>
-      Effect.flatMap(message(request, PeerCodec.decodeWrites), (cells) =>
-        Effect.mapBoth(replicator.receive(cells), {
-          onSuccess: (answers) => binary(PeerCodec.encodeWriteAnswers(answers)),
-          onFailure: writeRefused
-        })))
-    .handleRaw("read", ({ request }) =>
-      Effect.flatMap(message(request, PeerCodec.decodeReads), (requests) =>
-        Effect.mapBoth(replicator.answer(requests), {
-          onSuccess: (answers) => binary(PeerCodec.encodeReadAnswers(answers)),
-          onFailure: readRefused
-        })))
+    .handleRaw("write", write)
+    .handleRaw("read", read)
     .handle("gossip", ({ payload }) => gossip.receive(payload))
     .handle("probe", ({ payload }) => Effect.map(gossip.probe(payload.target), (reached) => ({ reached })))
     .handle("digests", () =>
@@ -87,8 +115,23 @@ const message = <A>(
     }
   )
 
-const binary = (bytes: Uint8Array) =>
-  HttpServerResponse.uint8Array(bytes, { contentType: "application/octet-stream" })
+type BatchRefused = PeerMessageRefused | ReplicaRecovering | ReplicaStorageFailed
+
+const statuses = { PeerMessageRefused: 400, ReplicaRecovering: 409, ReplicaStorageFailed: 507 }
+
+/** Bytes, or a problem document with the status that the error is declared with. */
+const answered = (answer: Effect.Effect<Uint8Array, BatchRefused>): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Effect.match(answer, {
+    onSuccess: (bytes) => HttpServerResponse.uint8Array(bytes, { contentType: "application/octet-stream" }),
+    onFailure: ({ _tag, message }) =>
+      ProblemDetails.toResponse({
+        type: ProblemDetails.blankType,
+        status: statuses[_tag],
+        title: "A batch of a peer was refused",
+        detail: message,
+        _tag
+      })
+  })
 
 /**
  * A failure after the first line cannot change the status any more: the stream just ends without its end line, which

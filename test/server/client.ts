@@ -4,7 +4,6 @@ import * as Http from "node:http"
 import * as Net from "node:net"
 import type { NodeSettings } from "../../src/config/NodeConfig.ts"
 import * as HttpServer from "../../src/server/HttpServer.ts"
-import * as PeerHandlers from "../../src/server/PeerHandlers.ts"
 import { Cluster, configLayer } from "./fakes.ts"
 
 export interface Answer {
@@ -94,7 +93,7 @@ export interface Server {
 
 export const portOf = (address: string): number => Number(new URL(address).port)
 
-export const serverLayer = HttpServer.layerWith(PeerHandlers.layer.pipe(Layer.provide(PeerHandlers.layerSecret)))
+export const serverLayer = HttpServer.layer
 
 /** A server on a port of its own, as long as the scope lives. */
 export const serve = Effect.fnUntraced(function*(node: Partial<NodeSettings> = {}) {
