@@ -67,8 +67,8 @@ export const defaults = {
   hintsBytesMaxPerPeer: 128 * mebibyte,
   hintWindow: Duration.hours(3),
   comparisonInterval: Duration.minutes(1),
-  memtableBytesMax: 16 * mebibyte,
-  blockCacheBytesMax: 64 * mebibyte
+  memtableBytesMax: 32 * mebibyte,
+  blockCacheBytesMax: 128 * mebibyte
 }
 
 /** Splits `host:port`, with `[::1]:8080` for IPv6; `undefined` when it is neither. */

@@ -1,9 +1,9 @@
 /**
  * `Disk` over the operating system's files.
  *
- * Small appends are synchronous: they copy into the page cache in a few microseconds, less than a trip through the
- * thread pool costs. Everything that waits for a device (syncs, reads, large appends) goes through the pool, so the
- * event loop goes on meanwhile. An operation is never interrupted half way, so its descriptor cannot be closed, and
+ * Small appends, and reads as long as the page cache answers them, are synchronous: they take a few microseconds, less
+ * than a trip through the thread pool costs. Everything that waits for a device (syncs, reads that miss, large appends)
+ * goes through the pool, so the event loop goes on meanwhile. An operation is never interrupted half way, so its descriptor cannot be closed, and
  * its number given to another file, under it.
  */
 import { Effect, Layer } from "effect"
@@ -101,9 +101,47 @@ const readFully = (descriptor: number, file: string, offset: number, length: num
     else step(0)
   })
 
+/** A trip through the thread pool costs more than a read that the page cache answers, so those are synchronous. */
+const synchronousReadBytesMax = 64 * 1024
+/** Reads slower than this on average are not the page cache's: the device is asked, and the event loop stands still. */
+const slowReadMillis = 0.5
+/** Weight of one read in the average: a process that loses its core for a moment is not taken for a slow device. */
+const readWeight = 1 / 16
+/** How many reads then go through the thread pool before the page cache gets another chance. */
+const readsThroughPoolCount = 256
+let averageReadMillis = 0
+let readsThroughPool = 0
+
+const readNow = (descriptor: number, file: string, offset: number, length: number): Effect.Effect<Buffer, StorageError> => {
+  const bytes = Buffer.allocUnsafeSlow(length)
+  const began = performance.now()
+  try {
+    for (let filled = 0; filled < length;) {
+      const count = fs.readSync(descriptor, bytes, filled, length - filled, offset + filled)
+      if (count === 0) throw Object.assign(new Error("end of file"), { code: "EOF" })
+      filled += count
+    }
+  } catch (cause) {
+    return Effect.fail(failure("read", file, cause))
+  }
+  averageReadMillis += (performance.now() - began - averageReadMillis) * readWeight
+  if (averageReadMillis > slowReadMillis) {
+    averageReadMillis = 0
+    readsThroughPool = readsThroughPoolCount
+  }
+  return Effect.succeed(bytes)
+}
+
+const read = (descriptor: number, file: string, offset: number, length: number) =>
+  Effect.suspend(() => {
+    if (readsThroughPool === 0 && length <= synchronousReadBytesMax) return readNow(descriptor, file, offset, length)
+    if (readsThroughPool > 0) readsThroughPool--
+    return readFully(descriptor, file, offset, length)
+  })
+
 const openRead = (file: string) =>
   Effect.map(open("openRead", file, "r"), (descriptor): ReadHandle => ({
-    read: (offsetBytes, lengthBytes) => readFully(descriptor, file, offsetBytes, lengthBytes),
+    read: (offsetBytes, lengthBytes) => read(descriptor, file, offsetBytes, lengthBytes),
     close: closingOnce(descriptor)
   }))
 

@@ -13,6 +13,7 @@ import type * as Memtable from "./memtable/Memtable.ts"
 import type { BlockCache } from "./sstable/BlockCache.ts"
 import type { Table } from "./sstable/Table.ts"
 import type { StorageError } from "./StorageError.ts"
+import * as VersionCache from "./VersionCache.ts"
 
 export interface Settings {
   readonly directory: string
@@ -24,6 +25,7 @@ export interface State {
   readonly disk: Disk["Service"]
   readonly settings: Settings
   readonly cache: BlockCache
+  readonly versions: VersionCache.VersionCache
   active: Memtable.Memtable
   /** Full, no longer written to, on its way into a table. */
   flushing: Memtable.Memtable | undefined
@@ -57,6 +59,7 @@ export const make = (
   disk,
   settings,
   cache,
+  versions: VersionCache.make(),
   ...recovered,
   flushing: undefined,
   flushes: 0,

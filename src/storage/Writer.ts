@@ -155,6 +155,7 @@ export const make = (state: State): Writer => {
     }
     for (const cell of round.accepted) {
       Memtable.set(state.active, cell)
+      state.versions.put(cell.key, { version: cell.version, isTombstone: cell.value === undefined })
       if (cell.version.counter > state.counterMax) state.counterMax = cell.version.counter
     }
     for (let index = 0; index < writes.length; index++) writes[index]!.resume(round.answers[index]!)

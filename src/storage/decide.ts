@@ -9,6 +9,7 @@ import * as cellLines from "./sstable/cellLines.ts"
 import * as lookUp from "./sstable/lookUp.ts"
 import { inMemory, type State } from "./State.ts"
 import type { StorageError } from "./StorageError.ts"
+import type { StoredVersion } from "./VersionCache.ts"
 
 /** Cells that one call gave, in order. */
 type Writes = ReadonlyArray<{ readonly cells: ReadonlyArray<Cell.Cell> }>
@@ -22,8 +23,8 @@ export interface Round {
   readonly needsLog: ReadonlyArray<boolean>
 }
 
-/** What the store holds of a key: in memory, as a line of a table, nothing, or it cannot be read. */
-type Stored = Cell.Cell | cellLines.Line | StorageError | undefined
+/** What the store holds of a key: in memory, its version alone, as a line of a table, nothing, or it cannot be read. */
+type Stored = Cell.Cell | StoredVersion | cellLines.Line | StorageError | undefined
 
 const acceptedNew: Applied = { _tag: "Accepted", replaced: false }
 const acceptedReplaced: Applied = { _tag: "Accepted", replaced: true }
@@ -55,17 +56,28 @@ interface Missing {
 const findInMemory = (state: State, writes: Writes, stored: Array<Stored>): ReadonlyArray<Missing> => {
   const missing: Array<Missing> = []
   for (const { cells } of writes) {
-    for (const { key } of cells) {
-      let found: Stored | typeof lookUp.mustRead = inMemory(state, key)
-      if (found === undefined) found = lookUp.findCached(state.tables, key)
+    for (const cell of cells) {
+      const found = inMemory(state, cell.key) ?? knownVersion(state, cell) ?? lookUp.findCached(state.tables, cell.key)
       if (found === lookUp.mustRead) {
-        missing.push({ index: stored.length, key })
+        missing.push({ index: stored.length, key: cell.key })
         stored.push(undefined)
-      } else stored.push(found)
+      } else {
+        stored.push(found)
+        if (found !== undefined && isLine(found)) remember(state, cell.key, found)
+      }
     }
   }
   return missing
 }
+
+/** The version alone decides, unless it is the same: then the contents must be compared. */
+const knownVersion = (state: State, cell: Cell.Cell): StoredVersion | undefined => {
+  const known = state.versions.get(cell.key)
+  return known !== undefined && Version.compare(known.version, cell.version) !== 0 ? known : undefined
+}
+
+const remember = (state: State, key: string, line: cellLines.Line) =>
+  state.versions.put(key, { version: cellLines.versionUnsafe(line), isTombstone: cellLines.isTombstone(line) })
 
 /** How many reads are under way for one round: enough to keep a disk busy, few enough to leave threads for reads. */
 const readsMax = 16
@@ -80,6 +92,7 @@ const readMissing = (state: State, missing: ReadonlyArray<Missing>, stored: Arra
         },
         onSuccess: (line) => {
           stored[index] = line
+          if (line !== undefined) remember(state, key, line)
         }
       }),
     { concurrency: readsMax, discard: true }
@@ -126,11 +139,9 @@ class Deciding {
     const version = isLine(before) ? cellLines.versionUnsafe(before) : before.version
     const order = Version.compare(cell.version, version)
     if (order < 0) this.applied.push({ _tag: "Superseded", newest: version })
-    else if (order === 0) this.takeEqual(cell, isLine(before) ? cellLines.cellUnsafe(before) : before)
-    else {
-      const wasTombstone = isLine(before) ? cellLines.isTombstone(before) : Cell.isTombstone(before)
-      this.accept(cell, wasTombstone ? acceptedNew : acceptedReplaced)
-    }
+    else if (order > 0) this.accept(cell, wasTombstone(before) ? acceptedNew : acceptedReplaced)
+    // A version known alone is never the same: see `knownVersion`.
+    else if (!isVersionAlone(before)) this.takeEqual(cell, isLine(before) ? cellLines.cellUnsafe(before) : before)
   }
 
   /** A retry, or a node that gave one version to two writes. The loser of those must be stamped again. */
@@ -154,6 +165,15 @@ class Deciding {
   }
 }
 
-const isLine = (stored: Cell.Cell | cellLines.Line): stored is cellLines.Line => "block" in stored
+type Found = Cell.Cell | StoredVersion | cellLines.Line
+
+const isLine = (stored: Found): stored is cellLines.Line => "block" in stored
+
+const isVersionAlone = (stored: Found): stored is StoredVersion => "isTombstone" in stored
+
+const wasTombstone = (stored: Found): boolean => {
+  if (isLine(stored)) return cellLines.isTombstone(stored)
+  return isVersionAlone(stored) ? stored.isTombstone : Cell.isTombstone(stored)
+}
 
 const isFailure = (stored: NonNullable<Stored>): stored is StorageError => "_tag" in stored
