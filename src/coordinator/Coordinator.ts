@@ -61,8 +61,7 @@ export class Coordinator extends Context.Service<Coordinator, {
               requests: write.present.map((node) => ({ node, write: writeTo(node, cell) })),
               absent: write.absent,
               wanted: write.wanted,
-              timeout: Duration.millis(write.deadlineMillis - clock.currentTimeMillisUnsafe()),
-              scope
+              timeout: Duration.millis(write.deadlineMillis - clock.currentTimeMillisUnsafe())
             }).pipe(
               Effect.flatMap((outcome) =>
                 outcome._tag === "Acknowledged"
@@ -124,7 +123,7 @@ export class Coordinator extends Context.Service<Coordinator, {
             read: order.timed(node, clock, replicator.read(node, { key, full: index === 0 || index >= wanted }))
           }))
           return Effect.flatMap(
-            readQuorum.attempt({ candidates, absent, wanted, hedgeAfter: order.hedgeAfter(), timeout, scope }),
+            readQuorum.attempt({ candidates, absent, wanted, hedgeAfter: order.hedgeAfter(), timeout }),
             (answers) => {
               const resolution = readQuorum.resolve(answers)
               if (resolution.newest === undefined || (resolution.stale.length === 0 && resolution.cell !== undefined)) {

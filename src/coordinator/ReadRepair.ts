@@ -70,7 +70,6 @@ const newestCell = (
     { cell: Cell; holder: NodeId },
     ReadQuorumFailed
   >({
-    scope: options.scope,
     requests: fetches.slice(0, 1),
     spares: fetches.slice(1),
     timeout,
@@ -92,13 +91,12 @@ const bringLevel = (
   stale: ReadonlyArray<NodeId>,
   needed: number
 ): Effect.Effect<void, ReadQuorumFailed> => {
-  const { others, replicator, replicas, scope, timeout, wanted } = options
+  const { others, replicator, replicas, timeout, wanted } = options
   const nodes = [...stale, ...others]
   const failures: Array<ReplicaFailure> = []
   let level = 0
   const failed = () => new ReadQuorumFailed({ wanted, got: wanted - needed + level, replicas, failures })
   return quorum.collect<WriteAnswer, PeerFailed, void, ReadQuorumFailed>({
-    scope,
     requests: stale.map((node) => replicator.repair(node, cell)),
     spares: others.map((node) => replicator.repair(node, cell)),
     timeout,

@@ -3,13 +3,11 @@
  *
  * Every request runs in its own fiber. When the caller is interrupted, all of them are; when the outcome is decided,
  * the rest are interrupted (reads) or go on in the background (writes: stragglers are worth having), bounded by
- * their own timeouts and by the scope.
+ * their own timeouts.
  */
-import { Cause, type Context, Duration, Effect, Exit, Fiber, type Scope } from "effect"
+import { Cause, type Context, Duration, Effect, Exit, type Fiber } from "effect"
 
 export interface CollectOptions<A, E, B, E2> {
-  /** Where fibers that outlive the decision belong. */
-  readonly scope: Scope.Scope
   /** Asked at once. */
   readonly requests: ReadonlyArray<Effect.Effect<A, E>>
   /** Asked one by one: when a request fails, or `hedgeAfter` has passed without a decision. */
@@ -37,7 +35,7 @@ export const collect = <A, E, B, E2>(options: CollectOptions<A, E, B, E2>): Effe
       let timer: Fiber.Fiber<void> | undefined
 
       const start = (request: Effect.Effect<A, E>, index: number) => {
-        const fiber = Fiber.runIn(run(request), options.scope)
+        const fiber = run(request)
         fibers.push(fiber)
         fiber.addObserver((exit) => {
           open--
@@ -76,10 +74,7 @@ export const collect = <A, E, B, E2>(options: CollectOptions<A, E, B, E2>): Effe
         start(request, index)
       }
       if (!decided) {
-        timer = Fiber.runIn(
-          run(ticks(options, () => !decided && startSpare(), () => decide(options.onTimeout()))),
-          options.scope
-        )
+        timer = run(ticks(options, () => !decided && startSpare(), () => decide(options.onTimeout())))
       }
 
       return Effect.sync(() => {

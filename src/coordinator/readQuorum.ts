@@ -4,7 +4,7 @@
  *
  * Source: DeCandia et al., "Dynamo" (SOSP 2007), section 4.5.
  */
-import { type Duration, Effect, Exit, type Scope } from "effect"
+import { type Duration, Effect, Exit } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Version from "../domain/Version.ts"
@@ -26,7 +26,6 @@ export interface ReadAttempt {
   readonly wanted: number
   readonly hedgeAfter: Duration.Duration
   readonly timeout: Duration.Duration
-  readonly scope: Scope.Scope
 }
 
 export const attempt = (options: ReadAttempt): Effect.Effect<ReadonlyArray<ReplicaAnswer>, ReadQuorumFailed> => {
@@ -38,7 +37,6 @@ export const attempt = (options: ReadAttempt): Effect.Effect<ReadonlyArray<Repli
     new ReadQuorumFailed({ wanted, got: answers.length, replicas: candidates.length + absent.length, failures })
   if (candidates.length < wanted) return Effect.fail(failed())
   return quorum.collect<ReadAnswer, PeerFailed, ReadonlyArray<ReplicaAnswer>, ReadQuorumFailed>({
-    scope: options.scope,
     requests: reads.slice(0, wanted),
     spares: reads.slice(wanted).map(counted),
     hedgeAfter: reads.length > wanted ? options.hedgeAfter : undefined,

@@ -4,7 +4,7 @@
  * Source: DeCandia et al., "Dynamo: Amazon's Highly Available Key-value Store" (SOSP 2007), section 4.5; unlike
  * Dynamo, a replica that holds something newer says so, and its answer does not count.
  */
-import { type Duration, Effect, Exit, type Scope } from "effect"
+import { type Duration, Effect, Exit } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Version } from "../domain/Version.ts"
@@ -26,7 +26,6 @@ export interface WriteAttempt {
   readonly absent: ReadonlyArray<ReplicaFailure>
   readonly wanted: number
   readonly timeout: Duration.Duration
-  readonly scope: Scope.Scope
 }
 
 /** Fails with `outcome: "unknown"`, since a replica that did not answer may have taken the write. */
@@ -45,7 +44,6 @@ export const attempt = (options: WriteAttempt): Effect.Effect<WriteOutcome, Writ
         failures
       })
     return quorum.collect<WriteAnswer, PeerFailed, WriteOutcome, WriteQuorumFailed>({
-      scope: options.scope,
       requests: requests.map(({ write }) => write),
       timeout: options.timeout,
       stragglers: "continue",

@@ -16,7 +16,8 @@ import { protocolVersion } from "./PeerProtocol.ts"
 
 /** `counter` 0 stands for "no version". */
 const stamp = { counter: Schema.Number, nodeId: Schema.String, incarnation: Schema.String }
-const contents = { contentType: Schema.NullOr(Schema.String), bytes: Schema.NullOr(Schema.Uint8Array) }
+/** Without unions, which cost more to decode than the rest; `flags` tell an empty value from none. */
+const contents = { flags: Schema.Number, contentType: Schema.String, bytes: Schema.Uint8Array }
 
 const WriteRequests = Schema.Struct({
   protocol: Schema.Number,
@@ -33,12 +34,16 @@ const ReadRequests = Schema.Struct({
 })
 const ReadAnswers = Schema.Struct({
   protocol: Schema.Number,
-  /** `hasCell` tells a tombstone that was sent from a version alone. */
-  answers: Schema.Array(Schema.Struct({ hasCell: Schema.Boolean, ...stamp, ...contents }))
+  answers: Schema.Array(Schema.Struct({ ...stamp, ...contents }))
 })
 
 const acceptedFlag = 1
 const replacedFlag = 2
+/** Of a cell: it holds a value. Without it, a tombstone. */
+const valueFlag = 1
+/** Of an answer to a read: the cell came along, and not its version alone. */
+const cellFlag = 2
+const noBytes = new Uint8Array(0)
 const noStamp = { counter: 0, nodeId: "", incarnation: "" }
 
 const stampOf = (version: Version | undefined) => version ?? noStamp
@@ -79,8 +84,9 @@ export const encodeWrites = (cells: ReadonlyArray<Cell>): Uint8Array<ArrayBuffer
       counter: version.counter,
       nodeId: version.nodeId,
       incarnation: version.incarnation,
-      contentType: value === undefined ? null : value.contentType,
-      bytes: value === undefined ? null : value.bytes
+      flags: value === undefined ? 0 : valueFlag,
+      contentType: value === undefined ? "" : value.contentType,
+      bytes: value === undefined ? noBytes : value.bytes
     }))
   })
 
@@ -135,10 +141,10 @@ export const encodeReadAnswers = (answers: ReadonlyArray<ReadAnswer>): Uint8Arra
   readAnswers.encode({
     protocol: protocolVersion,
     answers: answers.map(({ cell, version }) => ({
-      hasCell: cell !== undefined,
       ...stampOf(version),
-      contentType: cell?.value === undefined ? null : cell.value.contentType,
-      bytes: cell?.value === undefined ? null : cell.value.bytes
+      flags: cell === undefined ? 0 : cell.value === undefined ? cellFlag : cellFlag | valueFlag,
+      contentType: cell?.value === undefined ? "" : cell.value.contentType,
+      bytes: cell?.value === undefined ? noBytes : cell.value.bytes
     }))
   })
 
@@ -153,7 +159,7 @@ export const decodeReadAnswers = (
   for (const [index, row] of message.answers.entries()) {
     if (!isSound(row)) return undefined
     const version = versionOf(row)
-    const cell = row.hasCell && version !== undefined
+    const cell = (row.flags & cellFlag) !== 0 && version !== undefined
       ? { key: requests[index]!.key, version, value: valueOf(row) }
       : undefined
     answers.push({ version, cell })
@@ -161,5 +167,5 @@ export const decodeReadAnswers = (
   return answers
 }
 
-const valueOf = (row: { contentType: string | null; bytes: Uint8Array | null }) =>
-  row.bytes === null ? undefined : { bytes: row.bytes, contentType: row.contentType ?? "application/octet-stream" }
+const valueOf = ({ bytes, contentType, flags }: { flags: number; contentType: string; bytes: Uint8Array }) =>
+  (flags & valueFlag) === 0 ? undefined : { bytes, contentType }

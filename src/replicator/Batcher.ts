@@ -64,9 +64,7 @@ export const make = <Request, Answer>(
       return batch
     }
 
-    const step = Effect.suspend(() => {
-      // Whatever else arrives in this turn of the event loop goes along.
-      if (queue.length === 0) return Effect.andThen(arrival, Effect.yieldNow)
+    const sendWaiting = Effect.suspend(() => {
       const batch = take()
       if (batch.length === 0) return Effect.void
       underWay = batch.length
@@ -84,7 +82,10 @@ export const make = <Request, Answer>(
       })
     })
 
-    yield* Effect.forkScoped(Effect.forever(step, { disableYield: true }))
+    /** Two turns of the event loop bring in what clients sent on the answers of the last batch: larger batches, fewer. */
+    const gather = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
+    const round = Effect.andThen(arrival, Effect.andThen(gather, sendWaiting))
+    yield* Effect.forkScoped(Effect.forever(round, { disableYield: true }))
 
     const submit = (request: Request) =>
       Effect.callback<Answer, PeerFailed>((resume) => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as quorum from "../../src/coordinator/quorum.ts"
 import { type Request, request, settle } from "./requests.ts"
@@ -20,12 +20,10 @@ const collecting = Effect.fnUntraced(function*(
   requests: ReadonlyArray<Effect.Effect<string, string>>,
   options?: Options
 ) {
-  const scope = yield* Scope.make()
   const answers: Array<string> = []
   const failures: Array<string> = []
   const outcome = (): Outcome => ({ answers: [...answers], failures: [...failures] })
   const collect = quorum.collect<string, string, Outcome, Outcome>({
-    scope,
     requests,
     timeout: Duration.seconds(1),
     stragglers: "interrupt",
@@ -42,7 +40,7 @@ const collecting = Effect.fnUntraced(function*(
   })
   const fiber = yield* Effect.forkChild(collect)
   yield* settle
-  return { fiber, scope }
+  return { fiber }
 })
 
 const requestsOf = (count: number): ReadonlyArray<Request<string, string>> =>
@@ -75,10 +73,10 @@ describe("quorum", () => {
       assert.deepStrictEqual(statesOf(requests), ["interrupted", "done", "interrupted"])
     }))
 
-  it.effect("lets stragglers go on when asked to, until they end or the scope closes", () =>
+  it.effect("lets stragglers go on when asked to, until they end", () =>
     Effect.gen(function*() {
       const requests = requestsOf(3)
-      const { fiber, scope } = yield* collecting(1, effectsOf(requests), { stragglers: "continue" })
+      const { fiber } = yield* collecting(1, effectsOf(requests), { stragglers: "continue" })
       requests[1]!.succeed("y")
       yield* Fiber.join(fiber)
       yield* settle
@@ -86,8 +84,7 @@ describe("quorum", () => {
       requests[0]!.succeed("x")
       yield* settle
       assert.strictEqual(requests[0]!.state(), "done")
-      yield* Scope.close(scope, Exit.void)
-      assert.strictEqual(requests[2]!.state(), "interrupted")
+      assert.strictEqual(requests[2]!.state(), "running")
     }))
 
   it.effect("leaves nothing waiting for a timeout that no longer matters", () =>
@@ -264,15 +261,5 @@ describe("quorum", () => {
       const reads = requestsOf(2)
       yield* collecting(1, [Effect.succeed("x"), ...effectsOf(reads)], { stragglers: "interrupt" })
       assert.notInclude(statesOf(reads), "running")
-    }))
-
-  it.effect("interrupts the caller when the scope of its requests closes", () =>
-    Effect.gen(function*() {
-      const requests = requestsOf(2)
-      const { fiber, scope } = yield* collecting(2, effectsOf(requests))
-      yield* Scope.close(scope, Exit.void)
-      const exit = yield* Fiber.await(fiber)
-      assert.isTrue(Exit.hasInterrupts(exit))
-      assert.deepStrictEqual(statesOf(requests), ["interrupted", "interrupted"])
     }))
 })

@@ -23,8 +23,7 @@ const attempting = Effect.fnUntraced(function*(
     absent,
     wanted,
     hedgeAfter: Duration.millis(50),
-    timeout: Duration.seconds(1),
-    scope: yield* Effect.scope
+    timeout: Duration.seconds(1)
   }))
   yield* settle
   return { requests, fiber, states: () => requests.map(({ state }) => state()) }

@@ -21,8 +21,7 @@ const attempting = Effect.fnUntraced(function*(
     requests: nodes.map((node, index) => ({ node, write: requests[index]!.effect })),
     absent,
     wanted,
-    timeout: Duration.seconds(1),
-    scope: yield* Effect.scope
+    timeout: Duration.seconds(1)
   })
   const fiber = yield* Effect.forkChild(attempt)
   yield* settle

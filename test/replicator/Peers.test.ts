@@ -72,6 +72,7 @@ describe("Peers", () => {
       const { peers, reported } = yield* start({ write: () => Effect.never })
       const one = yield* Effect.forkChild(peers.write(b, cellOf(1)))
       const bulk = yield* Effect.forkChild(peers.writeAll(c, [cellOf(1)]))
+      yield* settle
       yield* TestClock.adjust("999 millis")
       assert.isUndefined(one.pollUnsafe())
       yield* TestClock.adjust("1 millis")
