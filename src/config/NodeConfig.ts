@@ -33,7 +33,7 @@ export interface NodeSettings {
   readonly hintWindow: Duration.Duration
   /** How often partitions are compared with each peer when nothing special happened; less often when that takes long. */
   readonly comparisonInterval: Duration.Duration
-  /** The memtable is flushed to a table at this size. */
+  /** The memtable is flushed to a table at this size, or when its log is four times as large. */
   readonly memtableBytesMax: number
   readonly blockCacheBytesMax: number
 }
@@ -67,7 +67,7 @@ export const defaults = {
   hintsBytesMaxPerPeer: 128 * mebibyte,
   hintWindow: Duration.hours(3),
   comparisonInterval: Duration.minutes(1),
-  memtableBytesMax: 32 * mebibyte,
+  memtableBytesMax: 16 * mebibyte,
   blockCacheBytesMax: 128 * mebibyte
 }
 

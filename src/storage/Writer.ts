@@ -52,6 +52,9 @@ const cellsPerRoundMax = 4096
 /** Waiting at most this long, a writer is slowed but no request runs into its timeout. */
 const slowdownMillisMax = 50
 
+/** How much larger than its memtable a log may grow. */
+const logFactor = 4
+
 /** More tables than compaction keeps when it keeps up. */
 const tablesBeforeSlowdown = 24
 
@@ -191,7 +194,9 @@ export const make = (state: State): Writer => {
   /** Makes room in memory: turns the memtable over when it is full, and slows writers down while flushes lag. */
   const makeRoom = Effect.gen(function*() {
     const { memtableBytesMax } = settings
-    if (state.active.sizeBytes >= memtableBytesMax && state.flushing === undefined) {
+    // Overwrites of a few keys fill the log and not the memtable; recovery reads the log, so it is bounded as well.
+    const isFull = state.active.sizeBytes >= memtableBytesMax || state.active.logBytes >= logFactor * memtableBytesMax
+    if (isFull && state.flushing === undefined) {
       return yield* Effect.uninterruptible(turnOver)
     }
     if (state.active.sizeBytes >= 2 * memtableBytesMax) {

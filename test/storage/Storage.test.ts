@@ -290,6 +290,31 @@ describe("flush and compaction", () => {
       assert.isAbove(logBytes, 0)
     }))
 
+  it.effect("overwrites of one key bring it to a table before the log outgrows the memtable four times", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const storage = yield* openScoped(memory, { memtableBytesMax: 4096 })
+      for (let counter = 1; counter <= 300; counter++) yield* storage.apply([cell("hot", counter, "v".repeat(200))])
+      yield* until(Effect.map(storage.stats, ({ flushes, logBytes }) => flushes > 0 && logBytes < 5 * 4096))
+      assertCell(yield* storage.get(key("hot")), cell("hot", 300, "v".repeat(200)))
+    }))
+
+  it.effect("an overwrite of what lies in a table reads no table, whether it is newer or not", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const storage = yield* openScoped(memory, { blockCacheBytesMax: 1 })
+      yield* storage.apply([cell("a", 5), tombstone("gone", 6)])
+      yield* storage.flush
+      const readsBefore = memory.count("read")
+      assert.deepStrictEqual(yield* storage.apply([cell("a", 4), cell("a", 7), cell("gone", 8)]), [
+        { _tag: "Superseded", newest: version(5) },
+        { _tag: "Accepted", replaced: true },
+        { _tag: "Accepted", replaced: false }
+      ])
+      assert.deepStrictEqual(yield* storage.version(key("a")), version(7))
+      assert.strictEqual(memory.count("read"), readsBefore)
+    }))
+
   it.effect("merges four tables of similar size into one that holds the newest of each key and every tombstone", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
