@@ -40,6 +40,8 @@ export interface Outcome {
 
 /** An answer that takes longer counts as an error and costs its connection. */
 const answerMillisMax = 10_000
+/** Keys without a duration are sent until all are, or until nobody has answered for this long. */
+const silenceMillisMax = 15_000
 /** How soon a broken connection is opened again, so that a dead node is not hammered. */
 const reconnectMillis = 100
 const sweepMillis = 50
@@ -56,9 +58,12 @@ export const run = (load: Load, done: (outcome: Outcome) => void): () => void =>
   let next = 0
   let open = 0
   let stopped = false
+  let lastAnswerAt = startedAt
 
   const more = () =>
-    !stopped && (load.durationMillis === undefined ? next < load.keys.length : performance.now() < endAt)
+    !stopped && (load.durationMillis === undefined
+      ? next < load.keys.length && performance.now() - lastAnswerAt < silenceMillisMax
+      : performance.now() < endAt)
   const draw = (): string | undefined => {
     if (!more()) return undefined
     return load.keys[load.durationMillis === undefined ? next++ : random(load.keys.length)]
@@ -77,6 +82,7 @@ export const run = (load: Load, done: (outcome: Outcome) => void): () => void =>
   }
   const answered = (status: number, sentAt: number) => {
     const now = performance.now()
+    lastAnswerAt = now
     if (now < countFrom || now > endAt) return
     if (status < 200 || status > 299) return failed(String(status))
     Histogram.record(histogram, (now - sentAt) * 1000)

@@ -62,7 +62,10 @@ const supersededWrites = counter(
   "rondo_superseded_writes_total",
   "Writes stamped again because a replica held something newer"
 )
-const hedgedReads = counter("rondo_hedged_reads_total", "Reads that asked one more replica because another was slow or failed")
+const hedgedReads = counter(
+  "rondo_hedged_reads_total",
+  "Reads that asked one more replica because another was slow or failed"
+)
 const gossipRounds = counter("rondo_gossip_rounds_total", "Gossip rounds that this node began")
 const batchCells = Metric.histogram("rondo_replication_batch_cells", {
   description: "Cells that went to a peer in one request",
@@ -83,7 +86,10 @@ export const logSynced = (durationSeconds: number): void => logSyncs.updateUnsaf
 export const compacted = (durationSeconds: number): void => compactions.updateUnsafe(durationSeconds, process)
 
 /** Reports how long the effect took when it succeeds, in seconds, to one of the functions above. */
-export const timed = <A, E, R>(effect: Effect.Effect<A, E, R>, report: (seconds: number) => void): Effect.Effect<A, E, R> =>
+export const timed = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  report: (seconds: number) => void
+): Effect.Effect<A, E, R> =>
   Effect.clockWith((clock) => {
     const began = clock.currentTimeNanosUnsafe()
     return Effect.map(effect, (result) => {

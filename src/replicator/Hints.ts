@@ -72,7 +72,12 @@ export const make = Effect.fnUntraced(function*(
   const peers = new Map<NodeId, PeerHints>()
   for (const name of yield* disk.list(root)) {
     const hints = newPeer(root, name as NodeId)
-    yield* load(disk, hints)
+    // What is no directory is none of ours.
+    const isLoaded = yield* load(disk, hints).pipe(
+      Effect.as(true),
+      Effect.catchIf((error) => error._tag === "DiskError" && error.code === "ENOTDIR", () => Effect.succeed(false))
+    )
+    if (!isLoaded) continue
     peers.set(hints.peer, hints)
   }
 

@@ -23,9 +23,9 @@ import * as AdminHandlers from "./AdminHandlers.ts"
 import { Admission } from "./Admission.ts"
 import { headerBytesMax } from "./connectionError.ts"
 import { type Handler, KvHandlers } from "./KvHandlers.ts"
+import * as NodeServer from "./nodeServer.ts"
 import * as PeerHandlers from "./PeerHandlers.ts"
 import { PeerBatches } from "./PeerHandlers.ts"
-import * as NodeServer from "./nodeServer.ts"
 import * as unmatched from "./unmatched.ts"
 
 /** Somebody listens there already. */

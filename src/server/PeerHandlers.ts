@@ -46,12 +46,16 @@ const makeBatches = Effect.gen(function*() {
   const expected = PeerAuth.header((yield* NodeConfig).clusterSecret)
 
   const write: Handler = ({ request }) =>
-    answered(Effect.flatMap(message(request, PeerCodec.decodeWrites), (cells) =>
-      Effect.mapBoth(replicator.receive(cells), { onSuccess: PeerCodec.encodeWriteAnswers, onFailure: writeRefused })))
+    answered(
+      Effect.flatMap(message(request, PeerCodec.decodeWrites), (cells) =>
+        Effect.mapBoth(replicator.receive(cells), { onSuccess: PeerCodec.encodeWriteAnswers, onFailure: writeRefused }))
+    )
 
   const read: Handler = ({ request }) =>
-    answered(Effect.flatMap(message(request, PeerCodec.decodeReads), (requests) =>
-      Effect.mapBoth(replicator.answer(requests), { onSuccess: PeerCodec.encodeReadAnswers, onFailure: readRefused })))
+    answered(
+      Effect.flatMap(message(request, PeerCodec.decodeReads), (requests) =>
+        Effect.mapBoth(replicator.answer(requests), { onSuccess: PeerCodec.encodeReadAnswers, onFailure: readRefused }))
+    )
 
   return {
     write,
@@ -77,25 +81,33 @@ export class PeerBatches extends Context.Service<PeerBatches, {
   static readonly layer = Layer.effect(PeerBatches, makeBatches)
 }
 
-export const layerGroup = HttpApiBuilder.group(Api, "peer", Effect.fnUntraced(function*(handlers) {
-  const gossip = yield* Gossip
-  const replicator = yield* Replicator
-  const storage = yield* Storage
-  const { read, write } = yield* PeerBatches
+export const layerGroup = HttpApiBuilder.group(
+  Api,
+  "peer",
+  Effect.fnUntraced(function*(handlers) {
+    const gossip = yield* Gossip
+    const replicator = yield* Replicator
+    const storage = yield* Storage
+    const { read, write } = yield* PeerBatches
 
-  return handlers
-    .handleRaw("write", write)
-    .handleRaw("read", read)
-    .handle("gossip", ({ payload }) => gossip.receive(payload))
-    .handle("probe", ({ payload }) => Effect.map(gossip.probe(payload.target), (reached) => ({ reached })))
-    .handle("digests", () =>
-      Effect.mapBoth(replicator.digests, { onSuccess: (digests) => ({ digests }), onFailure: storageRefused }))
-    .handle("versions", ({ payload }) =>
-      lines(Stream.map(replicator.versions(payload.partitions), ({ key, version }) =>
-        `{"key":${JSON.stringify(key)},"version":"${Version.format(version)}"}`)))
-    .handle("cells", ({ payload }) => lines(Stream.map(replicator.cells(payload.keys), CellLine.encode)))
-    .handle("allCells", () => lines(Stream.map(storage.scan(), CellLine.encode)))
-}))
+    return handlers
+      .handleRaw("write", write)
+      .handleRaw("read", read)
+      .handle("gossip", ({ payload }) => gossip.receive(payload))
+      .handle("probe", ({ payload }) => Effect.map(gossip.probe(payload.target), (reached) => ({ reached })))
+      .handle(
+        "digests",
+        () => Effect.mapBoth(replicator.digests, { onSuccess: (digests) => ({ digests }), onFailure: storageRefused })
+      )
+      .handle("versions", ({ payload }) =>
+        lines(
+          Stream.map(replicator.versions(payload.partitions), ({ key, version }) =>
+            `{"key":${JSON.stringify(key)},"version":"${Version.format(version)}"}`)
+        ))
+      .handle("cells", ({ payload }) => lines(Stream.map(replicator.cells(payload.keys), CellLine.encode)))
+      .handle("allCells", () => lines(Stream.map(storage.scan(), CellLine.encode)))
+  })
+)
 
 /** The decoded body. */
 const message = <A>(
@@ -120,7 +132,9 @@ type BatchRefused = PeerMessageRefused | ReplicaRecovering | ReplicaStorageFaile
 const statuses = { PeerMessageRefused: 400, ReplicaRecovering: 409, ReplicaStorageFailed: 507 }
 
 /** Bytes, or a problem document with the status that the error is declared with. */
-const answered = (answer: Effect.Effect<Uint8Array, BatchRefused>): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+const answered = (
+  answer: Effect.Effect<Uint8Array, BatchRefused>
+): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   Effect.match(answer, {
     onSuccess: (bytes) => HttpServerResponse.uint8Array(bytes, { contentType: "application/octet-stream" }),
     onFailure: ({ _tag, message }) =>

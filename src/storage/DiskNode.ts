@@ -112,7 +112,12 @@ const readsThroughPoolCount = 256
 let averageReadMillis = 0
 let readsThroughPool = 0
 
-const readNow = (descriptor: number, file: string, offset: number, length: number): Effect.Effect<Buffer, StorageError> => {
+const readNow = (
+  descriptor: number,
+  file: string,
+  offset: number,
+  length: number
+): Effect.Effect<Buffer, StorageError> => {
   const bytes = Buffer.allocUnsafeSlow(length)
   const began = performance.now()
   try {

@@ -54,7 +54,7 @@ describe("settings", () => {
         "NODE_ADDR (--node-addr) is not set",
         "CLUSTER_SECRET (--cluster-secret): listening on 0.0.0.0:8081",
         "FSYNC (--fsync) is \"sometimes\"",
-        "VNODES (--vnodes): must be 1 or more, not 0",
+        "VNODES (--vnodes): must be 1 to 10000, not 0",
         "WRITE_QUORUM (--write-quorum): WRITE_QUORUM must be",
         "LOG_LEVEL (--log-level) is \"loud\""
       ]

@@ -49,10 +49,15 @@ export const key = (text: string) => Key.make(text)
 
 /** All of a node's own cells, tombstones included, as `key=value` lines. */
 export const contents = (node: MemoryNode) =>
-  Effect.map(Stream.runCollect(storage(node).scan()), (cells) =>
-    cells.map(({ key, value, version }) =>
-      `${key}=${value === undefined ? "(deleted)" : Buffer.from(value.bytes).toString()} ${version.counter}-${version.nodeId}`
-    ))
+  Effect.map(
+    Stream.runCollect(storage(node).scan()),
+    (cells) =>
+      cells.map(({ key, value, version }) =>
+        `${key}=${
+          value === undefined ? "(deleted)" : Buffer.from(value.bytes).toString()
+        } ${version.counter}-${version.nodeId}`
+      )
+  )
 
 export const coordinator = (node: MemoryNode) => Context.get(node.running!.services, Coordinator)
 export const storage = (node: MemoryNode) => Context.get(node.running!.services, Storage)
@@ -122,7 +127,10 @@ export const make = Effect.fnUntraced(function*(options: {
         from,
         address,
         (services) =>
-          Effect.map(Context.get(services, Replicator).receive(PeerCodec.decodeWrites(body)!), PeerCodec.encodeWriteAnswers),
+          Effect.map(
+            Context.get(services, Replicator).receive(PeerCodec.decodeWrites(body)!),
+            PeerCodec.encodeWriteAnswers
+          ),
         PeerCodec.decodeWriteAnswers
       )
     },
@@ -132,7 +140,10 @@ export const make = Effect.fnUntraced(function*(options: {
         from,
         address,
         (services) =>
-          Effect.map(Context.get(services, Replicator).answer(PeerCodec.decodeReads(body)!), PeerCodec.encodeReadAnswers),
+          Effect.map(
+            Context.get(services, Replicator).answer(PeerCodec.decodeReads(body)!),
+            PeerCodec.encodeReadAnswers
+          ),
         (bytes) => PeerCodec.decodeReadAnswers(bytes, requests)
       )
     },
@@ -140,7 +151,8 @@ export const make = Effect.fnUntraced(function*(options: {
       call(from, address, (services) => Context.get(services, Gossip).receive(message), (reply) => reply),
     probe: (address, target) =>
       call(from, address, (services) => Context.get(services, Gossip).probe(target), (reached) => reached),
-    digests: (address) => call(from, address, (services) => Context.get(services, Replicator).digests, (found) => found),
+    digests: (address) =>
+      call(from, address, (services) => Context.get(services, Replicator).digests, (found) => found),
     versions: (address, partitions) => stream(from, address, (services) => services.versions(partitions)),
     cells: (address, keys) => stream(from, address, (services) => services.cells(keys))
   })

@@ -11,8 +11,10 @@ const put = (node: MemoryNode, name: string, text: string, options?: { readonly 
   passing(coordinator(node).put(key(name), value(text), options))
 
 const text = (node: MemoryNode, name: string, options?: { readonly r?: number }) =>
-  Effect.map(passing(coordinator(node).get(key(name), options)), ({ cell }) =>
-    cell?.value === undefined ? undefined : Buffer.from(cell.value.bytes).toString())
+  Effect.map(
+    passing(coordinator(node).get(key(name), options)),
+    ({ cell }) => cell?.value === undefined ? undefined : Buffer.from(cell.value.bytes).toString()
+  )
 
 const three = (seed: number, options?: Partial<Parameters<typeof Cluster.make>[0]>) =>
   Effect.map(Cluster.make({ size: 3, seed, ...options }), (cluster) => {
@@ -24,8 +26,10 @@ const sees = (observer: MemoryNode, observed: MemoryNode, liveness: "up" | "susp
   Effect.sync(() => gossip(observer).liveness(observed.id) === liveness)
 
 const allHoldTheSame = (nodes: ReadonlyArray<MemoryNode>) =>
-  Effect.map(Effect.forEach(nodes, contents), (all) =>
-    all.every((lines) => JSON.stringify(lines) === JSON.stringify(all[0])))
+  Effect.map(
+    Effect.forEach(nodes, contents),
+    (all) => all.every((lines) => JSON.stringify(lines) === JSON.stringify(all[0]))
+  )
 
 describe("quorum-read", () => {
   it.effect("a write through one node is read through every other", () =>
@@ -262,7 +266,10 @@ describe("a node that lost its disk", () => {
       yield* TestClock.adjust("5 seconds")
       // One of the two replicas is out of reach, and what node2 once acknowledged may be there alone.
       assert.isTrue((yield* replicator(node2).status).recovering)
-      assert.strictEqual((yield* Effect.flip(replicator(node2).answer([{ key: key("mine"), full: true }]))).reason, "recovering")
+      assert.strictEqual(
+        (yield* Effect.flip(replicator(node2).answer([{ key: key("mine"), full: true }]))).reason,
+        "recovering"
+      )
       cluster.heal()
       yield* cluster.until(Effect.map(replicator(node2).status, ({ recovering }) => !recovering), "node2 has recovered")
       assert.lengthOf(yield* contents(node2), 31)

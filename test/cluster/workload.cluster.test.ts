@@ -52,7 +52,16 @@ const client = Effect.fnUntraced(function*(
     const kind = draw(5) < 3 ? "write" : "read"
     const isDelete = kind === "write" && draw(5) === 0
     const value = isDelete ? undefined : `${number}.${operation}`
-    const observed: Observed = { kind, key: name, client: number, began: tick(), ended: 0, version: undefined, value, ok: false }
+    const observed: Observed = {
+      kind,
+      key: name,
+      client: number,
+      began: tick(),
+      ended: 0,
+      version: undefined,
+      value,
+      ok: false
+    }
     history.push(observed)
     const { delete: remove, get, put } = Cluster.coordinator(node)
     const key = Cluster.key(name)
@@ -131,14 +140,21 @@ const run = (seed: number, size: number) =>
     cluster.heal()
     cluster.setDelayMillisMax(0)
     yield* Effect.forEach(cluster.nodes, (node) => node.running === undefined ? cluster.start(node) : Effect.void)
-    assert.isAbove(history.filter(({ ok }) => ok).length, (clients * operationsPerClient) / 3, `seed ${seed}: too few succeed`)
+    assert.isAbove(
+      history.filter(({ ok }) => ok).length,
+      (clients * operationsPerClient) / 3,
+      `seed ${seed}: too few succeed`
+    )
     check(history, seed)
     yield* cluster.until(replicasAgree(cluster), "replicas of every key agree")
     for (const name of keys) {
       const { cell } = yield* Cluster.passing(Cluster.coordinator(cluster.nodes[0]!).get(Cluster.key(name)))
       for (const write of history) {
         if (write.kind !== "write" || !write.ok || write.key !== name) continue
-        assert.isTrue(atLeast(cell?.version, write.version!), `seed ${seed}, durable-ack: ${JSON.stringify(write)} is lost`)
+        assert.isTrue(
+          atLeast(cell?.version, write.version!),
+          `seed ${seed}, durable-ack: ${JSON.stringify(write)} is lost`
+        )
       }
     }
   })
@@ -154,7 +170,9 @@ const replicasAgree = (cluster: MemoryCluster) =>
         cluster.nodes.filter(({ id }) => replicas.includes(id)),
         (node) => Cluster.storage(node).version(key)
       )
-      if (new Set(versions.map((version) => (version === undefined ? "" : Version.format(version)))).size > 1) return false
+      if (
+        new Set(versions.map((version) => (version === undefined ? "" : Version.format(version)))).size > 1
+      ) return false
     }
     return true
   })
