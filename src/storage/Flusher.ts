@@ -9,6 +9,7 @@ import * as Cell from "../domain/Cell.ts"
 import * as CellLine from "../domain/CellLine.ts"
 import type { Memtable } from "./memtable/Memtable.ts"
 import { sortCells } from "./memtable/sortCells.ts"
+import * as lookUp from "./sstable/lookUp.ts"
 import * as Table from "./sstable/Table.ts"
 import * as TableWriter from "./sstable/TableWriter.ts"
 import { install, type State } from "./State.ts"
@@ -52,7 +53,7 @@ const build = Effect.fnUntraced(function*(state: State, memtable: Memtable) {
 const adopt = (state: State, table: Table.Table) =>
   install(
     state,
-    (tables) => [...tables, table],
+    (tables) => lookUp.byCounter([...tables, table]),
     () => state.active.firstLog,
     (tables) => {
       state.tables = tables

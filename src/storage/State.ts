@@ -29,7 +29,7 @@ export interface State {
   active: Memtable.Memtable
   /** Full, no longer written to, on its way into a table. */
   flushing: Memtable.Memtable | undefined
-  /** Replaced as a whole, never changed, so whoever holds it keeps a consistent set. */
+  /** In the order of `lookUp.byCounter`. Replaced as a whole, never changed: whoever holds it keeps a consistent set. */
   tables: ReadonlyArray<Table>
   /** The number of the next file, be it a log or a table. */
   nextFile: number

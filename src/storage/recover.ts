@@ -11,6 +11,7 @@ import type { Disk } from "./Disk.ts"
 import * as Manifest from "./manifest/Manifest.ts"
 import * as Memtable from "./memtable/Memtable.ts"
 import type { BlockCache } from "./sstable/BlockCache.ts"
+import * as lookUp from "./sstable/lookUp.ts"
 import * as Table from "./sstable/Table.ts"
 import { Corruption, type StorageError } from "./StorageError.ts"
 import * as cellCodec from "./wal/cellCodec.ts"
@@ -35,7 +36,9 @@ export const recover = Effect.fnUntraced(function*(
   for (const file of files) {
     if (!isKept(file)) yield* disk.remove(`${directory}/${file.name}`)
   }
-  const tables = yield* Effect.forEach(manifest.tables, (id) => Table.open(disk, cache, directory, id))
+  const tables = lookUp.byCounter(
+    yield* Effect.forEach(manifest.tables, (id) => Table.open(disk, cache, directory, id))
+  )
   const active = Memtable.make(manifest.firstLog)
   for (const file of files) {
     if (file.kind === "wal" && isKept(file)) yield* replay(disk, `${directory}/${file.name}`, active)

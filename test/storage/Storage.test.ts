@@ -315,6 +315,21 @@ describe("flush and compaction", () => {
       assert.strictEqual(memory.count("read"), readsBefore)
     }))
 
+  it.effect("a key that several tables hold is read from the one with the highest counters alone", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const storage = yield* openScoped(memory, { blockCacheBytesMax: 1 })
+      for (const counter of [1, 2, 3]) {
+        yield* storage.apply([cell("a", counter), cell(`only-${counter}`, counter)])
+        yield* storage.flush
+      }
+      assert.strictEqual((yield* storage.stats).tables, 3)
+      const readsBefore = memory.count("read")
+      assertCell(yield* storage.get(key("a")), cell("a", 3))
+      assert.strictEqual(memory.count("read") - readsBefore, 1)
+      assertCell(yield* storage.get(key("only-1")), cell("only-1", 1))
+    }))
+
   it.effect("merges four tables of similar size into one that holds the newest of each key and every tombstone", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)

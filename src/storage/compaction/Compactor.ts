@@ -4,6 +4,7 @@
 import { Effect, type Scope } from "effect"
 import * as Metrics from "../../observability/Metrics.ts"
 import type { Disk } from "../Disk.ts"
+import * as lookUp from "../sstable/lookUp.ts"
 import * as Table from "../sstable/Table.ts"
 import { install, type State } from "../State.ts"
 import type { StorageError } from "../StorageError.ts"
@@ -47,7 +48,7 @@ const compact = Effect.fnUntraced(function*(state: State, scope: Scope.Scope, ol
   const dropped = new Set(old)
   const installed = install(
     state,
-    (tables) => [...tables.filter((table) => !dropped.has(table)), merged],
+    (tables) => lookUp.byCounter([...tables.filter((table) => !dropped.has(table)), merged]),
     () => (state.flushing ?? state.active).firstLog,
     (tables) => {
       state.tables = tables

@@ -1,5 +1,7 @@
 /**
  * Finds the newest line of a key among all tables that may hold it. Versions decide, never the age of a table.
+ *
+ * Tables come in the order of `byCounter`: once a line is found, tables that hold only lower counters are not asked.
  */
 import { Effect } from "effect"
 import * as Version from "../../domain/Version.ts"
@@ -14,6 +16,14 @@ import * as TableIndex from "./TableIndex.ts"
 /** A block that may hold the key is not in memory. */
 export const mustRead = Symbol("mustRead")
 
+/** Those that may hold the highest counters first. */
+export const byCounter = (tables: ReadonlyArray<Table>): ReadonlyArray<Table> =>
+  tables.toSorted((left, right) => right.index.properties.counterMax - left.index.properties.counterMax)
+
+/** Whether no table from here on can hold anything newer. */
+const isSettled = (newest: cellLines.Line | undefined, table: Table): boolean =>
+  newest !== undefined && cellLines.versionUnsafe(newest).counter > table.index.properties.counterMax
+
 /** Answers from memory, or says that it cannot: most look-ups need no effect and no thread pool. */
 export const findCached = (
   tables: ReadonlyArray<Table>,
@@ -22,8 +32,8 @@ export const findCached = (
   if (tables.length === 0) return undefined
   const hash = Bloom.hash(key)
   let newest: cellLines.Line | undefined
-  for (let index = 0; index < tables.length; index++) {
-    const table = tables[index]!
+  for (const table of tables) {
+    if (isSettled(newest, table)) return newest
     if (!Bloom.admits(table.index.bloom, hash)) continue
     const block = TableIndex.blockOf(table.index, key)
     if (block === -1) continue
@@ -45,33 +55,42 @@ const findInCached = (cached: CachedBlock, key: string, hash: Bloom.KeyHash): ce
   return LineDirectory.find(cached.directory, cached.bytes, key, hash)
 }
 
-/** The same, reading what is not in memory, all tables at once. */
+/** The same, reading what is not in memory. */
 export const find = (
   tables: ReadonlyArray<Table>,
   key: string
 ): Effect.Effect<cellLines.Line | undefined, StorageError> =>
   Effect.suspend(() => {
     const hash = Bloom.hash(key)
-    const prefix = cellLines.prefixOf(key)
-    const reads: Array<Effect.Effect<cellLines.Line | undefined, StorageError>> = []
+    const candidates: Array<Candidate> = []
     for (const table of tables) {
       if (!Bloom.admits(table.index.bloom, hash)) continue
       const block = TableIndex.blockOf(table.index, key)
-      if (block !== -1) reads.push(findIn(table, block, prefix))
+      if (block === -1) continue
+      // All at once: compaction may drop any of them while another is read.
+      table.retain()
+      candidates.push({ table, block })
     }
-    return reads.length === 1
-      ? reads[0]!
-      : Effect.map(Effect.all(reads, { concurrency: "unbounded" }), (lines) => lines.reduce(newer, undefined))
+    return Effect.ensuring(findAmong(candidates, cellLines.prefixOf(key)), Effect.sync(() => release(candidates)))
   })
 
-const findIn = (table: Table, block: number, prefix: string) =>
-  Effect.suspend(() => {
-    table.retain()
-    return Effect.ensuring(
-      Effect.map(table.read(block, true), (bytes) => cellLines.find(bytes, prefix)),
-      Effect.sync(table.release)
-    )
-  })
+interface Candidate {
+  readonly table: Table
+  readonly block: number
+}
+
+const findAmong = Effect.fnUntraced(function*(candidates: ReadonlyArray<Candidate>, prefix: string) {
+  let newest: cellLines.Line | undefined
+  for (const { block, table } of candidates) {
+    if (isSettled(newest, table)) break
+    newest = newer(newest, cellLines.find(yield* table.read(block, true), prefix))
+  }
+  return newest
+})
+
+const release = (candidates: ReadonlyArray<Candidate>) => {
+  for (const { table } of candidates) table.release()
+}
 
 const newer = (left: cellLines.Line | undefined, right: cellLines.Line | undefined) => {
   if (left === undefined) return right
