@@ -36,7 +36,7 @@ describe("NodeConfig", () => {
         hintWindow: Duration.hours(3),
         comparisonInterval: Duration.minutes(1),
         memtableBytesMax: 16_777_216,
-        blockCacheBytesMax: 67_108_864
+        blockCacheBytesMax: 134_217_728
       })
     }))
 
