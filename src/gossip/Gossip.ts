@@ -9,6 +9,7 @@ import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Metrics from "../observability/Metrics.ts"
+import { restarting } from "../observability/restarting.ts"
 import { PeerClient } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
 import {
@@ -101,10 +102,20 @@ const make = Effect.gen(function*() {
   const remembered = yield* MembersFile.load(disk, dataDirectory)
   const startedAtMillis = yield* Clock.currentTimeMillis
   const counter = counterSource.read()
-  const table = yield* MemberTable.make(
-    { nodeId: self, incarnation, generation, heartbeat: 0, address, vnodes, state: "up", counter },
-    startedAtMillis
-  )
+  const started: MemberRecord = {
+    nodeId: self,
+    incarnation,
+    generation,
+    heartbeat: 0,
+    address,
+    vnodes,
+    state: "up",
+    counter
+  }
+  // However far an earlier start had to raise its generation, this one is above it.
+  const earlier = remembered.find(({ nodeId }) => nodeId === self)
+  const isBehind = earlier !== undefined && earlier.generation >= generation
+  const table = yield* MemberTable.make(isBehind ? Membership.above(started, earlier) : started, startedAtMillis)
   table.merge(remembered, startedAtMillis)
   const timing = Suspicion.timingOf(gossipInterval)
   const detector = FailureDetector.make(table, client, timing, scope)
@@ -237,8 +248,8 @@ const make = Effect.gen(function*() {
   yield* inBackground(logChanges(table))
   yield* inBackground(remember(disk, dataDirectory, table, remembered))
   yield* inBackground(push([]))
-  yield* inBackground(Effect.forever(Effect.andThen(round, pause)))
-  yield* inBackground(detector.run)
+  yield* inBackground(restarting("gossip", Effect.forever(Effect.andThen(round, pause))))
+  yield* inBackground(restarting("failure detection", detector.run))
 
   return Gossip.of({
     self,

@@ -5,6 +5,7 @@
  *
  * Invariants
  * - Only this node raises its own record; one that arrives from elsewhere and is newer is outbid.
+ * - A record that is implausibly far ahead of the known one is ignored, of whichever node it is.
  * - What `members` gave out never changes; a change makes a new one.
  */
 import { Effect, PubSub, Stream } from "effect"
@@ -61,8 +62,8 @@ export const make = Effect.fnUntraced(function*(initialOwn: MemberRecord, starte
   const publish = () => {
     PubSub.publishUnsafe(published, members())
   }
-  const changeOwn = (changes: Partial<MemberRecord>) => {
-    own = { ...own, ...changes }
+  const changeOwn = (changed: MemberRecord) => {
+    own = changed
     records.set(own.nodeId, own)
     snapshot = undefined
   }
@@ -70,7 +71,9 @@ export const make = Effect.fnUntraced(function*(initialOwn: MemberRecord, starte
   /** Whether the change is to be seen. */
   const learn = (record: MemberRecord, nowMillis: number): boolean => {
     const known = records.get(record.nodeId)
-    if (known !== undefined && Membership.compare(record, known) <= 0) return false
+    if (known !== undefined && !(Membership.isPlausible(record, known) && Membership.compare(record, known) > 0)) {
+      return false
+    }
     records.set(record.nodeId, record)
     snapshot = undefined
     if (known === undefined) {
@@ -92,9 +95,11 @@ export const make = Effect.fnUntraced(function*(initialOwn: MemberRecord, starte
   }
 
   const merge: MemberTable["merge"] = (arrived, nowMillis) => {
-    const ofOwn = arrived.filter(({ nodeId }) => nodeId === own.nodeId).reduce(Membership.merge, own)
+    const ofOwn = arrived
+      .filter((record) => record.nodeId === own.nodeId && Membership.isPlausible(record, own))
+      .reduce(Membership.merge, own)
     const outbid = Membership.compare(ofOwn, own) > 0
-    if (outbid) changeOwn({ generation: ofOwn.generation + 1, heartbeat: 0 })
+    if (outbid) changeOwn(Membership.above(own, ofOwn))
     const changed = arrived.filter((record) => record.nodeId !== own.nodeId && learn(record, nowMillis))
     if (outbid || changed.length > 0) publish()
     return { changed, outbid }
@@ -105,7 +110,7 @@ export const make = Effect.fnUntraced(function*(initialOwn: MemberRecord, starte
     own: () => own,
     beat: (counter, nowMillis) => {
       opinions.set(own.nodeId, Suspicion.initial(nowMillis))
-      changeOwn({ heartbeat: own.heartbeat + 1, counter })
+      changeOwn({ ...Membership.beaten(own), counter })
     },
     merge,
     records,

@@ -25,7 +25,15 @@ export const load = Effect.fnUntraced(function*(disk: Disk["Service"], dataDirec
   return members
 })
 
-export const save = (disk: Disk["Service"], dataDirectory: string, members: ReadonlyArray<MemberRecord>) => {
-  const file: typeof File.Type = { format: 1, members }
-  return writeAtomically(disk, pathIn(dataDirectory), Buffer.from(`${JSON.stringify(file)}\n`))
-}
+/** `Corruption`, and the file stays as it was, when `load` could not read it back. */
+export const save = Effect.fnUntraced(function*(
+  disk: Disk["Service"],
+  dataDirectory: string,
+  members: ReadonlyArray<MemberRecord>
+) {
+  const path = pathIn(dataDirectory)
+  const json = yield* Schema.encodeEffect(FileJson)({ format: 1, members }).pipe(
+    Effect.mapError((error) => new Corruption({ path, offsetBytes: 0, reason: error.message }))
+  )
+  yield* writeAtomically(disk, path, Buffer.from(`${json}\n`))
+})

@@ -10,7 +10,7 @@
  * - A node changes its own record only together with its generation or heartbeat, so equal ones mean equal records.
  */
 import type { NodeId } from "../domain/NodeId.ts"
-import type { MemberDigest, MemberRecord } from "../peer/PeerProtocol.ts"
+import { ageMax, type MemberDigest, type MemberRecord } from "../peer/PeerProtocol.ts"
 
 export type Membership = ReadonlyMap<NodeId, MemberRecord>
 
@@ -57,7 +57,25 @@ export const wanted = (known: Membership, digests: ReadonlyArray<MemberDigest>):
 
 /** Whether the accusation is of the member's present state, so that only a newer one can refute it. */
 export const accuses = (accused: ReadonlyArray<MemberDigest>, own: MemberRecord): boolean =>
-  accused.some((digest) => digest.nodeId === own.nodeId && compareAge(digest, own) >= 0)
+  accused.some((digest) => digest.nodeId === own.nodeId && compareAge(digest, own) >= 0 && isPlausible(digest, own))
+
+/** More starts than anybody can have missed of a node. */
+const generationLeapMax = 2 ** 20
+
+/** Whether the news may follow on what is known. Taken over, a leap would bring a node near the highest generation. */
+export const isPlausible = (news: MemberDigest, known: MemberRecord): boolean =>
+  news.generation - known.generation <= generationLeapMax
+
+/** A record above all others of its node that are not above `than`, as far as `ageMax` allows. */
+export const above = (own: MemberRecord, than: MemberDigest): MemberRecord => ({
+  ...own,
+  generation: Math.min(than.generation + 1, ageMax),
+  heartbeat: 0
+})
+
+/** The next heartbeat; after the last one, the next generation. */
+export const beaten = (own: MemberRecord): MemberRecord =>
+  own.heartbeat < ageMax ? { ...own, heartbeat: own.heartbeat + 1 } : above(own, own)
 
 /** Whether two records of one member differ in nothing but what every round raises. */
 export const looksAlike = (left: MemberRecord, right: MemberRecord): boolean =>

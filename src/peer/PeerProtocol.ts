@@ -12,14 +12,22 @@ export const protocolVersion = 1
 /** `joining`, `leaving`, `left` and `removed` come with membership changes. */
 export const MemberState = Schema.Literals(["up"])
 
+/**
+ * Far above what starts and rounds can reach, and far enough below 2^53 that one more is still a whole number: a node
+ * raises its own above whatever is said about it.
+ */
+export const ageMax = 2 ** 48
+
+const Age = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: ageMax }))
+
 /** One node as the cluster knows it. Only the node itself raises `generation` and `heartbeat`. */
 export const MemberRecord = Schema.Struct({
   nodeId: NodeId,
   incarnation: Incarnation,
   /** Starts of this node. A higher one wins whatever the heartbeat says. */
-  generation: Schema.Natural,
+  generation: Age,
   /** Gossip rounds since that start, and one for each refutation. */
-  heartbeat: Schema.Natural,
+  heartbeat: Age,
   address: Schema.String,
   /** Bounded, since every node computes the tokens of all. */
   vnodes: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: vnodesMax })),
@@ -30,7 +38,7 @@ export const MemberRecord = Schema.Struct({
 export type MemberRecord = typeof MemberRecord.Type
 
 /** Which state of a member the sender has, without the state. */
-export const MemberDigest = Schema.Struct({ nodeId: NodeId, generation: Schema.Natural, heartbeat: Schema.Natural })
+export const MemberDigest = Schema.Struct({ nodeId: NodeId, generation: Age, heartbeat: Age })
 export type MemberDigest = typeof MemberDigest.Type
 
 /**

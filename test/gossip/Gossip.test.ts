@@ -4,7 +4,9 @@ import { TestClock } from "effect/testing"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { Incarnation } from "../../src/domain/Version.ts"
 import { Gossip } from "../../src/gossip/Gossip.ts"
+import * as MembersFile from "../../src/gossip/MembersFile.ts"
 import { type GossipMessage, type MemberRecord, protocolVersion } from "../../src/peer/PeerProtocol.ts"
+import * as DiskMemory from "../../src/storage/DiskMemory.ts"
 import * as SimulatedCluster from "./SimulatedCluster.ts"
 import { addressOf, watch } from "./SimulatedCluster.ts"
 
@@ -556,6 +558,68 @@ describe("Gossip: who is refused", () => {
         assert.strictEqual(knownTo(cluster.gossipOf("node1")).length, 1)
       })
     ))
+
+  it.effect("a record that is absurdly far ahead of the known one is ignored, of the receiver and of others", () =>
+    seeded(
+      1,
+      Effect.gen(function*() {
+        const cluster = yield* settled(3)
+        const gossip = cluster.gossipOf("node1")
+        const far = (name: string, generation: number) => ({
+          ...recordIn(gossip, name),
+          generation,
+          address: "elsewhere:1"
+        })
+        const own = recordIn(gossip, "node1")
+        for (const generation of [Number.MAX_SAFE_INTEGER, 2 ** 48, own.generation + 2 ** 20 + 1]) {
+          const absurd = [far("node1", generation), far("node3", generation)]
+          const { heartbeat } = recordIn(gossip, "node1")
+          yield* gossip.receive(messageFrom(recordIn(gossip, "node2"), { records: absurd, accused: absurd }))
+          assert.deepStrictEqual(recordIn(gossip, "node1"), { ...own, heartbeat }, "it is not worth a refutation")
+          assert.strictEqual(recordIn(gossip, "node3").address, addressOf("node3"))
+        }
+        const records = [far("node1", own.generation + 2 ** 20)]
+        yield* gossip.receive(messageFrom(recordIn(gossip, "node2"), { records }))
+        assert.strictEqual(recordIn(gossip, "node1").generation, own.generation + 2 ** 20 + 1)
+        assert.strictEqual(recordIn(gossip, "node1").address, addressOf("node1"))
+      })
+    ))
+
+  it.effect("a node whose generation others raised far is above it after a restart, however often they did", () =>
+    seeded(
+      1,
+      Effect.gen(function*() {
+        const cluster = yield* settled(2)
+        for (let leap = 0; leap < 3; leap++) {
+          const own = recordIn(cluster.gossipOf("node1"), "node1")
+          const records = [{ ...own, generation: own.generation + 2 ** 20 }]
+          yield* cluster.gossipOf("node1").receive(
+            messageFrom(recordIn(cluster.gossipOf("node1"), "node2"), { records })
+          )
+          yield* TestClock.adjust("1 second")
+        }
+        const before = recordIn(cluster.gossipOf("node1"), "node1").generation
+        yield* TestClock.adjust("10 seconds")
+        yield* cluster.stop("node1")
+        yield* cluster.start("node1", { seeds })
+        yield* TestClock.adjust("1 second")
+        for (const gossip of cluster.running()) {
+          assert.strictEqual(recordIn(gossip, "node1").generation, before + 1)
+          assert.strictEqual(gossip.liveness(id("node1")), "up")
+        }
+      })
+    ))
+
+  it.effect("a members.json that could not be read back is not written", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      yield* MembersFile.save(memory.disk, "data", [stranger])
+      for (const broken of [{ generation: 2 ** 53 }, { heartbeat: 2 ** 48 + 1 }, { vnodes: 0 }]) {
+        const error = yield* Effect.flip(MembersFile.save(memory.disk, "data", [{ ...stranger, ...broken }]))
+        assert.strictEqual(error._tag, "Corruption")
+      }
+      assert.deepStrictEqual(yield* MembersFile.load(memory.disk, "data"), [stranger])
+    }))
 
   it.effect("a node that meets itself under another name learns nothing and is not alarmed", () =>
     seeded(

@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { Incarnation } from "../../src/domain/Version.ts"
 import * as Membership from "../../src/gossip/Membership.ts"
-import type { MemberRecord } from "../../src/peer/PeerProtocol.ts"
+import { ageMax, MemberDigest, MemberRecord } from "../../src/peer/PeerProtocol.ts"
 
 const Small = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 }))
 /** Few different values, so that ties of every kind come up. */
@@ -34,6 +34,25 @@ const mergeAll = (drafts: ReadonlyArray<typeof Draft.Type>): Membership.Membersh
 const digestsOf = (known: Membership.Membership) => Array.from(known.values(), Membership.digestOf)
 
 describe("Membership", () => {
+  it("a generation or heartbeat above the bound is no message, and one more than the bound is still a number", () => {
+    for (const schema of [MemberRecord, MemberDigest]) {
+      const isValid = Schema.is(schema)
+      for (const field of ["generation", "heartbeat"]) {
+        assert.isTrue(isValid({ ...record({}), [field]: ageMax }))
+        for (const value of [ageMax + 1, Number.MAX_SAFE_INTEGER, -1]) {
+          assert.isFalse(isValid({ ...record({}), [field]: value }), `${field} ${value}`)
+        }
+      }
+    }
+  })
+
+  it("what a node raises stays within the bound, and a heartbeat that ends goes on in the next generation", () => {
+    const last: MemberRecord = { ...record({}), generation: 7, heartbeat: ageMax }
+    assert.deepInclude(Membership.beaten({ ...last, heartbeat: ageMax - 1 }), { generation: 7, heartbeat: ageMax })
+    assert.deepInclude(Membership.beaten(last), { generation: 8, heartbeat: 0 })
+    assert.deepInclude(Membership.above(last, { ...last, generation: ageMax }), { generation: ageMax, heartbeat: 0 })
+  })
+
   it.prop("merging is commutative", { left: Draft, right: Draft }, ({ left, right }) => {
     const [one, other] = [recordOf(left), recordOf({ ...right, node: left.node })]
     assert.deepStrictEqual(Membership.merge(one, other), Membership.merge(other, one))
