@@ -15,10 +15,12 @@ import type { NodeId } from "../domain/NodeId.ts"
 import type { Version } from "../domain/Version.ts"
 import { Gossip } from "../gossip/Gossip.ts"
 import * as Metrics from "../observability/Metrics.ts"
+import type { Uncounted } from "../peer/PeerClient.ts"
+import { PeerFailed } from "../peer/PeerError.ts"
 import { LamportClock } from "../replicator/LamportClock.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Ring } from "../ring/Ring.ts"
-import { type ReadQuorumFailed, type ReplicaFailure, WriteQuorumFailed } from "./CoordinatorError.ts"
+import { type Outcome, type ReadQuorumFailed, type ReplicaFailure, WriteQuorumFailed } from "./CoordinatorError.ts"
 import * as readQuorum from "./readQuorum.ts"
 import * as ReadRepair from "./ReadRepair.ts"
 import type { ReadOptions, ReadReceipt, WriteOptions, WriteReceipt } from "./receipts.ts"
@@ -46,13 +48,16 @@ export class Coordinator extends Context.Service<Coordinator, {
 
       /** A replica that fails after all, whenever that is, gets a hint. */
       const writeTo = (node: NodeId, cell: Cell) =>
-        node === gossip.self
-          ? replicator.write(node, cell)
-          : Effect.tapError(replicator.write(node, cell), () => Effect.sync(() => replicator.hint(node, cell)))
+        Effect.flatMap(
+          node === gossip.self
+            ? replicator.write(node, cell)
+            : Effect.tapError(replicator.write(node, cell), () => Effect.sync(() => replicator.hint(node, cell))),
+          (answer) => answer._tag === "Uncounted" ? Effect.fail(uncounted(node, answer)) : Effect.succeed(answer)
+        )
 
       const stampAndSend = (write: WriteInProgress): Effect.Effect<WriteReceipt, WriteQuorumFailed> =>
         lamport.next.pipe(
-          Effect.mapError(() => notApplied(write, [{ node: gossip.self, reason: "storage" }])),
+          Effect.mapError(() => failedWrite(write, [...write.absent, { node: gossip.self, reason: "storage" }])),
           Effect.flatMap((version) => {
             const cell: Cell = { key: write.key, version, value: write.value }
             for (const { node } of write.absent) replicator.hint(node, cell)
@@ -71,26 +76,18 @@ export class Coordinator extends Context.Service<Coordinator, {
                     replicas: replicasOf(write),
                     replaced: outcome.replaced
                   })
-                  : stampAgain(write, outcome.newest)
+                  : stampAgain({ ...write, outcome: "unknown" }, outcome.newest, outcome.by)
               )
             )
           })
         )
 
       /** Somebody wrote with a clock ahead of ours: stamp above it, as long as the deadline allows. */
-      const stampAgain = (write: WriteInProgress, newest: Version) => {
+      const stampAgain = (write: WriteInProgress, newest: Version, by: NodeId) => {
         Metrics.writeSuperseded()
         return lamport.observe(newest.counter) && clock.currentTimeMillisUnsafe() < write.deadlineMillis
           ? stampAndSend(write)
-          : Effect.fail(
-            new WriteQuorumFailed({
-              wanted: write.wanted,
-              got: 0,
-              replicas: replicasOf(write),
-              outcome: "unknown",
-              failures: [...write.absent, { node: newest.nodeId, reason: "superseded" }]
-            })
-          )
+          : Effect.fail(failedWrite(write, [...write.absent, { node: by, reason: "superseded" }]))
       }
 
       const write = (key: Key, value: Value | undefined, options: WriteOptions | undefined) =>
@@ -103,10 +100,11 @@ export class Coordinator extends Context.Service<Coordinator, {
             present,
             absent,
             wanted: options?.w ?? defaultW,
-            deadlineMillis: clock.currentTimeMillisUnsafe() + Duration.toMillis(timeout)
+            deadlineMillis: clock.currentTimeMillisUnsafe() + Duration.toMillis(timeout),
+            outcome: "not-applied"
           }
           return present.length < inProgress.wanted
-            ? Effect.fail(notApplied(inProgress, absent))
+            ? Effect.fail(failedWrite(inProgress, absent))
             : stampAndSend(inProgress)
         })
 
@@ -166,16 +164,21 @@ interface WriteInProgress {
   readonly absent: ReadonlyArray<ReplicaFailure>
   readonly wanted: number
   readonly deadlineMillis: number
+  /** What is known if it fails now: `not-applied` until something was sent. */
+  readonly outcome: Outcome
 }
+
+const uncounted = (peer: NodeId, { reason }: Uncounted) =>
+  new PeerFailed({ peer, reason, detail: "its answer does not count towards a quorum" })
 
 const replicasOf = (write: WriteInProgress) => write.present.length + write.absent.length
 
-/** Nothing was sent: too few replicas are known to be up, or no version could be stamped. */
-const notApplied = (write: WriteInProgress, failures: ReadonlyArray<ReplicaFailure>) =>
+/** Fails outside of an attempt: too few replicas are known to be up, no version could be stamped, or time is up. */
+const failedWrite = (write: WriteInProgress, failures: ReadonlyArray<ReplicaFailure>) =>
   new WriteQuorumFailed({
     wanted: write.wanted,
     got: 0,
     replicas: replicasOf(write),
-    outcome: "not-applied",
+    outcome: write.outcome,
     failures
   })

@@ -1,9 +1,9 @@
 /**
  * Asks several replicas at once and decides as soon as enough is known.
  *
- * Every request runs in its own fiber. When the caller is interrupted, all of them are; when the outcome is decided,
- * the rest are interrupted (reads) or go on in the background (writes: stragglers are worth having), bounded by
- * their own timeouts.
+ * Every request runs in its own fiber. When the outcome is decided, or the caller is interrupted, those still open are
+ * interrupted (reads) or go on in the background, bounded by their own timeouts (writes: a cell that some replica took
+ * should reach the others, or become a hint).
  */
 import { Cause, type Context, Duration, Effect, Exit, type Fiber } from "effect"
 
@@ -80,7 +80,7 @@ export const collect = <A, E, B, E2>(options: CollectOptions<A, E, B, E2>): Effe
       return Effect.sync(() => {
         decided = true
         timer?.interruptUnsafe()
-        interruptAll()
+        if (options.stragglers === "interrupt") interruptAll()
       })
     })
   )

@@ -8,7 +8,7 @@ import { type Duration, Effect, Exit } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Version } from "../domain/Version.ts"
-import type { WriteAnswer } from "../peer/PeerClient.ts"
+import type { Uncounted, WriteAnswer } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 import { type ReplicaFailure, WriteQuorumFailed } from "./CoordinatorError.ts"
 import * as quorum from "./quorum.ts"
@@ -16,12 +16,15 @@ import * as quorum from "./quorum.ts"
 export type WriteOutcome =
   | { readonly _tag: "Acknowledged"; readonly acks: number; readonly replaced: boolean }
   /** A replica holds something newer: stamp above it and try again. */
-  | { readonly _tag: "Superseded"; readonly newest: Version }
+  | { readonly _tag: "Superseded"; readonly newest: Version; readonly by: NodeId }
+
+/** An answer of a replica that can vouch for it. */
+export type CountedAnswer = Exclude<WriteAnswer, Uncounted>
 
 export interface WriteAttempt {
   readonly cell: Cell
   /** Replicas to ask, by node. */
-  readonly requests: ReadonlyArray<{ readonly node: NodeId; readonly write: Effect.Effect<WriteAnswer, PeerFailed> }>
+  readonly requests: ReadonlyArray<{ readonly node: NodeId; readonly write: Effect.Effect<CountedAnswer, PeerFailed> }>
   /** Replicas known to be down: not asked. */
   readonly absent: ReadonlyArray<ReplicaFailure>
   readonly wanted: number
@@ -43,12 +46,12 @@ export const attempt = (options: WriteAttempt): Effect.Effect<WriteOutcome, Writ
         outcome: "unknown",
         failures
       })
-    return quorum.collect<WriteAnswer, PeerFailed, WriteOutcome, WriteQuorumFailed>({
+    return quorum.collect<CountedAnswer, PeerFailed, WriteOutcome, WriteQuorumFailed>({
       requests: requests.map(({ write }) => write),
       timeout: options.timeout,
       stragglers: "continue",
-      onAnswer: (_index, answer) => {
-        if (answer._tag === "Superseded") return Exit.succeed(answer)
+      onAnswer: (index, answer) => {
+        if (answer._tag === "Superseded") return Exit.succeed({ ...answer, by: requests[index]!.node })
         accepted++
         replaced ||= answer.replaced
         return accepted >= wanted ? Exit.succeed({ _tag: "Acknowledged", acks: accepted, replaced }) : undefined

@@ -15,6 +15,17 @@ import type { GossipMessage, GossipReply } from "./PeerProtocol.ts"
 export type WriteAnswer =
   | { readonly _tag: "Accepted"; readonly replaced: boolean }
   | { readonly _tag: "Superseded"; readonly newest: Version }
+  | Uncounted
+
+/**
+ * Does not count towards a quorum. `recovering`: stored, but by a node with a new data directory, which may have
+ * forgotten something newer that it once acknowledged. `storage`: not stored, because what the node holds of this key
+ * cannot be read.
+ */
+export interface Uncounted {
+  readonly _tag: "Uncounted"
+  readonly reason: "recovering" | "storage"
+}
 
 export interface ReadRequest {
   readonly key: Key
@@ -26,6 +37,8 @@ export interface ReadRequest {
 export interface ReadAnswer {
   readonly version: Version | undefined
   readonly cell: Cell | undefined
+  /** The replica holds something of the key and cannot read it: no answer at all. */
+  readonly isUnreadable?: boolean
 }
 
 export class PeerClient extends Context.Service<PeerClient, {

@@ -25,7 +25,7 @@ const WriteRequests = Schema.Struct({
 })
 const WriteAnswers = Schema.Struct({
   protocol: Schema.Number,
-  /** `accepted` bit 0, `replaced` bit 1; the stamp is that of the newer cell when it was not accepted. */
+  /** One of the flags below, or 0 for superseded, with the stamp of the newer cell. */
   answers: Schema.Array(Schema.Struct({ flags: Schema.Number, ...stamp }))
 })
 const ReadRequests = Schema.Struct({
@@ -39,6 +39,8 @@ const ReadAnswers = Schema.Struct({
 
 const acceptedFlag = 1
 const replacedFlag = 2
+const recoveringFlag = 4
+const unreadableFlag = 8
 /** Of a cell: it holds a value. Without it, a tombstone. */
 const valueFlag = 1
 /** Of an answer to a read: the cell came along, and not its version alone. */
@@ -65,7 +67,8 @@ const codec = <A extends { readonly protocol: number }, I>(schema: Schema.Codec<
   return {
     encode: (message: A): Uint8Array<ArrayBuffer> => encode(message),
     decode: (bytes: Uint8Array): A | undefined => {
-      const decoded = decode(bytes)
+      // Of a plain array values are copied out; as views of a `Buffer` each would keep its whole batch alive.
+      const decoded = decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
       return decoded._tag === "Some" && decoded.value.protocol === protocolVersion ? decoded.value : undefined
     }
   }
@@ -106,11 +109,14 @@ export const encodeWriteAnswers = (answers: ReadonlyArray<WriteAnswer>): Uint8Ar
   writeAnswers.encode({
     protocol: protocolVersion,
     answers: answers.map((answer) =>
-      answer._tag === "Accepted"
-        ? { flags: answer.replaced ? acceptedFlag | replacedFlag : acceptedFlag, ...noStamp }
-        : { flags: 0, ...answer.newest }
+      answer._tag === "Superseded" ? { flags: 0, ...answer.newest } : { flags: flagsOf(answer), ...noStamp }
     )
   })
+
+const flagsOf = (answer: Exclude<WriteAnswer, { readonly _tag: "Superseded" }>): number => {
+  if (answer._tag === "Accepted") return answer.replaced ? acceptedFlag | replacedFlag : acceptedFlag
+  return answer.reason === "recovering" ? recoveringFlag : unreadableFlag
+}
 
 export const decodeWriteAnswers = (bytes: Uint8Array): ReadonlyArray<WriteAnswer> | undefined => {
   const message = writeAnswers.decode(bytes)
@@ -119,6 +125,10 @@ export const decodeWriteAnswers = (bytes: Uint8Array): ReadonlyArray<WriteAnswer
   for (const row of message.answers) {
     if ((row.flags & acceptedFlag) !== 0) {
       answers.push({ _tag: "Accepted", replaced: (row.flags & replacedFlag) !== 0 })
+      continue
+    }
+    if ((row.flags & (recoveringFlag | unreadableFlag)) !== 0) {
+      answers.push({ _tag: "Uncounted", reason: (row.flags & recoveringFlag) !== 0 ? "recovering" : "storage" })
       continue
     }
     const newest = versionOf(row)
@@ -140,9 +150,10 @@ export const decodeReads = (bytes: Uint8Array): ReadonlyArray<ReadRequest> | und
 export const encodeReadAnswers = (answers: ReadonlyArray<ReadAnswer>): Uint8Array<ArrayBuffer> =>
   readAnswers.encode({
     protocol: protocolVersion,
-    answers: answers.map(({ cell, version }) => ({
+    answers: answers.map(({ cell, isUnreadable, version }) => ({
       ...stampOf(version),
-      flags: cell === undefined ? 0 : cell.value === undefined ? cellFlag : cellFlag | valueFlag,
+      flags: (isUnreadable === true ? unreadableFlag : 0) |
+        (cell === undefined ? 0 : cell.value === undefined ? cellFlag : cellFlag | valueFlag),
       contentType: cell?.value === undefined ? "" : cell.value.contentType,
       bytes: cell?.value === undefined ? noBytes : cell.value.bytes
     }))
@@ -162,7 +173,7 @@ export const decodeReadAnswers = (
     const cell = (row.flags & cellFlag) !== 0 && version !== undefined
       ? { key: requests[index]!.key, version, value: valueOf(row) }
       : undefined
-    answers.push({ version, cell })
+    answers.push((row.flags & unreadableFlag) === 0 ? { version, cell } : { version, cell, isUnreadable: true })
   }
   return answers
 }

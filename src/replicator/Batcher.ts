@@ -6,7 +6,7 @@
  * - Answers reach their callers in the order of the batch; a failed batch fails all of its callers alike.
  * - A caller that is interrupted before its batch left takes its request along; later, the answer is dropped.
  */
-import { Effect, type Scope } from "effect"
+import { Cause, Effect, type Scope } from "effect"
 import * as Metrics from "../observability/Metrics.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 
@@ -23,14 +23,18 @@ export interface BatcherOptions<Request, Answer> {
   readonly bytesOf: (request: Request) => number
   readonly batchRequestsMax: number
   readonly batchBytesMax: number
-  /** A queue this long refuses more: the peer does not keep up. */
+  /** A queue this long, or this large, refuses more: the peer does not keep up. */
   readonly queueMax: number
+  readonly queueBytesMax: number
+  /** Whether those who wait behind a batch that failed like this fail with it, instead of one batch after another. */
+  readonly failsAll: (failure: PeerFailed) => boolean
   readonly overloaded: () => PeerFailed
 }
 
 interface Waiting<Request, Answer> {
   readonly request: Request
   readonly resume: (answer: Effect.Effect<Answer, PeerFailed>) => void
+  readonly bytes: number
   interrupted: boolean
 }
 
@@ -40,6 +44,7 @@ export const make = <Request, Answer>(
 ): Effect.Effect<Batcher<Request, Answer>, never, Scope.Scope> =>
   Effect.gen(function*() {
     let queue: Array<Waiting<Request, Answer>> = []
+    let queueBytes = 0
     let underWay = 0
     let wake: (() => void) | undefined
 
@@ -55,13 +60,22 @@ export const make = <Request, Answer>(
       let index = 0
       for (; index < queue.length && batch.length < options.batchRequestsMax; index++) {
         const waiting = queue[index]!
-        if (waiting.interrupted) continue
-        bytes += options.bytesOf(waiting.request)
-        if (batch.length > 0 && bytes > options.batchBytesMax) break
-        batch.push(waiting)
+        if (!waiting.interrupted) {
+          if (batch.length > 0 && bytes + waiting.bytes > options.batchBytesMax) break
+          bytes += waiting.bytes
+          batch.push(waiting)
+        }
+        queueBytes -= waiting.bytes
       }
       queue = index === queue.length ? [] : queue.slice(index)
       return batch
+    }
+
+    const drain = (): ReadonlyArray<Waiting<Request, Answer>> => {
+      const drained = queue
+      queue = []
+      queueBytes = 0
+      return drained
     }
 
     const sendWaiting = Effect.suspend(() => {
@@ -73,7 +87,9 @@ export const make = <Request, Answer>(
         // A defect too, so that nobody waits for a bug until a timeout, and the next batch goes out all the same.
         onFailure: (cause) => {
           underWay = 0
-          for (const { resume } of batch) resume(Effect.failCause(cause))
+          const failure = cause.reasons.find(Cause.isFailReason)
+          const behind = failure !== undefined && options.failsAll(failure.error) ? drain() : []
+          for (const { resume } of [...batch, ...behind]) resume(Effect.failCause(cause))
         },
         onSuccess: (answers) => {
           underWay = 0
@@ -89,9 +105,17 @@ export const make = <Request, Answer>(
 
     const submit = (request: Request) =>
       Effect.callback<Answer, PeerFailed>((resume) => {
-        if (queue.length >= options.queueMax) return resume(Effect.fail(options.overloaded()))
-        const waiting: Waiting<Request, Answer> = { request, resume, interrupted: false }
+        if (queue.length >= options.queueMax || queueBytes >= options.queueBytesMax) {
+          return resume(Effect.fail(options.overloaded()))
+        }
+        const waiting: Waiting<Request, Answer> = {
+          request,
+          resume,
+          bytes: options.bytesOf(request),
+          interrupted: false
+        }
         queue.push(waiting)
+        queueBytes += waiting.bytes
         if (wake !== undefined) {
           const wakeNow = wake
           wake = undefined

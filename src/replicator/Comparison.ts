@@ -10,18 +10,17 @@ import type { Cell } from "../domain/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Version from "../domain/Version.ts"
-import { batchBytesMax, keysPerRequestMax } from "../peer/PeerApi.ts"
+import { keysPerRequestMax } from "../peer/PeerApi.ts"
 import type { PeerClient } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
 import type { Ring } from "../ring/Ring.ts"
 import type { Storage } from "../storage/Storage.ts"
 import type { StorageError } from "../storage/StorageError.ts"
-import * as CellBytes from "./cellBytes.ts"
+import * as CellBatches from "./CellBatches.ts"
 import * as PartitionDigest from "./PartitionDigest.ts"
 
 /** Keys and versions held in memory at once, about 10 MB. */
 const cellsPerGroupMax = 50_000
-const cellsPerBatchMax = 512
 
 export interface ComparisonOptions {
   readonly self: NodeId
@@ -93,15 +92,9 @@ const exchange = Effect.fnUntraced(function*(
       duration: timeout,
       orElse: () => Effect.fail(stalled(peer))
     }).pipe(Effect.map(() => onSent(cells.length)))
-  yield* storage.scan().pipe(
-    Stream.filter(isNewer),
-    Stream.grouped(cellsPerBatchMax),
-    Stream.runForEach((cells) =>
-      Effect.forEach(CellBytes.batches(cells, { cellsMax: cellsPerBatchMax, bytesMax: batchBytesMax }), send, {
-        discard: true
-      })
-    )
-  )
+  const batches = CellBatches.make(send)
+  yield* Stream.runForEachArray(storage.scan(), (cells) => batches.take(cells.filter(isNewer)))
+  yield* batches.end
   return [...theirs.keys()]
 })
 
@@ -110,12 +103,15 @@ const fetch = (
   keys: ReadonlyArray<Key>,
   onReceived: (count: number) => void
 ) =>
-  Stream.fromIterable(keys).pipe(
-    Stream.grouped(keysPerRequestMax),
-    Stream.flatMap((group) => client.cells(address, group)),
-    Stream.timeoutOrElse({ duration: timeout, orElse: () => Stream.fail(stalled(peer)) }),
-    Stream.grouped(cellsPerBatchMax),
-    Stream.runForEach((cells) => Effect.map(receive(cells), () => onReceived(cells.length)))
-  )
+  Effect.suspend(() => {
+    const batches = CellBatches.make((cells) => Effect.map(receive(cells), () => onReceived(cells.length)))
+    return Stream.fromIterable(keys).pipe(
+      Stream.grouped(keysPerRequestMax),
+      Stream.flatMap((group) => client.cells(address, group)),
+      Stream.timeoutOrElse({ duration: timeout, orElse: () => Stream.fail(stalled(peer)) }),
+      Stream.runForEachArray(batches.take),
+      Effect.andThen(batches.end)
+    )
+  })
 
 const stalled = (peer: NodeId) => new PeerFailed({ peer, reason: "timeout", detail: "comparison of partitions" })

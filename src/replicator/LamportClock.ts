@@ -7,7 +7,7 @@
  *
  * Source: Lamport, "Time, Clocks, and the Ordering of Events in a Distributed System" (CACM 1978).
  */
-import { Context, Effect, Layer, Schema, Semaphore } from "effect"
+import { Clock, Context, Effect, Layer, Schema, Semaphore } from "effect"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import { counterMax, type Version } from "../domain/Version.ts"
 import { Disk, writeAtomically } from "../storage/Disk.ts"
@@ -19,6 +19,10 @@ import { Corruption, type StorageError } from "../storage/StorageError.ts"
 const blockSize = 100_000
 /** A cluster needs months of writes to get this far ahead of a node that hears of it. */
 export const jumpMax = 2 ** 40
+/** Far more writes than any cluster takes in a millisecond. */
+const counterPerMilliMax = 1_000_000
+/** What no peer can take away: enough to notice and to mend. */
+const countersKept = 2 ** 40
 
 export class LamportClock extends Context.Service<LamportClock, {
   /** A version above everything issued and observed before. */
@@ -38,6 +42,9 @@ export class LamportClock extends Context.Service<LamportClock, {
       let reserved = yield* readReserved(path)
       let counter = Math.max(reserved, yield* storage.counterMax)
       const reserving = yield* Semaphore.make(1)
+      const clock = yield* Clock.Clock
+      const startedAt = counter
+      const startedAtMillis = clock.currentTimeMillisUnsafe()
 
       const stamp = (): Version => ({ counter: ++counter, nodeId, incarnation })
 
@@ -62,8 +69,12 @@ export class LamportClock extends Context.Service<LamportClock, {
       return LamportClock.of({
         next,
         observe: (seen) => {
-          if (seen > counter + jumpMax || seen > counterMax) return false
-          if (seen > counter) counter = seen
+          if (seen <= counter) return true
+          const uptimeMillis = clock.currentTimeMillisUnsafe() - startedAtMillis
+          // Measured from the start, not from the last jump: many small jumps get no further than one large one.
+          const ceiling = startedAt + jumpMax + uptimeMillis * counterPerMilliMax
+          if (seen > ceiling || seen > counterMax - countersKept) return false
+          counter = seen
           return true
         },
         current: () => counter

@@ -14,6 +14,7 @@ import { bytesOf } from "./cellBytes.ts"
 
 /** Four full batches: a peer further behind than that is refused more, so that memory stays bounded. */
 const queueMax = 4 * batchCellsMax
+const queueBytesMax = 4 * batchBytesMax
 
 /** What an answer is taken to weigh before it is known, so that a batch of large values stays bounded too. */
 const fullReadBytes = 64 * 1024
@@ -67,7 +68,15 @@ export const make = Effect.fnUntraced(function*(
     new PeerFailed({ peer, reason: "overloaded", detail: `${queueMax} requests wait for it already` })
 
   const makeQueues = Effect.fnUntraced(function*(peer: NodeId) {
-    const common = { batchRequestsMax: batchCellsMax, batchBytesMax, queueMax, overloaded: overloaded(peer) }
+    const common = {
+      batchRequestsMax: batchCellsMax,
+      batchBytesMax,
+      queueMax,
+      queueBytesMax,
+      overloaded: overloaded(peer),
+      // Nobody is there: what waits becomes hints now, not one timeout after another.
+      failsAll: ({ reason }: PeerFailed) => reason === "unreachable" || reason === "timeout"
+    }
     const made: Queues = {
       writes: yield* Batcher.make<Cell, WriteAnswer>({
         ...common,

@@ -144,7 +144,11 @@ export const make = Effect.fnUntraced(function*(
       notice(peer, known)
       if (known.liveness !== "up" || known.roundsToWait-- > 0) return Effect.void
       known.roundsToWait = 0
-      return (hints.pending(peer) > 0 ? deliverHints(peer) : Effect.void).pipe(
+      const delivery = hints.pending(peer) === 0 ? Effect.void : Effect.catch(deliverHints(peer), (error) => {
+        known.roundsToWait = retryRounds
+        return Effect.logDebug(`hints for ${peer}: ${error.message}`)
+      })
+      return delivery.pipe(
         Effect.andThen(Effect.suspend(() => known.needed ? compare(peer, known) : Effect.void)),
         Effect.catch((error) => {
           // Hints that the peer did not take say nothing of the comparison before.

@@ -4,8 +4,8 @@
  *
  * Invariants
  * - Whatever moves a cell is a merge by version, so sending one twice, late or out of order is harmless.
- * - A node whose data directory is new answers no reads until it has compared its partitions with every other replica:
- *   it may have lost what it once acknowledged.
+ * - A node whose data directory is new answers no reads and counts for no write quorum until it has compared its
+ *   partitions with every other replica: it may have lost what it once acknowledged.
  */
 import { Context, Effect, Layer, Stream } from "effect"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
@@ -65,13 +65,24 @@ export class Replicator extends Context.Service<Replicator, {
       const self = identity.nodeId
       let readRepairs = 0
 
-      const receive = (cells: ReadonlyArray<Cell>) =>
+      const takeIn = (cells: ReadonlyArray<Cell>) =>
         Effect.suspend((): Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError | PeerFailed> => {
+          let newest: Version | undefined
           for (const { version } of cells) {
-            if (!clock.observe(version.counter)) return Effect.fail(counterRefused(version))
+            if (newest === undefined || version.counter > newest.counter) newest = version
           }
-          return storage.apply(cells)
+          if (newest !== undefined && !clock.observe(newest.counter)) return Effect.fail(counterRefused(newest))
+          return cells.length === 1
+            ? applyOne(cells)
+            : Effect.catchIf(storage.apply(cells), isDamage, () => oneByOne(cells))
         })
+
+      const applyOne = (cells: ReadonlyArray<Cell>): Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError> =>
+        Effect.catchIf(storage.apply(cells), isDamage, () => Effect.succeed([unreadableWrite]))
+
+      /** What cannot be read of one key is no reason to refuse the others that came with it. */
+      const oneByOne = (cells: ReadonlyArray<Cell>): Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError> =>
+        Effect.map(Effect.forEach(cells, (cell) => applyOne([cell])), (answers) => answers.flat())
 
       const digests = Effect.suspend(() => {
         const accumulated = PartitionDigest.make(partitions)
@@ -96,17 +107,30 @@ export class Replicator extends Context.Service<Replicator, {
         hints,
         peers,
         digests,
-        receive
+        receive: takeIn
       })
 
+      /** A node that may have forgotten what it once took cannot vouch that a write is its newest. */
+      const counted = (isRecovering: boolean) => (answer: WriteAnswer): WriteAnswer =>
+        isRecovering && answer._tag === "Accepted" ? recoveringAnswer : answer
+
+      const receive = (cells: ReadonlyArray<Cell>) =>
+        Effect.suspend(() => {
+          const isRecovering = reconciler.recovering()
+          return isRecovering ? Effect.map(takeIn(cells), (answers) => answers.map(counted(true))) : takeIn(cells)
+        })
+
       const writeHere = (cell: Cell): Effect.Effect<WriteAnswer, PeerFailed> =>
-        Effect.mapError(
-          Effect.map(storage.apply([cell]), ([applied]) => applied!),
-          (error) => {
-            reconciler.missedLocally()
-            return storageFailed(self, error)
-          }
-        )
+        Effect.suspend(() => {
+          const toAnswer = counted(reconciler.recovering())
+          return Effect.mapBoth(storage.apply([cell]), {
+            onSuccess: ([applied]) => toAnswer(applied!),
+            onFailure: (error) => {
+              reconciler.missedLocally()
+              return storageFailed(self, error)
+            }
+          })
+        })
 
       const readHere = ({ full, key }: ReadRequest): Effect.Effect<ReadAnswer, PeerFailed> =>
         Effect.suspend(() => {
@@ -119,10 +143,15 @@ export class Replicator extends Context.Service<Replicator, {
           )
         })
 
-      const observed = (answer: ReadAnswer): ReadAnswer => {
-        if (answer.version !== undefined) clock.observe(answer.version.counter)
-        return answer
-      }
+      const readThere = (replica: NodeId, request: ReadRequest) =>
+        Effect.flatMap(peers.read(replica, request), (answer) => {
+          if (answer.version !== undefined) clock.observe(answer.version.counter)
+          return answer.isUnreadable === true ? Effect.fail(unreadableThere(replica)) : Effect.succeed(answer)
+        })
+
+      /** One key that cannot be read does not take the others of its batch along. */
+      const answerOne = (request: ReadRequest) =>
+        Effect.catchIf(readHere(request), (error) => error.reason === "storage", () => Effect.succeed(unreadableAnswer))
 
       const write = (replica: NodeId, cell: Cell) => replica === self ? writeHere(cell) : peers.write(replica, cell)
 
@@ -131,13 +160,15 @@ export class Replicator extends Context.Service<Replicator, {
         repair: (replica, cell) =>
           Effect.suspend(() => {
             readRepairs++
-            return write(replica, cell)
+            return Effect.flatMap(write(replica, cell), (answer) =>
+              answer._tag === "Uncounted" && answer.reason === "storage"
+                ? Effect.fail(unreadableThere(replica))
+                : Effect.succeed(answer))
           }),
-        read: (replica, request) =>
-          replica === self ? readHere(request) : Effect.map(peers.read(replica, request), observed),
+        read: (replica, request) => replica === self ? readHere(request) : readThere(replica, request),
         hint: hints.add,
         receive,
-        answer: (requests) => Effect.forEach(requests, readHere),
+        answer: (requests) => Effect.forEach(requests, answerOne),
         digests,
         versions: (wanted) => {
           const inWanted = new Set(wanted)
@@ -158,6 +189,15 @@ export class Replicator extends Context.Service<Replicator, {
     })
   )
 }
+
+const isDamage = (error: StorageError): boolean => error._tag === "Corruption"
+
+const recoveringAnswer: WriteAnswer = { _tag: "Uncounted", reason: "recovering" }
+const unreadableAnswer: ReadAnswer = { version: undefined, cell: undefined, isUnreadable: true }
+const unreadableWrite: WriteAnswer = { _tag: "Uncounted", reason: "storage" }
+
+const unreadableThere = (peer: NodeId) =>
+  new PeerFailed({ peer, reason: "storage", detail: "what it holds of this key cannot be read" })
 
 const storageFailed = (peer: NodeId, error: StorageError) =>
   new PeerFailed({ peer, reason: "storage", detail: error.message })

@@ -76,6 +76,28 @@ describe("ordered-ack", () => {
     }))
 })
 
+describe("ordered-ack, where a replica forgot", () => {
+  it.effect("a node with a new data directory does not vouch for a write, so none loses to one from before", () =>
+    Effect.gen(function*() {
+      const { cluster, node1, node2, node3 } = yield* three(20)
+      cluster.cut(node1, node3)
+      cluster.cut(node2, node3)
+      for (let index = 0; index < 30; index++) yield* put(node1, "k", `first ${index}`)
+      yield* cluster.loseDisk(node2)
+      cluster.heal()
+      cluster.cut(node1, node2)
+      cluster.cut(node1, node3)
+      yield* cluster.start(node2)
+      yield* cluster.until(sees(node3, node2, "up"), "node3 knows node2 again")
+      const failure = yield* Effect.flip(put(node3, "k", "second"))
+      assert.deepInclude(failure.failures, { node: node2.id, reason: "recovering" })
+      cluster.heal()
+      yield* cluster.until(Effect.map(replicator(node2).status, ({ recovering }) => !recovering), "node2 has recovered")
+      yield* put(node3, "k", "third")
+      for (const node of cluster.nodes) assert.strictEqual(yield* text(node, "k"), "third")
+    }))
+})
+
 describe("monotonic-read", () => {
   it.effect("what one quorum read returned is on enough replicas before it is returned", () =>
     Effect.gen(function*() {
@@ -144,6 +166,23 @@ describe("availability", () => {
       yield* cluster.crash(node3)
       const failure = yield* Effect.flip(put(node1, "k", "v"))
       assert.deepInclude(failure, { wanted: 2, replicas: 3, outcome: "unknown" })
+    }))
+})
+
+describe("outcome", () => {
+  it.effect("is unknown, not not-applied, when the second stamp of a write that was sent cannot be had", () =>
+    Effect.gen(function*() {
+      const { cluster, node1, node2 } = yield* three(21)
+      const { version } = yield* put(node1, "a", "x")
+      yield* TestClock.adjust("1 second")
+      cluster.cut(node1, node2)
+      yield* storage(node2).apply([
+        { key: key("k"), version: { ...version, counter: 150_000, nodeId: node2.id }, value: value("newer") }
+      ])
+      cluster.heal()
+      node1.disk.failNext("openAppend", "clock.json", "full")
+      const failure = yield* Effect.flip(put(node1, "k", "mine", { w: 3 }))
+      assert.strictEqual(failure.outcome, "unknown")
     }))
 })
 
@@ -280,6 +319,19 @@ describe("a node that lost its disk", () => {
 })
 
 describe("a client that goes away", () => {
+  it.effect("leaves its write to reach the other replicas, or to become a hint", () =>
+    Effect.gen(function*() {
+      const { cluster, node1, node2, node3 } = yield* three(22)
+      cluster.cut(node1, node2)
+      cluster.cut(node1, node3)
+      const writing = yield* Effect.forkChild(coordinator(node1).put(key("k"), value("v")))
+      yield* TestClock.adjust("100 millis")
+      yield* Fiber.interrupt(writing)
+      yield* TestClock.adjust("1 second")
+      const { hints } = yield* replicator(node1).status
+      assert.deepStrictEqual(hints.map(({ peer, pending }) => [peer, pending]), [[node2.id, 1], [node3.id, 1]])
+    }))
+
   it.effect("takes its waiting reads along", () =>
     Effect.gen(function*() {
       const { cluster, node1, node2, node3 } = yield* three(19)

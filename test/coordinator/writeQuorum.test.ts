@@ -2,12 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as writeQuorum from "../../src/coordinator/writeQuorum.ts"
-import type { WriteAnswer } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
 import { a, b, c, cellOf, failedBy, request, settle, version } from "./requests.ts"
 
-const accepted: WriteAnswer = { _tag: "Accepted", replaced: false }
-const replaced: WriteAnswer = { _tag: "Accepted", replaced: true }
+const accepted: writeQuorum.CountedAnswer = { _tag: "Accepted", replaced: false }
+const replaced: writeQuorum.CountedAnswer = { _tag: "Accepted", replaced: true }
 
 /** A write to `nodes`, whose requests the test answers by hand. */
 const attempting = Effect.fnUntraced(function*(
@@ -15,7 +14,7 @@ const attempting = Effect.fnUntraced(function*(
   nodes: ReadonlyArray<typeof a>,
   absent: writeQuorum.WriteAttempt["absent"] = []
 ) {
-  const requests = nodes.map(() => request<WriteAnswer, PeerFailed>())
+  const requests = nodes.map(() => request<writeQuorum.CountedAnswer, PeerFailed>())
   const attempt = writeQuorum.attempt({
     cell: cellOf(5),
     requests: nodes.map((node, index) => ({ node, write: requests[index]!.effect })),
@@ -53,7 +52,7 @@ describe("writeQuorum", () => {
       const { fiber, requests } = yield* attempting(2, [a, b, c])
       requests[0]!.succeed(accepted)
       requests[1]!.succeed({ _tag: "Superseded", newest: version(9, b) })
-      assert.deepStrictEqual(yield* Fiber.join(fiber), { _tag: "Superseded", newest: version(9, b) })
+      assert.deepStrictEqual(yield* Fiber.join(fiber), { _tag: "Superseded", newest: version(9, b), by: b })
       assert.strictEqual(requests[2]!.state(), "running")
     }))
 

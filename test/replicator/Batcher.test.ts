@@ -23,6 +23,8 @@ const withPeer = Effect.fnUntraced(function*(options?: Options) {
     batchRequestsMax: 1000,
     batchBytesMax: 1000,
     queueMax: 1000,
+    queueBytesMax: 100_000,
+    failsAll: ({ reason }) => reason === "timeout",
     overloaded: () => failure("overloaded"),
     ...options
   })
@@ -178,6 +180,33 @@ describe("Batcher", () => {
       assert.strictEqual(batcher.depth(), 0)
     }))
 
+  it.effect("fails those who wait behind a batch that timed out with it, and nobody for a refusal", () =>
+    Effect.gen(function*() {
+      const { answer, batches, submit } = yield* withPeer()
+      const [first] = yield* submit("a")
+      const [second] = yield* submit("b")
+      yield* answer(Exit.fail(failure("refused")))
+      assert.isDefined(first!.pollUnsafe())
+      assert.isUndefined(second!.pollUnsafe())
+      const [third] = yield* submit("c")
+      yield* answer(Exit.fail(failure("timeout")))
+      assert.strictEqual((yield* Effect.flip(Fiber.join(second!))).reason, "timeout")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(third!))).reason, "timeout")
+      assert.deepStrictEqual(batches(), [["a"], ["b"]])
+    }))
+
+  it.effect("refuses more than a queue may hold in bytes, and takes more once it has been sent", () =>
+    Effect.gen(function*() {
+      const { answer, submit } = yield* withPeer({ queueBytesMax: 10 })
+      yield* submit("under way")
+      yield* submit("0123456789")
+      const [refused] = yield* submit("x")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(refused!))).reason, "overloaded")
+      yield* answer()
+      const [taken] = yield* submit("y")
+      assert.isUndefined(taken!.pollUnsafe())
+    }))
+
   /** Below three operations a turn, Effect itself makes no progress. */
   it.effect.prop("forgets nobody, wherever fibers take turns and requests come together", {
     turn: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 3, maximum: 16 }))),
@@ -191,6 +220,8 @@ describe("Batcher", () => {
         batchRequestsMax: batch,
         batchBytesMax: 1000,
         queueMax: 1000,
+        queueBytesMax: 100_000,
+        failsAll: () => false,
         overloaded: () => failure("overloaded")
       })
       const client = (name: number) =>

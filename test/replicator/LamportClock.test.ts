@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Exit, Fiber, Layer, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import { NodeConfig } from "../../src/config/NodeConfig.ts"
 import { counterMax } from "../../src/domain/Version.ts"
 import { jumpMax, LamportClock } from "../../src/replicator/LamportClock.ts"
@@ -74,8 +75,18 @@ describe("LamportClock", () => {
       assert.isFalse(clock.observe(counterMax + 2))
       assert.isFalse(clock.observe(Number.POSITIVE_INFINITY))
       assert.strictEqual(yield* counterOf(clock), 101)
-      assert.isTrue(clock.observe(101 + jumpMax))
-      assert.strictEqual(yield* counterOf(clock), 102 + jumpMax)
+      assert.isTrue(clock.observe(100 + jumpMax))
+      assert.strictEqual(yield* counterOf(clock), 101 + jumpMax)
+    }))
+
+  it.effect("is carried no further by many jumps than by one, but for what time allows", () =>
+    Effect.gen(function*() {
+      const clock = yield* start(DiskMemory.make(1), 100)
+      assert.isTrue(clock.observe(100 + jumpMax))
+      assert.isFalse(clock.observe(100 + jumpMax + 2))
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(clock.observe(100 + jumpMax + 1_000_000_000))
+      assert.isFalse(clock.observe(100 + jumpMax + 1_000_000_001))
     }))
 
   it.effect("goes on above the block that it had reserved after a restart", () =>
