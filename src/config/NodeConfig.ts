@@ -53,7 +53,7 @@ const mebibyte = 1024 * 1024
 /** Each costs two tokens on every node's ring; more than this only makes rings slow to build. */
 export const vnodesMax = 10_000
 /** Half of what one message between peers may hold. */
-const valueBytesMaxMax = 8 * mebibyte
+export const valueBytesMaxMax = 8 * mebibyte
 
 /** Everything but the names and addresses, which have no sensible default. */
 export const defaults = {

@@ -16,6 +16,9 @@ export interface Value {
   readonly contentType: string
 }
 
+/** Longer content types are refused. */
+export const contentTypeBytesMax = 255
+
 export interface Cell {
   readonly key: Key
   readonly version: Version.Version

@@ -7,10 +7,13 @@
  */
 import { Schema } from "effect"
 import { SchemaBinary } from "effect/encoding"
+import { valueBytesMaxMax } from "../config/NodeConfig.ts"
 import type { Cell } from "../domain/Cell.ts"
+import { contentTypeBytesMax } from "../domain/Cell.ts"
 import { isKey } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import { counterMax, type Incarnation, type Version } from "../domain/Version.ts"
+import { batchCellsMax } from "./PeerApi.ts"
 import type { ReadAnswer, ReadRequest, WriteAnswer } from "./PeerClient.ts"
 import { protocolVersion } from "./PeerProtocol.ts"
 
@@ -61,6 +64,10 @@ const isSound = ({ counter, incarnation, nodeId }: { counter: number; nodeId: st
     : Number.isInteger(counter) && counter > 0 && counter <= counterMax &&
       /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(nodeId) && /^[0-9a-f]{12}$/.test(incarnation)
 
+/** What a client may send; a type that is no header value could be stored and never be read again. */
+const isSoundValue = ({ bytes, contentType }: { contentType: string; bytes: Uint8Array }) =>
+  bytes.length <= valueBytesMaxMax && contentType.length <= contentTypeBytesMax && /^[\x20-\x7e]*$/.test(contentType)
+
 const codec = <A extends { readonly protocol: number }, I>(schema: Schema.Codec<A, I>) => {
   const encode = Schema.encodeSync(SchemaBinary.toCodec(schema))
   const decode = Schema.decodeUnknownOption(SchemaBinary.toCodec(schema))
@@ -95,11 +102,11 @@ export const encodeWrites = (cells: ReadonlyArray<Cell>): Uint8Array<ArrayBuffer
 
 export const decodeWrites = (bytes: Uint8Array): ReadonlyArray<Cell> | undefined => {
   const message = writeRequests.decode(bytes)
-  if (message === undefined) return undefined
+  if (message === undefined || message.cells.length > batchCellsMax) return undefined
   const cells: Array<Cell> = []
   for (const row of message.cells) {
     const version = versionOf(row)
-    if (version === undefined || !isSound(row) || !isKey(row.key)) return undefined
+    if (version === undefined || !isSound(row) || !isKey(row.key) || !isSoundValue(row)) return undefined
     cells.push({ key: row.key, version, value: valueOf(row) })
   }
   return cells
@@ -143,7 +150,8 @@ export const encodeReads = (requests: ReadonlyArray<ReadRequest>): Uint8Array<Ar
 
 export const decodeReads = (bytes: Uint8Array): ReadonlyArray<ReadRequest> | undefined => {
   const message = readRequests.decode(bytes)
-  if (message === undefined || !message.requests.every(({ key }) => isKey(key))) return undefined
+  if (message === undefined || message.requests.length > batchCellsMax) return undefined
+  if (!message.requests.every(({ key }) => isKey(key))) return undefined
   return message.requests as ReadonlyArray<ReadRequest>
 }
 
@@ -168,7 +176,7 @@ export const decodeReadAnswers = (
   if (message === undefined || message.answers.length !== requests.length) return undefined
   const answers: Array<ReadAnswer> = []
   for (const [index, row] of message.answers.entries()) {
-    if (!isSound(row)) return undefined
+    if (!isSound(row) || !isSoundValue(row)) return undefined
     const version = versionOf(row)
     const cell = (row.flags & cellFlag) !== 0 && version !== undefined
       ? { key: requests[index]!.key, version, value: valueOf(row) }

@@ -8,6 +8,7 @@
  */
 import { Cause, Effect, type Scope } from "effect"
 import * as Metrics from "../observability/Metrics.ts"
+import { restarting } from "../observability/restarting.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 
 export interface Batcher<Request, Answer> {
@@ -101,7 +102,7 @@ export const make = <Request, Answer>(
     /** Two turns of the event loop bring in what clients sent on the answers of the last batch: larger batches, fewer. */
     const gather = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
     const round = Effect.andThen(arrival, Effect.andThen(gather, sendWaiting))
-    yield* Effect.forkScoped(Effect.forever(round, { disableYield: true }))
+    yield* Effect.forkScoped(restarting("batches to a peer", Effect.forever(round, { disableYield: true })))
 
     const submit = (request: Request) =>
       Effect.callback<Answer, PeerFailed>((resume) => {

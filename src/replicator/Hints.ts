@@ -16,6 +16,7 @@ import type { NodeSettings } from "../config/NodeConfig.ts"
 import type { Cell } from "../domain/Cell.ts"
 import * as CellLine from "../domain/CellLine.ts"
 import type { NodeId } from "../domain/NodeId.ts"
+import { restarting } from "../observability/restarting.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 import type { AppendHandle, Disk } from "../storage/Disk.ts"
 import type { StorageError } from "../storage/StorageError.ts"
@@ -125,7 +126,8 @@ export const make = Effect.fnUntraced(function*(
   })
 
   const flushAll = exclusively(Effect.suspend(() => Effect.forEach(peers.values(), flush, { discard: true })))
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(flushInterval), flushAll)))
+  const flushing = Effect.forever(Effect.andThen(Effect.sleep(flushInterval), flushAll))
+  yield* Effect.forkScoped(restarting("flush of hints", flushing))
   yield* Effect.addFinalizer(() =>
     Effect.andThen(flushAll, Effect.suspend(() => Effect.forEach(peers.values(), closeOpen, { discard: true })))
   )

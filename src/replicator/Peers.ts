@@ -17,7 +17,7 @@ const queueMax = 4 * batchCellsMax
 const queueBytesMax = 4 * batchBytesMax
 
 /** What an answer is taken to weigh before it is known, so that a batch of large values stays bounded too. */
-const fullReadBytes = 64 * 1024
+const fullReadBytes = 256 * 1024
 const versionReadBytes = 64
 
 interface Queues {

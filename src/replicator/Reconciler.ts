@@ -10,6 +10,7 @@ import { Clock, Duration, Effect, Random, type Scope } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Gossip, Liveness } from "../gossip/Gossip.ts"
+import { restarting } from "../observability/restarting.ts"
 import { batchBytesMax } from "../peer/PeerApi.ts"
 import type { PeerClient } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
@@ -185,7 +186,7 @@ export const make = Effect.fnUntraced(function*(
     Effect.catch((error) => Effect.logWarning(`not settled yet: ${error.message}`))
   )
 
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(round, Effect.sleep(interval))))
+  yield* Effect.forkScoped(restarting("reconciler", Effect.forever(Effect.andThen(round, Effect.sleep(interval)))))
 
   return {
     recovering: () => recovering,
