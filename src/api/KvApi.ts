@@ -85,6 +85,7 @@ const put = HttpApiEndpoint.put("put", "/kv/*", {
     Problem.UnsupportedEncoding,
     Problem.ValueTooLarge,
     Problem.NotImplemented,
+    Problem.RequestTimeout,
     Problem.WriteQuorumFailed
   ]
 }).annotateMerge(described(

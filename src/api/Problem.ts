@@ -94,7 +94,7 @@ export class ReadQuorumFailed extends HttpApiError.Problem<ReadQuorumFailed>()("
   failures: Schema.Array(ReplicaFailure)
 }) {}
 
-/** Decided before the body is read, so nothing was sent to any replica. */
+/** Decided before the operation begins, so nothing was sent to any replica. */
 export class Overloaded extends HttpApiError.Problem<Overloaded>()("Overloaded", {
   type: "urn:rondo:problem:overloaded",
   status: 503,

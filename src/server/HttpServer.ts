@@ -4,7 +4,7 @@
  * Leaf: the inbound network. The router is strict (case, slashes), there is no access log, and what no handler answered
  * becomes a problem in `unmatched`. On shutdown it stops accepting, finishes what is under way, and is gone within seconds.
  */
-import { NodeHttpServer } from "@effect/platform-node"
+import { NodeHttpServer, NodeHttpServerRequest } from "@effect/platform-node"
 import { ByteSize, Context, Duration, Effect, Layer, Schema } from "effect"
 import {
   HttpIncomingMessage,
@@ -21,6 +21,7 @@ import { NodeConfig, parseAddress } from "../config/NodeConfig.ts"
 import { peerBodyBytesMax } from "../peer/PeerApi.ts"
 import * as AdminHandlers from "./AdminHandlers.ts"
 import { Admission } from "./Admission.ts"
+import { Bodies } from "./Bodies.ts"
 import { headerBytesMax } from "./connectionError.ts"
 import { type Handler, KvHandlers } from "./KvHandlers.ts"
 import * as NodeServer from "./nodeServer.ts"
@@ -104,6 +105,10 @@ const serve = Effect.gen(function*() {
   const batches = yield* PeerBatches
   const app = Effect.withFiber((fiber) => {
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+    const refusal = unmatched.refusalOfConnection(
+      NodeHttpServerRequest.toIncomingMessage(request) as Http.IncomingMessage
+    )
+    if (refusal !== undefined) return Effect.succeed(refusal)
     const handler = request.url.startsWith("/kv/") ? byMethod[request.method] : batches.find(request)
     const answer = handler === undefined ? router : handler({ request })
     return Effect.catchCause(answer, (cause) => unmatched.recover(request, cause))
@@ -120,5 +125,5 @@ const serve = Effect.gen(function*() {
 /** Listens on `NodeConfig.listen` as long as the layer lives. */
 export const layer = Layer.effect(BoundAddress, serve).pipe(
   Layer.provide([KvHandlers.layer, PeerBatches.layer]),
-  Layer.provide([Admission.layer, NodeHttpServer.layerHttpServices])
+  Layer.provide([Admission.layer, Bodies.layer, NodeHttpServer.layerHttpServices])
 )

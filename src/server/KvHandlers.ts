@@ -1,6 +1,6 @@
 /**
- * `PUT GET HEAD DELETE /kv/*` over the Coordinator. On the path of every request: plain functions, one bookkeeping frame,
- * no decoding by schema, no span.
+ * `PUT GET HEAD DELETE /kv/*` over the Coordinator. On the path of every request: plain functions, two bookkeeping
+ * frames, no decoding by schema, no span.
  *
  * They implement the declared group, and `HttpServer` also calls them ahead of its router, which would cost each request
  * a third of its time to find out that it begins with `/kv/`.
@@ -25,6 +25,8 @@ import type { Key } from "../domain/Key.ts"
 import * as Version from "../domain/Version.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { Admission } from "./Admission.ts"
+import { Bodies } from "./Bodies.ts"
+import * as connections from "./connections.ts"
 import * as KvRequest from "./KvRequest.ts"
 import { problemResponse } from "./problemResponse.ts"
 import * as requestBody from "./requestBody.ts"
@@ -35,33 +37,45 @@ export type Handler = (input: { readonly request: HttpServerRequest.HttpServerRe
 
 const make = Effect.gen(function*() {
   const admission = yield* Admission
+  const bodies = yield* Bodies
+  const busy = overloaded(admission.limit)
   const clock = yield* Clock.Clock
   const { delete: deleteKey, get, put } = yield* Coordinator
   const { valueBytesMax } = yield* NodeConfig
   const { replicationFactor } = yield* ClusterConfig
 
-  /**
-   * Counts the request, and refuses it when too many are under way. Called where nothing interrupts, so that a client
-   * that leaves cannot take its place with it; the operation itself can be interrupted.
-   */
-  const admitted = (
+  /** Measures the request, and refuses it at once when too many are under way. Called where nothing interrupts. */
+  const measured = (
     operation: Metrics.Operation,
     handle: (request: IncomingMessage, response: ServerResponse) => Effect.Effect<Response>
   ): Handler =>
   ({ request }) => {
-    if (!admission.enter()) {
+    if (admission.isFull()) {
       Metrics.requestEnded(operation, "overloaded", 0n)
-      return Effect.succeed(overloaded(admission.limit))
+      return Effect.succeed(busy)
     }
     const began = clock.currentTimeNanosUnsafe()
     return Effect.onExitPrimitive(
-      Effect.interruptible(Effect.suspend(() => handle(incoming(request), outgoing(request)))),
+      Effect.suspend(() => handle(incoming(request), outgoing(request))),
       (exit) => {
-        admission.leave()
-        Metrics.requestEnded(operation, outcomeOf(exit), clock.currentTimeNanosUnsafe() - began)
+        const outcome = Exit.isSuccess(exit) && exit.value === busy ? "overloaded" : outcomeOf(exit)
+        Metrics.requestEnded(operation, outcome, clock.currentTimeNanosUnsafe() - began)
         return undefined
       }
     )
+  }
+
+  /**
+   * Runs the operation in a place of its own, kept until the answer is gone: one that nobody reads stays in memory.
+   * Called where nothing interrupts, so that a client that leaves cannot take the place with it; the operation itself
+   * can be interrupted.
+   */
+  const placed = (response: ServerResponse, operation: () => Effect.Effect<Response>): Effect.Effect<Response> => {
+    if (!admission.enter()) return Effect.succeed(busy)
+    return Effect.onExitPrimitive(Effect.interruptible(Effect.suspend(operation)), () => {
+      connections.whenGone(response, admission.leave)
+      return undefined
+    })
   }
 
   const write = (
@@ -92,13 +106,19 @@ const make = Effect.gen(function*() {
     write(request, (key, { replicas, timeout }) => {
       const contentType = KvRequest.contentTypeOf(request.headers)
       if (typeof contentType !== "string") return refuse(contentType)
-      return Effect.flatMap(requestBody.collect(request, response, valueBytesMax), (bytes) =>
-        bytes === undefined
-          ? Effect.succeed(tooLarge(request, valueBytesMax))
-          : Effect.match(put(key, { bytes, contentType }, { w: replicas, timeout }), {
-            onFailure: writeFailed,
-            onSuccess: stored
-          }))
+      return Effect.flatMap(
+        Effect.interruptible(requestBody.receive(request, response, valueBytesMax, bodies)),
+        (bytes) => {
+          if (bytes === "too-large") return Effect.succeed(tooLarge(request, valueBytesMax))
+          if (bytes === "too-slow") return Effect.succeed(tooSlow)
+          if (bytes === "too-many") return Effect.succeed(busy)
+          return placed(response, () =>
+            Effect.match(put(key, { bytes, contentType }, { w: replicas, timeout }), {
+              onFailure: writeFailed,
+              onSuccess: stored
+            }))
+        }
+      )
     })
 
   const remove = (request: IncomingMessage) =>
@@ -109,10 +129,10 @@ const make = Effect.gen(function*() {
     )
 
   return {
-    PUT: admitted("put", store),
-    DELETE: admitted("delete", remove),
-    GET: admitted("get", read),
-    HEAD: admitted("get", read)
+    PUT: measured("put", store),
+    DELETE: measured("delete", (request, response) => placed(response, () => remove(request))),
+    GET: measured("get", (request, response) => placed(response, () => read(request))),
+    HEAD: measured("get", (request, response) => placed(response, () => read(request)))
   }
 })
 
@@ -167,6 +187,11 @@ const tooLarge = (request: IncomingMessage, limitBytes: number) =>
     request.complete ? {} : { connection: "close" }
   )
 
+const tooSlow = problemResponse(
+  new Problem.RequestTimeout({ detail: "the body came too slowly: nothing was written" }),
+  { connection: "close" }
+)
+
 const writeFailed = (failure: CoordinatorError.WriteQuorumFailed) => {
   const { failures, got, message, outcome, replicas, wanted } = failure
   const advice = outcome === "not-applied"
@@ -218,7 +243,10 @@ const found = (key: Key, { cell }: ReadReceipt, request: IncomingMessage): Respo
   }
   return KvRequest.wantsEnvelope(request.headers.accept)
     ? HttpServerResponse.jsonUnsafe(envelope(key, version, cell.value), { headers })
-    : HttpServerResponse.uint8Array(cell.value.bytes, { headers, contentType: cell.value.contentType })
+    : HttpServerResponse.uint8Array(cell.value.bytes, {
+      headers,
+      contentType: KvRequest.contentTypeToSend(cell.value.contentType)
+    })
 }
 
 const envelope = (key: Key, version: string, { bytes, contentType }: Value): typeof Envelope.Type => {

@@ -134,11 +134,17 @@ const shown = (text: string): string => (text.length <= 64 ? text : `${text.slic
 export const contentTypeBytesMax = 255
 const contentTypeDefault = "application/octet-stream"
 
+const isSendable = (contentType: string): boolean =>
+  contentType.length <= contentTypeBytesMax && /^[\x20-\x7e]*$/.test(contentType)
+
+/** The type to answer with a value. One that came by way of a peer may not be fit for a header. */
+export const contentTypeToSend = (kept: string): string => kept !== "" && isSendable(kept) ? kept : contentTypeDefault
+
 /** The type to keep with a value: what the client sent, whatever it means. */
 export const contentTypeOf = (headers: IncomingHttpHeaders): string | Problem.InvalidContentType => {
   const contentType = headers["content-type"]
   if (contentType === undefined || contentType === "") return contentTypeDefault
-  if (contentType.length <= contentTypeBytesMax && /^[\x20-\x7e]*$/.test(contentType)) return contentType
+  if (isSendable(contentType)) return contentType
   return new Problem.InvalidContentType({
     detail: `a content type has at most ${contentTypeBytesMax} bytes of visible ASCII`,
     limitBytes: contentTypeBytesMax
@@ -161,6 +167,14 @@ export const unsupported = (headers: IncomingHttpHeaders): Problem.Problem | und
     return new Problem.NotImplemented({
       detail: "a part of a value cannot be written: nothing was written",
       header: "content-range"
+    })
+  }
+  // Node undoes chunks, and hands on whatever else was done to the body as if it were the value.
+  const transfer = headers["transfer-encoding"]
+  if (transfer !== undefined && transfer.toLowerCase() !== "chunked") {
+    return new Problem.NotImplemented({
+      detail: "no transfer encoding but chunked is supported: nothing was written",
+      header: "transfer-encoding"
     })
   }
   const encoding = headers["content-encoding"]

@@ -4,6 +4,7 @@
 import type * as Http from "node:http"
 import type { Socket } from "node:net"
 import { answerUnderWay, headerBytesMax, onClientError } from "./connectionError.ts"
+import * as connections from "./connections.ts"
 
 /** Each costs a file descriptor and some kilobytes; more are turned away at once. */
 const connectionsMax = 4096
@@ -31,6 +32,7 @@ export const options: Http.ServerOptions = {
 export const prepare = (server: Http.Server): () => void => {
   server.maxConnections = connectionsMax
   server.on("clientError", onClientError)
+  connections.watch(server)
   const sockets = new Set<Socket>()
   server.on("connection", (socket) => {
     sockets.add(socket)

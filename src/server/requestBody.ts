@@ -6,18 +6,31 @@
  */
 import { Effect } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Arriving, Bodies } from "./Bodies.ts"
 
 /** What may be dropped: a few times the largest value, well within the time a request may take. */
 const droppedBytesMax = 8 * 1024 * 1024
 
 const empty = new Uint8Array(0)
 
-/** The bytes, or `undefined` when there are more than `bytesMax`. Never resumes when the client goes away: see `NodeHttpServer`. */
+/** Why there is no body: it is too large, it came too slowly, or the node receives as many as it can. */
+export type Refusal = "too-large" | "too-slow" | "too-many"
+
+/** A peer's body: the bytes, or `undefined` when there are more than `bytesMax`. */
 export const collect = (
   request: IncomingMessage,
   response: ServerResponse,
   bytesMax: number
-): Effect.Effect<Uint8Array | undefined> => {
+): Effect.Effect<Uint8Array | undefined> =>
+  Effect.map(receive(request, response, bytesMax, undefined), (body) => typeof body === "string" ? undefined : body)
+
+/** The bytes, or why not. Never resumes when the client goes away: see `NodeHttpServer`. */
+export const receive = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  bytesMax: number,
+  bodies: Bodies["Service"] | undefined
+): Effect.Effect<Uint8Array | Refusal> => {
   const declared = request.headers["content-length"]
   const declaredBytes = declared === undefined ? undefined : Number(declared)
   if (declaredBytes === 0) return Effect.succeed(empty)
@@ -25,30 +38,36 @@ export const collect = (
   const expectsContinue = request.headers.expect !== undefined
   if (declaredBytes !== undefined && declaredBytes > bytesMax) {
     // A client that waits for permission has sent nothing: refuse it, do not ask for what will be dropped.
-    if (expectsContinue || declaredBytes > droppedBytesMax) return Effect.undefined
+    if (expectsContinue || declaredBytes > droppedBytesMax) return Effect.succeed("too-large")
   }
   return Effect.callback((resume) => {
     let chunks: Array<Uint8Array> | undefined = []
     let bytes = 0
+    let body: Arriving | undefined
     const stop = () => {
       request.off("data", onData)
       request.off("end", onEnd)
+      if (body !== undefined) bodies!.end(body)
+    }
+    const refuse = (refusal: Refusal) => {
+      stop()
+      request.pause()
+      resume(Effect.succeed(refusal))
     }
     const onData = (chunk: Uint8Array) => {
       bytes += chunk.length
-      if (bytes <= bytesMax) {
-        chunks!.push(chunk)
-      } else if (bytes <= droppedBytesMax) {
-        chunks = undefined
-      } else {
-        stop()
-        request.pause()
-        resume(Effect.undefined)
-      }
+      if (bytes > droppedBytesMax && bytes > bytesMax) return refuse("too-large")
+      if (body !== undefined && bytes <= bytesMax && !bodies!.add(body, chunk.length)) return refuse("too-many")
+      if (bytes <= bytesMax) chunks!.push(chunk)
+      else chunks = undefined
     }
     const onEnd = () => {
       stop()
-      resume(Effect.succeed(chunks === undefined ? undefined : joined(chunks)))
+      resume(Effect.succeed(chunks === undefined ? "too-large" : joined(chunks)))
+    }
+    if (bodies !== undefined) {
+      body = bodies.begin(() => refuse("too-slow"))
+      if (body === undefined) return resume(Effect.succeed("too-many"))
     }
     request.on("data", onData)
     request.on("end", onEnd)

@@ -5,8 +5,10 @@ import { Cause, Effect } from "effect"
 import { HttpServerError } from "effect/http"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiError } from "effect/http-api"
+import type { IncomingMessage } from "node:http"
 import { Api } from "../api/Api.ts"
 import * as Problem from "../api/Problem.ts"
+import * as connections from "./connections.ts"
 import * as KvRequest from "./KvRequest.ts"
 import { problemResponse } from "./problemResponse.ts"
 
@@ -37,6 +39,17 @@ export const refusalOf = (method: string, url: string): Response => {
   const allowed = methods.toSorted()
   const allow = allowed.join(", ")
   return problemResponse(new Problem.MethodNotAllowed({ detail: `allowed here: ${allow}`, allowed }), { allow })
+}
+
+/** The problem for a request that its connection had no right to send, if so; the connection ends with it. */
+export const refusalOfConnection = (request: IncomingMessage): Response | undefined => {
+  const problem = connections.isOverdrawn(request.socket)
+    ? new Problem.Overloaded({
+      detail: `${connections.unansweredMax} requests of this connection wait for their answers: read them first`,
+      limit: connections.unansweredMax
+    })
+    : undefined
+  return problem && problemResponse(problem, { connection: "close" })
 }
 
 const internalError = () =>

@@ -40,7 +40,7 @@ describe("the OpenAPI document", () => {
       Object.entries(responses as Record<string, OpenApi.OpenApiSpecResponse>)
         .filter(([, response]) => response.content?.["application/problem+json"] !== undefined)
         .map(([status]) => Number(status))
-    assert.deepStrictEqual(problems(key.put!.responses), [400, 413, 414, 415, 500, 501, 503])
+    assert.deepStrictEqual(problems(key.put!.responses), [400, 408, 413, 414, 415, 500, 501, 503])
     assert.deepStrictEqual(problems(key.get!.responses), [400, 404, 414, 500, 503])
   })
 })

@@ -1,9 +1,12 @@
 /** Every answer of `/kv/*`, over real sockets with a fake Coordinator behind them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Logger } from "effect"
+import { TestClock } from "effect/testing"
 import * as Http from "node:http"
+import * as Net from "node:net"
 import { pathOf } from "../../src/api/KvApi.ts"
 import { ReadQuorumFailed, WriteQuorumFailed } from "../../src/coordinator/CoordinatorError.ts"
+import type { Key } from "../../src/domain/Key.ts"
 import * as Logging from "../../src/observability/Logging.ts"
 import { type Answer, serve, type Server } from "./client.ts"
 import { node2, node3 } from "./fakes.ts"
@@ -159,6 +162,17 @@ describe("GET", () => {
       })
     }))
 
+  it.effect("answers octets for a kept type that no header can carry", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      for (const contentType of ["a\r\nset-cookie: b", "a\u0000", "text/é", "x".repeat(256), ""]) {
+        server.cluster.apply("a" as Key, { bytes: Uint8Array.of(1), contentType })
+        const answer = yield* server.send("/kv/a")
+        assert.strictEqual(answer.status, 200)
+        assert.strictEqual(answer.headers["content-type"], "application/octet-stream")
+      }
+    }))
+
   it.effect("answers an envelope to who names JSON: text as it is, other bytes in base64", () =>
     Effect.gen(function*() {
       const server = yield* serve()
@@ -285,6 +299,7 @@ describe("bad input", () => {
     ["a misspelt option", "DELETE", "/kv/a?tiemout=1", {}, 400, "InvalidParameter"],
     ["a long content type", "PUT", "/kv/a", { "content-type": `text/${"x".repeat(255)}` }, 400, "InvalidContentType"],
     ["an encoded body", "PUT", "/kv/a", { "content-encoding": "gzip" }, 415, "UnsupportedEncoding"],
+    ["a compressed transfer", "PUT", "/kv/a", { "transfer-encoding": "gzip, chunked" }, 501, "NotImplemented"],
     ["a conditional write", "PUT", "/kv/a", { "if-match": `"1"` }, 501, "NotImplemented"],
     ["a conditional delete", "DELETE", "/kv/a", { "if-none-match": "*" }, 501, "NotImplemented"],
     ["another method", "POST", "/kv/a", {}, 405, "MethodNotAllowed"],
@@ -302,7 +317,7 @@ describe("bad input", () => {
           method,
           headers: headers as Http.OutgoingHttpHeaders,
           agent,
-          ...(body !== undefined && { body })
+          ...(body !== undefined && { body: "transfer-encoding" in headers ? [body] : body })
         })
         isProblem(answer, status, kind)
         if (status === 405) assert.strictEqual(answer.headers.allow, "DELETE, GET, HEAD, PUT")
@@ -367,12 +382,73 @@ describe("requests under way", () => {
       const client = yield* Effect.forkChild(
         server.raw("PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf a body")
       )
-      // The place is taken once the head has arrived, and free again once the connection is gone.
-      const overloaded = Effect.map(server.send("/kv/x"), ({ status }) => status === 503)
+      // No more bodies are taken once the head has arrived, and they are again once the connection is gone.
+      const overloaded = Effect.map(server.put("/kv/x", "1"), ({ status }) => status === 503)
       yield* Effect.repeat(overloaded, { until: (is) => is })
       yield* Fiber.interrupt(client)
       yield* Effect.repeat(overloaded, { until: (is) => !is })
-      assert.isEmpty(server.cluster.writes)
+      assert.isFalse(server.cluster.writes.some(({ key }) => key === "a"))
+    }))
+
+  it.effect("are no uploads yet: a body that arrives slowly keeps nobody from reading", () =>
+    Effect.gen(function*() {
+      const server = yield* serve({ requestsInFlightMax: 1 })
+      const slow = yield* Effect.forkChild(
+        server.raw("PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf a body")
+      )
+      const refused = yield* Effect.repeat(server.put("/kv/x", "1"), { until: ({ status }) => status === 503 })
+      isProblem(refused, 503, "Overloaded")
+      assert.strictEqual((yield* server.send("/kv/b")).status, 404)
+      assert.strictEqual((yield* server.send("/kv/b", { method: "DELETE" })).status, 204)
+      yield* Fiber.interrupt(slow)
+    }))
+
+  it.effect("refuse a body that arrives too slowly, and close its connection", () =>
+    Effect.gen(function*() {
+      const server = yield* serve({ requestsInFlightMax: 1 })
+      const slow = yield* Effect.forkChild(
+        server.raw("PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf a body")
+      )
+      yield* Effect.repeat(server.put("/kv/x", "1"), { until: ({ status }) => status === 503 })
+      yield* TestClock.adjust("9 seconds")
+      isProblem(yield* server.put("/kv/x", "1"), 503, "Overloaded")
+      yield* TestClock.adjust("2 seconds")
+      const text = yield* Fiber.join(slow)
+      assert.match(text, /^HTTP\/1\.1 408/)
+      assert.include(text, `"_tag":"RequestTimeout"`)
+      assert.include(text.toLowerCase(), "connection: close")
+      yield* stillServes(server)
+    }))
+
+  it.effect("last until the client has taken the answer", () =>
+    Effect.gen(function*() {
+      const server = yield* serve({ requestsInFlightMax: 2, valueBytesMax: 8 * 1024 * 1024 })
+      yield* server.put("/kv/large", new Uint8Array(8 * 1024 * 1024))
+      const socket = Net.connect(server.port, "127.0.0.1").on("error", () => {})
+      socket.pause()
+      socket.write("GET /kv/large HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2))
+      const refused = yield* Effect.repeat(server.send("/kv/a"), { until: ({ status }) => status === 503 })
+      isProblem(refused, 503, "Overloaded")
+      assert.lengthOf(server.cluster.reads.filter(({ key }) => key === "large"), 2)
+      // Both handlers are done, so only the unread answers can hold the places.
+      isProblem(yield* server.send("/kv/a"), 503, "Overloaded")
+      socket.destroy()
+      yield* Effect.repeat(server.send("/kv/a"), { until: ({ status }) => status === 404 })
+    }))
+
+  it.effect("are at most sixteen on one connection: the next is refused and ends it", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const { entered, release } = yield* gate(server)
+      const client = yield* Effect.forkChild(server.raw("GET /kv/a HTTP/1.1\r\nHost: x\r\n\r\n".repeat(17)))
+      yield* entered
+      yield* release
+      const text = yield* Fiber.join(client)
+      assert.lengthOf(text.match(/HTTP\/1\.1 404/g) ?? [], 16)
+      assert.lengthOf(text.match(/HTTP\/1\.1 503/g) ?? [], 1)
+      assert.include(text, "16 requests of this connection")
+      assert.lengthOf(server.cluster.reads, 16)
+      yield* stillServes(server)
     }))
 })
 
