@@ -160,8 +160,8 @@ const make = Effect.gen(function*() {
   /** Raises the own record above whatever was said about this node, and tells everybody. */
   const refute = Effect.andThen(beat, Effect.suspend(() => inBackground(push([]))))
 
-  const takeIn = Effect.fnUntraced(function*(records: ReadonlyArray<MemberRecord>) {
-    const { outbid } = table.merge(records, yield* Clock.currentTimeMillis)
+  const takeIn = Effect.fnUntraced(function*(records: ReadonlyArray<MemberRecord>, sender?: NodeId) {
+    const { outbid } = table.merge(records, yield* Clock.currentTimeMillis, sender)
     if (outbid) yield* refute
   })
 
@@ -227,7 +227,7 @@ const make = Effect.gen(function*() {
     // One of the seeds is this node under another name.
     if (from.nodeId === self) return { protocol: protocolVersion, records: [], wanted: [] }
     reported.delete(from.address)
-    yield* takeIn([from, ...records])
+    yield* takeIn([from, ...records], from.nodeId)
     const nowMillis = yield* Clock.currentTimeMillis
     // A message of an earlier start may have been under way for long, so it says nothing of the present one.
     if (table.records.get(from.nodeId)?.generation === from.generation) {

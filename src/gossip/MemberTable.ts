@@ -5,7 +5,7 @@
  *
  * Invariants
  * - Only this node raises its own record; one that arrives from elsewhere and is newer is outbid.
- * - A record that is implausibly far ahead of the known one is ignored, of whichever node it is.
+ * - A record that is implausibly far ahead of the known one is ignored, unless its own node sent it.
  * - What `members` gave out never changes; a change makes a new one.
  */
 import { Effect, PubSub, Stream } from "effect"
@@ -32,8 +32,11 @@ export interface MemberTable {
   readonly own: () => MemberRecord
   /** Raises the own heartbeat and takes note of the Lamport clock. */
   readonly beat: (counter: number, nowMillis: number) => void
-  /** Takes over whatever is newer; each of these is news of its member. */
-  readonly merge: (records: ReadonlyArray<MemberRecord>, nowMillis: number) => Merged
+  /**
+   * Takes over whatever is newer; each of these is news of its member. What the `sender` says of itself is always
+   * plausible, so that whoever missed any number of its refutations still learns the next.
+   */
+  readonly merge: (records: ReadonlyArray<MemberRecord>, nowMillis: number, sender?: NodeId) => Merged
   /** The records alone, current at every call. */
   readonly records: Membership.Membership
   readonly members: () => ReadonlyArray<Member>
@@ -69,11 +72,10 @@ export const make = Effect.fnUntraced(function*(initialOwn: MemberRecord, starte
   }
 
   /** Whether the change is to be seen. */
-  const learn = (record: MemberRecord, nowMillis: number): boolean => {
+  const learn = (record: MemberRecord, nowMillis: number, sender: NodeId | undefined): boolean => {
     const known = records.get(record.nodeId)
-    if (known !== undefined && !(Membership.isPlausible(record, known) && Membership.compare(record, known) > 0)) {
-      return false
-    }
+    if (known !== undefined && Membership.compare(record, known) <= 0) return false
+    if (known !== undefined && record.nodeId !== sender && !Membership.isPlausible(record, known)) return false
     records.set(record.nodeId, record)
     snapshot = undefined
     if (known === undefined) {
@@ -94,13 +96,13 @@ export const make = Effect.fnUntraced(function*(initialOwn: MemberRecord, starte
     if (after.liveness !== before.liveness) publish()
   }
 
-  const merge: MemberTable["merge"] = (arrived, nowMillis) => {
+  const merge: MemberTable["merge"] = (arrived, nowMillis, sender) => {
     const ofOwn = arrived
       .filter((record) => record.nodeId === own.nodeId && Membership.isPlausible(record, own))
       .reduce(Membership.merge, own)
     const outbid = Membership.compare(ofOwn, own) > 0
     if (outbid) changeOwn(Membership.above(own, ofOwn))
-    const changed = arrived.filter((record) => record.nodeId !== own.nodeId && learn(record, nowMillis))
+    const changed = arrived.filter((record) => record.nodeId !== own.nodeId && learn(record, nowMillis, sender))
     if (outbid || changed.length > 0) publish()
     return { changed, outbid }
   }
