@@ -52,6 +52,9 @@ const cellsPerRoundMax = 4096
 /** Waiting at most this long, a writer is slowed but no request runs into its timeout. */
 const slowdownMillisMax = 50
 
+/** Holds the usual round. */
+const bufferBytes = 1024 * 1024
+
 /** How much larger than its memtable a log may grow. */
 const logFactor = 4
 
@@ -69,7 +72,7 @@ export const make = (state: State): Writer => {
   let logHoldsCells = false
   let syncNeeded = false
   let closed = false
-  let buffer = Buffer.allocUnsafeSlow(256 * 1024)
+  const buffer = Buffer.allocUnsafeSlow(bufferBytes)
 
   const wakeUp = () => {
     const waker = wake
@@ -119,19 +122,20 @@ export const make = (state: State): Writer => {
       return Metrics.timed(current.sync, Metrics.logSynced)
     })
 
-  const encode = (cells: ReadonlyArray<Cell>): number => {
+  /** Room for a header, then the cells. A large round gets a buffer of its own, which is not kept. */
+  const encode = (cells: ReadonlyArray<Cell>): Buffer => {
     let needed = frame.headerBytes
     for (const cell of cells) needed += cellCodec.sizeMax(cell)
-    if (needed > buffer.length) buffer = Buffer.allocUnsafeSlow(needed * 2)
+    const target = needed > buffer.length ? Buffer.allocUnsafeSlow(needed) : buffer
     let end = frame.headerBytes
-    for (const cell of cells) end = cellCodec.encode(cell, buffer, end)
-    return end - frame.headerBytes
+    for (const cell of cells) end = cellCodec.encode(cell, target, end)
+    return target.subarray(0, end)
   }
 
   const append = Effect.fnUntraced(function*(cells: ReadonlyArray<Cell>) {
     const current = yield* usableLog
     const before = current.sizeBytes()
-    yield* current.appendFramed(buffer, encode(cells))
+    yield* current.appendFramed(encode(cells))
     if (settings.fsync === "always") yield* syncLog(current)
     else syncNeeded = true
     logHoldsCells ||= cells.length > 0

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit } from "effect"
+import { Effect, Exit, Logger } from "effect"
 import type { Fsync } from "../../src/config/NodeConfig.ts"
 import type { Cell } from "../../src/domain/Cell.ts"
 import * as CellModule from "../../src/domain/Cell.ts"
@@ -10,6 +10,7 @@ import {
   assertCell,
   cell,
   collect,
+  crash,
   directory,
   key,
   open,
@@ -167,6 +168,18 @@ describe("recovery", () => {
       assertCell(yield* storage.get(key("b")), tombstone("b", 2))
     }))
 
+  it.effect("reads back rounds of every size, each larger than any before it, after a crash", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const opened = yield* open(memory, { memtableBytesMax: 64 * 1024 * 1024 })
+      const cells = [10, 100_000, 300_000, 1_000_000, 1_048_500, 2_500_000, 20].map((bytes, index) =>
+        cell(`size-${bytes}`, index + 1, String(index).repeat(bytes)))
+      for (const one of cells) yield* opened.storage.apply([one])
+      yield* crash(memory, opened)
+      const storage = yield* openScoped(memory, { memtableBytesMax: 64 * 1024 * 1024 })
+      for (const one of cells) assertCell(yield* storage.get(one.key), one)
+    }))
+
   it.effect("keeps the newest cell of a key that several logs hold", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
@@ -294,7 +307,14 @@ describe("recovery", () => {
       yield* opened.close
       memory.damage(`${directory}/000002.sst`, 5000)
       const storage = yield* openScoped(memory)
-      const error = yield* Effect.flip(storage.get(key("a")))
+      assert.isUndefined((yield* storage.stats).damage)
+      const logged: Array<unknown> = []
+      const logger = Logger.layer([Logger.make(({ message }) => logged.push(message))])
+      const error = yield* Effect.flip(storage.get(key("a"))).pipe(Effect.provide(logger))
+      yield* Effect.flip(storage.get(key("a"))).pipe(Effect.provide(logger))
+      assert.strictEqual(logged.length, 1, "once, however often it is read")
+      assert.include(String(logged[0]), `${directory}/000002.sst is damaged at byte 0`)
+      assert.deepStrictEqual((yield* storage.stats).damage, error)
       assert.deepInclude(error, { _tag: "Corruption", path: `${directory}/000002.sst`, offsetBytes: 0 })
       assert.strictEqual((yield* Effect.flip(storage.version(key("a"))))._tag, "Corruption")
       assert.strictEqual((yield* Effect.flip(storage.apply([cell("a", 5)])))._tag, "Corruption")

@@ -24,10 +24,9 @@ export interface RecordLog {
   /** Appends one record each. When it fails, none of them is in the log. */
   readonly append: (payloads: ReadonlyArray<Uint8Array>) => Effect.Effect<void, StorageError>
   /**
-   * Appends one record whose payload of `length` bytes stands at `frame.headerBytes` of the buffer: for a writer that
-   * encodes in place.
+   * Appends one record whose payload fills the buffer from `frame.headerBytes` on: for a writer that encodes in place.
    */
-  readonly appendFramed: (buffer: Buffer, length: number) => Effect.Effect<void, StorageError>
+  readonly appendFramed: (framed: Buffer) => Effect.Effect<void, StorageError>
   /** Makes every record appended before it durable. */
   readonly sync: Effect.Effect<void, StorageError>
   /** Appends an empty record that vouches for all before it, so that damage to the last one is found as well. */
@@ -104,10 +103,10 @@ const make = (disk: Disk["Service"], path: string, handle: AppendHandle, initial
     )
   }
 
-  const appendFramed = (buffer: Buffer, length: number) =>
+  const appendFramed = (framed: Buffer) =>
     Effect.suspend(() => {
-      frame.seal(buffer, 0, length, durableBytes)
-      return write(buffer.subarray(0, frame.headerBytes + length))
+      frame.seal(framed, 0, framed.length - frame.headerBytes, durableBytes)
+      return write(framed)
     })
 
   const sync = Effect.suspend(() => {
@@ -129,7 +128,7 @@ const make = (disk: Disk["Service"], path: string, handle: AppendHandle, initial
     appendFramed,
     sync,
     vouch: Effect.suspend(() => durableBytes < sizeBytes ? sync : Effect.void).pipe(
-      Effect.andThen(Effect.suspend(() => appendFramed(Buffer.alloc(frame.headerBytes), 0)))
+      Effect.andThen(Effect.suspend(() => appendFramed(Buffer.alloc(frame.headerBytes))))
     ),
     read: (offset, bytesMax) => readPage(disk, path, sizeBytes, offset, bytesMax),
     truncate: (size) =>
