@@ -132,6 +132,12 @@ export class BodyTooLarge extends HttpApiError.Problem<BodyTooLarge>()("BodyTooL
   title: "The body is too large"
 }, tagged("BodyTooLarge", false)) {}
 
+export class ExpectationFailed extends HttpApiError.Problem<ExpectationFailed>()("ExpectationFailed", {
+  type: "urn:rondo:problem:expectation-failed",
+  status: 417,
+  title: "The expectation cannot be met"
+}, tagged("ExpectationFailed", false)) {}
+
 export class HeadersTooLarge extends HttpApiError.Problem<HeadersTooLarge>()("HeadersTooLarge", {
   type: "urn:rondo:problem:headers-too-large",
   status: 431,
@@ -162,5 +168,6 @@ export type Problem =
   | BadRequest
   | RequestTimeout
   | BodyTooLarge
+  | ExpectationFailed
   | HeadersTooLarge
   | InternalError

@@ -27,6 +27,7 @@ import { type Handler, KvHandlers } from "./KvHandlers.ts"
 import * as NodeServer from "./nodeServer.ts"
 import * as PeerHandlers from "./PeerHandlers.ts"
 import { PeerBatches } from "./PeerHandlers.ts"
+import * as peerProblem from "./peerProblem.ts"
 import * as unmatched from "./unmatched.ts"
 
 /** Somebody listens there already. */
@@ -101,6 +102,7 @@ const serve = Effect.gen(function*() {
   const router = yield* HttpRouter.toHttpEffect(routes).pipe(
     Effect.provideService(HttpRouter.RouterConfig, routerConfig)
   )
+  const routed = Effect.map(router, peerProblem.asProblem)
   const byMethod: Readonly<Record<string, Handler>> = yield* KvHandlers
   const batches = yield* PeerBatches
   const app = Effect.withFiber((fiber) => {
@@ -110,7 +112,7 @@ const serve = Effect.gen(function*() {
     )
     if (refusal !== undefined) return Effect.succeed(refusal)
     const handler = request.url.startsWith("/kv/") ? byMethod[request.method] : batches.find(request)
-    const answer = handler === undefined ? router : handler({ request })
+    const answer = handler === undefined ? routed : handler({ request })
     return Effect.catchCause(answer, (cause) => unmatched.recover(request, cause))
   })
   yield* Platform.serveEffect(app).pipe(

@@ -1,10 +1,13 @@
 /**
  * The bounds of Node's HTTP server: connections, heads, and the time that slow clients may take.
  */
+import { ProblemDetails } from "effect/http"
 import type * as Http from "node:http"
 import type { Socket } from "node:net"
+import * as Problem from "../api/Problem.ts"
 import { answerUnderWay, headerBytesMax, onClientError } from "./connectionError.ts"
 import * as connections from "./connections.ts"
+import { documentOf } from "./problemResponse.ts"
 
 /** Each costs a file descriptor and some kilobytes; more are turned away at once. */
 const connectionsMax = 4096
@@ -20,9 +23,17 @@ export const options: Http.ServerOptions = {
   maxHeaderSize: headerBytesMax,
   headersTimeout: headersTimeoutMillis,
   requestTimeout: requestTimeoutMillis,
+  // `unmatched` says what is missing, where Node would only close the connection.
+  requireHostHeader: false,
   keepAliveTimeout: keepAliveTimeoutMillis,
   connectionsCheckingInterval: connectionsCheckingIntervalMillis,
   noDelay: true
+}
+
+const onExpectation: Http.RequestListener = (_, response) => {
+  const problem = new Problem.ExpectationFailed({ detail: "Expect knows only 100-continue: nothing was done" })
+  response.writeHead(problem.status, { "content-type": ProblemDetails.contentType, connection: "close" })
+  response.end(documentOf(problem))
 }
 
 /**
@@ -33,6 +44,7 @@ export const prepare = (server: Http.Server): () => void => {
   server.maxConnections = connectionsMax
   server.on("clientError", onClientError)
   connections.watch(server)
+  server.on("checkExpectation", onExpectation)
   const sockets = new Set<Socket>()
   server.on("connection", (socket) => {
     sockets.add(socket)

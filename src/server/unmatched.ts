@@ -43,14 +43,21 @@ export const refusalOf = (method: string, url: string): Response => {
 
 /** The problem for a request that its connection had no right to send, if so; the connection ends with it. */
 export const refusalOfConnection = (request: IncomingMessage): Response | undefined => {
-  const problem = connections.isOverdrawn(request.socket)
-    ? new Problem.Overloaded({
-      detail: `${connections.unansweredMax} requests of this connection wait for their answers: read them first`,
-      limit: connections.unansweredMax
-    })
-    : undefined
-  return problem && problemResponse(problem, { connection: "close" })
+  if (connections.isOverdrawn(request.socket)) {
+    return closing(
+      new Problem.Overloaded({
+        detail: `${connections.unansweredMax} requests of this connection wait for their answers: read them first`,
+        limit: connections.unansweredMax
+      })
+    )
+  }
+  if (request.headers.host === undefined && request.httpVersion === "1.1") {
+    return closing(new Problem.BadRequest({ detail: "a request of HTTP/1.1 has a Host header" }))
+  }
+  return undefined
 }
+
+const closing = (problem: Problem.Problem): Response => problemResponse(problem, { connection: "close" })
 
 const internalError = () =>
   problemResponse(new Problem.InternalError({ detail: "the node's log has the reason; a write may have been applied" }))

@@ -7,7 +7,7 @@ import * as Net from "node:net"
 import { NodeConfig } from "../../src/config/NodeConfig.ts"
 import * as PeerAuth from "../../src/peer/PeerAuth.ts"
 import { DiskFull } from "../../src/storage/StorageError.ts"
-import { serve, type Server, serverLayer } from "./client.ts"
+import { type Answer, serve, type Server, serverLayer } from "./client.ts"
 import { Cluster, configLayer, member, node1, node2, node3 } from "./fakes.ts"
 
 describe("operations", () => {
@@ -128,6 +128,16 @@ describe("peers", () => {
       assert.strictEqual((yield* post({ authorization: "Bearer guess" })).status, 401)
       const authorization = `Bearer ${PeerAuth.token(clusterSecret)}`
       assert.deepInclude((yield* post({ authorization })).json(), { status: 400, _tag: "BadRequest" })
+      const refused: ReadonlyArray<readonly [answer: Answer, status: number, kind: string]> = [
+        [yield* post({}), 401, "PeerUnauthorized"],
+        [yield* post({ authorization: "Bearer guess" }), 401, "PeerUnauthorized"],
+        [yield* post({ authorization, "content-type": "text/css" }), 415, "UnsupportedMediaType"]
+      ]
+      for (const [answer, status, kind] of refused) {
+        assert.strictEqual(answer.headers["content-type"], "application/problem+json")
+        assert.deepInclude(answer.json(), { status, _tag: kind, retryable: false })
+        for (const member of ["type", "title", "detail"]) assert.isString(answer.json()[member])
+      }
       const large = yield* post({ authorization }, new Uint8Array(16 * 1024 * 1024 + 1))
       assert.deepInclude(large.json(), { status: 413, _tag: "BodyTooLarge" })
     }))
@@ -142,6 +152,13 @@ describe("what the parser refuses", () => {
       "HeadersTooLarge"
     ],
     ["a path of more than 16 KiB", `GET /kv/${"k".repeat(17_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 431, "HeadersTooLarge"],
+    ["a request without a host", "GET /kv/a HTTP/1.1\r\n\r\n", 400, "BadRequest"],
+    [
+      "an expectation that nobody knows",
+      "GET /kv/a HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\n\r\n",
+      417,
+      "ExpectationFailed"
+    ],
     ["a method that does not exist", "FROB /kv/a HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BadRequest"],
     ["what is not HTTP", "hello\r\n\r\n", 400, "BadRequest"],
     ["raw bytes in the path", "GET /kv/\u00e9 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BadRequest"],
@@ -167,8 +184,8 @@ describe("what the parser refuses", () => {
         const text = yield* server.raw(Buffer.from(bytes, "latin1"))
         assert.isTrue(text.startsWith(`HTTP/1.1 ${status} `), text)
         const [head, body] = text.split("\r\n\r\n")
-        assert.include(head!, "Content-Type: application/problem+json")
-        assert.include(head!, "Connection: close")
+        assert.include(head!.toLowerCase(), "content-type: application/problem+json")
+        assert.include(head!.toLowerCase(), "connection: close")
         assert.deepInclude(JSON.parse(body!), { status, _tag: kind })
         assert.isEmpty(server.cluster.writes)
         assert.strictEqual((yield* server.send("/livez")).status, 200)
