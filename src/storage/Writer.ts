@@ -49,6 +49,9 @@ type FlushRequest = (outcome: Effect.Effect<void, StorageError>) => void
 /** A round larger than this would hold the event loop for long; the rest goes in the next. */
 const cellsPerRoundMax = 4096
 
+/** Values taken into one round, give or take one write: each is in memory a second time while the round is logged. */
+const valueBytesPerRoundMax = 8 * 1024 * 1024
+
 /** Waiting at most this long, a writer is slowed but no request runs into its timeout. */
 const slowdownMillisMax = 50
 
@@ -146,8 +149,13 @@ export const make = (state: State): Writer => {
 
   const takeRound = (): Array<Write> => {
     let cells = 0
+    let valueBytes = 0
     let count = 0
-    while (count < waiting.length && cells < cellsPerRoundMax) cells += waiting[count++]!.cells.length
+    while (count < waiting.length && cells < cellsPerRoundMax && valueBytes < valueBytesPerRoundMax) {
+      const write = waiting[count++]!
+      cells += write.cells.length
+      for (const { value } of write.cells) valueBytes += value === undefined ? 0 : value.bytes.length
+    }
     const taken = count === waiting.length ? waiting : waiting.slice(0, count)
     waiting = count === waiting.length ? [] : waiting.slice(count)
     return taken

@@ -194,6 +194,42 @@ describe("group commit", () => {
       assert.strictEqual((yield* storage.stats).memtableCells, 9000)
     }))
 
+  it.effect("bounds the values of a round, and takes one write that is larger alone", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const storage = yield* openScoped(memory, { memtableBytesMax: 256 * 1024 * 1024 })
+      const mebibytes = (name: string, counter: number, size: number) =>
+        storage.apply([cell(name, counter, "x".repeat(size * 1024 * 1024))])
+      yield* Effect.all([mebibytes("a", 1, 4), mebibytes("b", 2, 4), mebibytes("c", 3, 1), mebibytes("d", 4, 1)], {
+        concurrency: "unbounded"
+      })
+      assert.strictEqual(memory.count("append"), 3, "one of the manifest, two rounds")
+      yield* Effect.all([mebibytes("e", 5, 9), mebibytes("f", 6, 1)], { concurrency: "unbounded" })
+      assert.strictEqual(memory.count("append"), 5)
+      assert.strictEqual((yield* storage.stats).memtableCells, 6)
+    }))
+
+  it.effect("does not keep the buffer of a large round", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const buffers: Array<number> = []
+      const openAppend: typeof memory.disk.openAppend = (path) =>
+        Effect.map(memory.disk.openAppend(path), (handle) => ({
+          ...handle,
+          append: (bytes) => {
+            if (path.includes("wal-")) buffers.push(bytes.buffer.byteLength)
+            return handle.append(bytes)
+          }
+        }))
+      const storage = yield* openScoped({ ...memory, disk: { ...memory.disk, openAppend } }, {
+        memtableBytesMax: 64 * 1024 * 1024
+      })
+      yield* storage.apply([cell("large", 1, "x".repeat(3 * 1024 * 1024))])
+      yield* storage.apply([cell("small", 2)])
+      assert.isAtLeast(buffers[0]!, 3 * 1024 * 1024)
+      assert.isAtMost(buffers[1]!, 1024 * 1024)
+    }))
+
   it.effect("refuses calls once it is closed instead of leaving them waiting", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
