@@ -24,19 +24,15 @@ const end = (owed: Owed, response: Http.ServerResponse): void => {
   release?.()
 }
 
-/** An answer that waits behind another is never told that its connection closed, so the connection tells for all. */
 const owedOn = (socket: Socket): Owed => {
   const known = owedBySocket.get(socket)
   if (known !== undefined) return known
   const owed: Owed = new Map()
   owedBySocket.set(socket, owed)
-  socket.once("close", () => {
-    for (const response of [...owed.keys()]) end(owed, response)
-  })
   return owed
 }
 
-/** Begins to count the answer. */
+/** Begins to count the answer. Node closes it with its connection too, also while it waits behind another. */
 const onRequest = ({ socket }: Http.IncomingMessage, response: Http.ServerResponse): void => {
   const owed = owedOn(socket)
   owed.set(response, undefined)

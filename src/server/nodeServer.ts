@@ -32,8 +32,13 @@ export const options: Http.ServerOptions = {
 
 const onExpectation: Http.RequestListener = (_, response) => {
   const problem = new Problem.ExpectationFailed({ detail: "Expect knows only 100-continue: nothing was done" })
-  response.writeHead(problem.status, { "content-type": ProblemDetails.contentType, connection: "close" })
-  response.end(documentOf(problem))
+  const document = documentOf(problem)
+  response.writeHead(problem.status, {
+    "content-type": ProblemDetails.contentType,
+    "content-length": Buffer.byteLength(document),
+    connection: "close"
+  })
+  response.end(document)
 }
 
 /**
