@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { Version } from "../domain/Version.ts"
+import { restarting } from "../observability/restarting.ts"
 import * as Compactor from "./compaction/Compactor.ts"
 import type { Disk } from "./Disk.ts"
 import * as Flusher from "./Flusher.ts"
@@ -16,7 +17,7 @@ import * as BlockCache from "./sstable/BlockCache.ts"
 import * as cellLines from "./sstable/cellLines.ts"
 import * as lookUp from "./sstable/lookUp.ts"
 import * as State from "./State.ts"
-import type { StorageError } from "./StorageError.ts"
+import type { Corruption, StorageError } from "./StorageError.ts"
 import * as Writer from "./Writer.ts"
 
 export interface Options extends State.Settings {
@@ -36,6 +37,8 @@ export interface StorageStats {
   readonly equalVersionConflicts: number
   /** Why writes are refused at the moment, or `undefined`. */
   readonly refusing: StorageError | undefined
+  /** Damage that a read met since the start, of the newest table that has some. */
+  readonly damage: Corruption | undefined
 }
 
 /** Opens the store in a directory that exists, for as long as the scope is open. */
@@ -46,10 +49,11 @@ export const open = Effect.fnUntraced(function*(disk: Disk["Service"], options: 
   // Closed after the fibers below have ended, because finalizers run in reverse order.
   yield* Effect.addFinalizer(() => Effect.andThen(writer.close, closeTables(state)))
   const scope = yield* Effect.scope
-  yield* Effect.forkScoped(Flusher.run(state))
-  yield* Effect.forkScoped(Compactor.run(state, scope))
-  yield* Effect.forkScoped(writer.run)
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("1 second"), writer.tick)))
+  const tick = Effect.forever(Effect.andThen(Effect.sleep("1 second"), writer.tick))
+  yield* Effect.forkScoped(restarting("the flusher", Flusher.run(state)))
+  yield* Effect.forkScoped(restarting("the compactor", Compactor.run(state, scope)))
+  yield* Effect.forkScoped(restarting("the writer", writer.run))
+  yield* Effect.forkScoped(restarting("the writer's tick", tick))
   return {
     apply: writer.apply,
     get: (key: Key) => Effect.suspend(() => get(state, key)),
@@ -67,7 +71,10 @@ const get = (state: State.State, key: Key): Effect.Effect<Cell | undefined, Stor
   const found = lookUp.findCached(state.tables, key)
   if (found === undefined) return Effect.undefined
   return found === lookUp.mustRead
-    ? Effect.map(lookUp.find(state.tables, key), (line) => line === undefined ? undefined : cellLines.cellUnsafe(line))
+    ? Effect.map(
+      lookUp.find(() => state.tables, key),
+      (line) => line === undefined ? undefined : cellLines.cellUnsafe(line)
+    )
     : Effect.succeed(cellLines.cellUnsafe(found))
 }
 
@@ -80,7 +87,7 @@ const version = (state: State.State, key: Key): Effect.Effect<Version | undefine
   if (found === undefined) return Effect.undefined
   return found === lookUp.mustRead
     ? Effect.map(
-      lookUp.find(state.tables, key),
+      lookUp.find(() => state.tables, key),
       (line) => line === undefined ? undefined : cellLines.versionUnsafe(line)
     )
     : Effect.succeed(cellLines.versionUnsafe(found))
@@ -102,7 +109,8 @@ const stats = (state: State.State): StorageStats => ({
   compactions: state.compactions,
   syncs: state.syncs,
   equalVersionConflicts: state.equalVersionConflicts,
-  refusing: state.logFailure ?? (isBlocked(state) ? state.flushFailure : undefined)
+  refusing: state.logFailure ?? (isBlocked(state) ? state.flushFailure : undefined),
+  damage: state.tables.map((table) => table.damage()).find((damage) => damage !== undefined)
 })
 
 /** Memory is full of cells that cannot go to a table. */

@@ -20,16 +20,20 @@ const cellsPerSlice = 512
 
 const retryDelay = "1 second"
 
+/** Begins with what an earlier run, ended by a defect, left undone. */
 export const run = (state: State): Effect.Effect<never> =>
-  Effect.forever(Effect.gen(function*() {
-    yield* state.flushWanted.await
-    yield* state.flushWanted.close
-    if (state.flushing === undefined) return
-    const memtable = state.flushing
-    const table = yield* untilDone(state, build(state, memtable))
-    yield* untilDone(state, adopt(state, table))
-    for (const log of memtable.logs) yield* Effect.ignore(state.disk.remove(log))
-  }))
+  Effect.andThen(
+    state.flushWanted.open,
+    Effect.forever(Effect.gen(function*() {
+      yield* state.flushWanted.await
+      yield* state.flushWanted.close
+      if (state.flushing === undefined) return
+      const memtable = state.flushing
+      const table = yield* untilDone(state, build(state, memtable))
+      yield* untilDone(state, adopt(state, table))
+      for (const log of memtable.logs) yield* Effect.ignore(state.disk.remove(log))
+    }))
+  )
 
 /** Sorts, encodes and writes the memtable; what a failed attempt wrote is removed. */
 const build = Effect.fnUntraced(function*(state: State, memtable: Memtable) {

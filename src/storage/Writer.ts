@@ -12,7 +12,7 @@
  *
  * Source: DeWitt et al., "Implementation Techniques for Main Memory Database Systems" (SIGMOD 1984), section 5.2.
  */
-import { Effect } from "effect"
+import { type Cause, Effect } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import type { Applied } from "./Applied.ts"
@@ -176,6 +176,12 @@ export const make = (state: State): Writer => {
     for (let index = 0; index < writes.length; index++) writes[index]!.resume(round.answers[index]!)
   })
 
+  /** A defect leaves nobody waiting. */
+  const abandon = (writes: ReadonlyArray<Write>, cause: Cause.Cause<never>) =>
+    Effect.sync(() => {
+      for (const write of writes) write.resume(Effect.failCause(cause))
+    })
+
   /** What was decided without the cells of this round still holds. */
   const refuseRound = (writes: ReadonlyArray<Write>, { answers, needsLog }: Round, failure: StorageError) => {
     for (let index = 0; index < writes.length; index++) {
@@ -287,7 +293,8 @@ export const make = (state: State): Writer => {
       if (flushRequests.length > 0) yield* Effect.uninterruptible(serveFlushes)
       if (waiting.length === 0) return
       yield* makeRoom
-      yield* Effect.uninterruptible(commit(takeRound()))
+      const taken = takeRound()
+      yield* Effect.uninterruptible(Effect.onError(commit(taken), (cause) => abandon(taken, cause)))
     })),
     tick: Effect.sync(() => {
       ticked = true

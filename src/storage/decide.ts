@@ -86,7 +86,7 @@ const readMissing = (state: State, missing: ReadonlyArray<Missing>, stored: Arra
   Effect.forEach(
     missing,
     ({ index, key }) =>
-      Effect.match(lookUp.find(state.tables, key), {
+      Effect.match(lookUp.find(() => state.tables, key), {
         onFailure: (failure) => {
           stored[index] = failure
         },

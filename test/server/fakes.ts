@@ -54,7 +54,8 @@ export const storageStats: StorageStats = {
   compactions: 1,
   syncs: 9,
   equalVersionConflicts: 0,
-  refusing: undefined
+  refusing: undefined,
+  damage: undefined
 }
 
 export const replicatorStatus: ReplicatorStatus = {

@@ -1,11 +1,57 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as DiskMemory from "../../src/storage/DiskMemory.ts"
 import { assertCell, cell, crash, driven, key, open, openScoped, until, version } from "./store.ts"
 
 const logsOf = (memory: DiskMemory.DiskMemory) =>
   Array.from(memory.files().keys()).filter((path) => path.includes("wal-"))
+
+/** The disk, of which the next write to a file whose path contains `armed` is a defect. */
+const defective = (memory: DiskMemory.DiskMemory) => {
+  const fault: { armed: string | undefined } = { armed: undefined }
+  const openAppend: typeof memory.disk.openAppend = (path) =>
+    Effect.map(memory.disk.openAppend(path), (handle) => ({
+      ...handle,
+      append: (bytes) => {
+        if (fault.armed === undefined || !path.includes(fault.armed)) return handle.append(bytes)
+        fault.armed = undefined
+        return Effect.die(new Error("a defect"))
+      }
+    }))
+  return { fault, memory: { ...memory, disk: { ...memory.disk, openAppend } } }
+}
+
+describe("a defect", () => {
+  it.effect("of the writer fails the round that met it, and later writes are taken after a second", () =>
+    Effect.gen(function*() {
+      const { fault, memory } = defective(DiskMemory.make(1))
+      const storage = yield* openScoped(memory)
+      yield* storage.apply([cell("a", 1)])
+      fault.armed = "wal-"
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(storage.apply([cell("b", 2)]))))
+      yield* driven(storage.apply([cell("c", 3)]))
+      assertCell(yield* storage.get(key("c")), cell("c", 3))
+    }))
+
+  it.effect("of the flusher or the compactor ends neither", () =>
+    Effect.gen(function*() {
+      const { fault, memory } = defective(DiskMemory.make(1))
+      const storage = yield* openScoped(memory)
+      for (const counter of [1, 2, 3]) {
+        fault.armed = ".sst"
+        yield* storage.apply([cell("a", counter)])
+        yield* driven(storage.flush)
+        assert.isUndefined(fault.armed)
+      }
+      yield* storage.apply([cell("a", 4)])
+      yield* storage.flush
+      fault.armed = ".sst"
+      yield* driven(until(Effect.map(storage.stats, ({ tables }) => tables === 1)))
+      assert.isUndefined(fault.armed)
+      assertCell(yield* storage.get(key("a")), cell("a", 4))
+    }))
+})
 
 describe("a full disk", () => {
   it.effect("refuses writes, serves reads, and takes writes again when space returns", () =>

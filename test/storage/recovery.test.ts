@@ -173,7 +173,8 @@ describe("recovery", () => {
       const memory = DiskMemory.make(1)
       const opened = yield* open(memory, { memtableBytesMax: 64 * 1024 * 1024 })
       const cells = [10, 100_000, 300_000, 1_000_000, 1_048_500, 2_500_000, 20].map((bytes, index) =>
-        cell(`size-${bytes}`, index + 1, String(index).repeat(bytes)))
+        cell(`size-${bytes}`, index + 1, String(index).repeat(bytes))
+      )
       for (const one of cells) yield* opened.storage.apply([one])
       yield* crash(memory, opened)
       const storage = yield* openScoped(memory, { memtableBytesMax: 64 * 1024 * 1024 })

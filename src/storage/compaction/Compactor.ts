@@ -17,16 +17,20 @@ const retryDelay = "5 seconds"
 /** How long a manifest that could not be written waits. */
 const installRetryDelay = "1 second"
 
+/** Begins with what an earlier run, ended by a defect, left undone. */
 export const run = (state: State, scope: Scope.Scope): Effect.Effect<never> =>
-  Effect.forever(Effect.gen(function*() {
-    yield* state.compactionWanted.await
-    yield* state.compactionWanted.close
-    yield* Effect.catch(compactAll(state, scope), (error) =>
-      Effect.logError(`compaction failed and is tried again: ${error.message}`).pipe(
-        Effect.andThen(Effect.sleep(retryDelay)),
-        Effect.andThen(state.compactionWanted.open)
-      ))
-  }))
+  Effect.andThen(
+    state.compactionWanted.open,
+    Effect.forever(Effect.gen(function*() {
+      yield* state.compactionWanted.await
+      yield* state.compactionWanted.close
+      yield* Effect.catch(compactAll(state, scope), (error) =>
+        Effect.logError(`compaction failed and is tried again: ${error.message}`).pipe(
+          Effect.andThen(Effect.sleep(retryDelay)),
+          Effect.andThen(state.compactionWanted.open)
+        ))
+    }))
+  )
 
 const compactAll = Effect.fnUntraced(function*(state: State, scope: Scope.Scope) {
   for (let chosen = choose(state); chosen.length > 0; chosen = choose(state)) {

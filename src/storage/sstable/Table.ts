@@ -3,6 +3,7 @@
  *
  * Invariants
  * - A block's checksum is verified each time it comes from the disk.
+ * - A block that does not match it fails each read, and is logged at the first.
  * - Its files are removed only when no look-up and no scan reads them (`retain`, `release`, `retire`).
  */
 import { Effect } from "effect"
@@ -20,6 +21,8 @@ export interface Table {
   readonly cached: (block: number) => CachedBlock | undefined
   /** A block from memory or from the disk; `keep` puts it into the cache. */
   readonly read: (block: number, keep: boolean) => Effect.Effect<Buffer, StorageError>
+  /** The damage that a read met last. */
+  readonly damage: () => Corruption | undefined
   readonly retain: () => void
   readonly release: () => void
   /** Calls `whenFree` once nobody holds the table any more. */
@@ -65,6 +68,15 @@ const make = (
   const slots: BlockSlots = new Array(index.blocks.length)
   let holders = 0
   let whenFree: (() => void) | undefined
+  let damage: Corruption | undefined
+  const damagedBlocks = new Set<number>()
+
+  const refuse = (block: number, found: Corruption) => {
+    damage = found
+    const isKnown = damagedBlocks.has(block)
+    damagedBlocks.add(block)
+    return Effect.andThen(isKnown ? Effect.void : Effect.logError(found.message), Effect.fail(found))
+  }
 
   const freeWhenUnused = () => {
     if (holders > 0 || whenFree === undefined) return
@@ -77,7 +89,7 @@ const make = (
     const { crc32: expected, lengthBytes, offsetBytes } = index.blocks[block]!
     return Effect.flatMap(handle.read(offsetBytes, lengthBytes), (bytes) => {
       if (crc32(bytes) !== expected) {
-        return Effect.fail(new Corruption({ path, offsetBytes, reason: "the block's checksum does not match" }))
+        return refuse(block, new Corruption({ path, offsetBytes, reason: "the block's checksum does not match" }))
       }
       if (keep) cache.put(slots, block, bytes)
       return Effect.succeed(bytes)
@@ -94,6 +106,7 @@ const make = (
         const cached = cache.get(slots, block)
         return cached === undefined ? load(block, keep) : Effect.succeed(cached.bytes)
       }),
+    damage: () => damage,
     retain: () => {
       holders++
     },

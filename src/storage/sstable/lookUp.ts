@@ -55,15 +55,18 @@ const findInCached = (cached: CachedBlock, key: string, hash: Bloom.KeyHash): ce
   return LineDirectory.find(cached.directory, cached.bytes, key, hash)
 }
 
-/** The same, reading what is not in memory. */
+/**
+ * The same, reading what is not in memory. `current` is asked when the effect runs, not before: a compaction may have
+ * closed the tables of an earlier moment.
+ */
 export const find = (
-  tables: ReadonlyArray<Table>,
+  current: () => ReadonlyArray<Table>,
   key: string
 ): Effect.Effect<cellLines.Line | undefined, StorageError> =>
   Effect.suspend(() => {
     const hash = Bloom.hash(key)
     const candidates: Array<Candidate> = []
-    for (const table of tables) {
+    for (const table of current()) {
       if (!Bloom.admits(table.index.bloom, hash)) continue
       const block = TableIndex.blockOf(table.index, key)
       if (block === -1) continue

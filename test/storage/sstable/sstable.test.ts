@@ -203,7 +203,7 @@ describe("table", () => {
       const table = yield* writeTable(memory, 1, cells)
       assert.strictEqual(lookUp.findCached([table], "k00500"), lookUp.mustRead)
       for (const one of cells) {
-        const line = yield* lookUp.find([table], one.key)
+        const line = yield* lookUp.find(() => [table], one.key)
         assert.deepStrictEqual(plain(cellLines.cellUnsafe(line!)), plain(one))
       }
       for (let round = 0; round < 6; round++) {
@@ -212,7 +212,7 @@ describe("table", () => {
         assertCell(cellLines.cellUnsafe(found as cellLines.Line), cells[999])
         assert.isUndefined(lookUp.findCached([table], "k00998x"))
       }
-      for (const absent of ["a", "k", "k00500x", "z"]) assert.isUndefined(yield* lookUp.find([table], absent))
+      for (const absent of ["a", "k", "k00500x", "z"]) assert.isUndefined(yield* lookUp.find(() => [table], absent))
     }))
 
   it.effect("holds values larger than a block and larger than the writer's buffer", () =>
@@ -221,7 +221,7 @@ describe("table", () => {
       const cells = [cell("a", 1), cell("b", 2, "y".repeat(1_200_000)), cell("c", 3)]
       const table = yield* writeTable(memory, 1, cells)
       for (const one of cells) {
-        assert.deepStrictEqual(plain(cellLines.cellUnsafe((yield* lookUp.find([table], one.key))!)), plain(one))
+        assert.deepStrictEqual(plain(cellLines.cellUnsafe((yield* lookUp.find(() => [table], one.key))!)), plain(one))
       }
     }))
 
@@ -234,11 +234,23 @@ describe("table", () => {
         yield* writeTable(memory, 3, [cell("a", 5)])
       ]
       for (const order of [tables, Array.from(tables).reverse()]) {
-        const line = yield* lookUp.find(order, "a")
+        const line = yield* lookUp.find(() => order, "a")
         assert.strictEqual(cellLines.versionUnsafe(line!).counter, 7)
       }
       const cached = lookUp.findCached(tables, "a")
       assert.isTrue(cached !== undefined && cached !== lookUp.mustRead && cellLines.versionUnsafe(cached).counter === 7)
+    }))
+
+  it.effect("that a compaction replaced between a look-up's making and its run is not read", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const old = yield* writeTable(memory, 1, [cell("a", 1)])
+      const merged = yield* writeTable(memory, 2, [cell("a", 1)])
+      let tables = [old]
+      const find = lookUp.find(() => tables, "a")
+      tables = [merged]
+      yield* old.close
+      assertCell(cellLines.cellUnsafe((yield* find)!), cell("a", 1))
     }))
 
   it.effect("is let go only when nobody holds it", () =>
