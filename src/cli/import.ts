@@ -129,6 +129,7 @@ export const run = (options: Options, tally: Tally.Tally) =>
       const record = Record.decode(line.text)
       if (record._tag === "Failure") return complain(line.number, record.failure)
       const first = turn++
+      const doneBefore = tally.done
       return Effect.matchEffect(
         retry(
           policy,
@@ -139,7 +140,11 @@ export const run = (options: Options, tally: Tally.Tally) =>
           }
         ),
         {
-          onFailure: (failure) => complain(line.number, failure.kind),
+          onFailure: (failure) =>
+            // As long as it was tried, nobody took any record: the rest would fare no better, one minute each.
+            failure.retryable && tally.done === doneBefore
+              ? Effect.fail(nobodyAnswers(options, failure.kind))
+              : complain(line.number, failure.kind),
           onSuccess: () =>
             Effect.sync(() => {
               tally.done++
@@ -151,6 +156,12 @@ export const run = (options: Options, tally: Tally.Tally) =>
       Stream.mapEffect(send, { concurrency: options.concurrency, unordered: true }),
       Stream.runDrain
     )
+  })
+
+const nobodyAnswers = ({ giveUpAfter, urls }: Options, kind: string) =>
+  new CommandFailed({
+    message: `no record got through to ${urls.join(", ")} for ${Duration.format(giveUpAfter)} (${kind}): ` +
+      "start the nodes, or name others with --url; importing the file again is safe"
   })
 
 export const importRecords = Command.make("import", {

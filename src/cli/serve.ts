@@ -1,5 +1,5 @@
 /** `rondo serve`: one node in the foreground, until it is told to stop. */
-import { ConfigProvider, Effect, Layer } from "effect"
+import { ConfigProvider, Effect, Layer, Predicate } from "effect"
 import { Command, Flag } from "effect/cli"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig, type NodeSettings } from "../config/NodeConfig.ts"
@@ -12,6 +12,18 @@ const startLine = (node: NodeSettings): string =>
   `${node.nodeId} is ready at http://${node.address}` +
   (node.listen === node.address ? "" : `, listening on ${node.listen}`) +
   `, data in ${node.dataDirectory}, process ${process.pid}`
+
+const advice: Readonly<Record<string, string>> = {
+  Corruption:
+    "\n  The other replicas hold this node's data: move its data directory away, start it empty, and they bring it level."
+}
+
+/** One sentence, and what to do next; a stack trace would only hide them. */
+const cannotStart = (error: unknown) => {
+  const tag = Predicate.hasProperty(error, "_tag") ? String(error._tag) : ""
+  const text = error instanceof Error ? error.message : String(error)
+  return new CommandFailed({ message: `cannot start: ${text}${advice[tag] ?? ""}` })
+}
 
 /** `node` is the whole node but for its settings, which this command reads. */
 export const serve = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>) =>
@@ -29,7 +41,7 @@ export const serve = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>)
         })
       }
       const run = Effect.gen(function*() {
-        yield* Layer.build(node)
+        yield* Effect.mapError(Layer.build(node), cannotStart)
         yield* printLine(startLine(yield* NodeConfig))
         return yield* Effect.never
       })

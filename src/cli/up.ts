@@ -50,7 +50,7 @@ const start = Effect.fnUntraced(
       yield* Effect.uninterruptible(Effect.gen(function*() {
         const child = yield* processes.spawn({
           command: launcher.command,
-          arguments: [...launcher.arguments, "serve", "--exit-with-parent"],
+          arguments: [...launcher.arguments, "serve", "--exit-with-parent", "--node-addr", node.address],
           environment: LocalCluster.environmentOf(node, environment),
           onLine: (line) => Effect.runFork(output.result(`${prefix}${line}\n`))
         })

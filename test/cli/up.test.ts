@@ -64,7 +64,13 @@ describe("up", () => {
       yield* start
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(spawned.map(({ environment }) => environment["NODE_ID"]), ["node1", "node2", "node3"])
-      assert.deepStrictEqual(spawned[0]!.arguments, ["main.ts", "serve", "--exit-with-parent"])
+      assert.deepStrictEqual(spawned[0]!.arguments, [
+        "main.ts",
+        "serve",
+        "--exit-with-parent",
+        "--node-addr",
+        "127.0.0.1:" + String(spawned[0]!.environment["NODE_ADDR"]).split(":")[1]
+      ])
       assert.strictEqual(spawned[2]!.environment["FSYNC"], "never")
       ready.add("1").add("2")
       yield* TestClock.adjust("10 seconds")
