@@ -403,6 +403,26 @@ describe("requests under way", () => {
       yield* Fiber.interrupt(slow)
     }))
 
+  it.effect("take no write whose body has arrived when every place is taken", () =>
+    Effect.gen(function*() {
+      const server = yield* serve({ requestsInFlightMax: 1 })
+      const { entered, release } = yield* gate(server)
+      const socket = Net.connect(server.port, "127.0.0.1")
+      const next = Effect.callback<string>((resume) => {
+        socket.once("data", (bytes) => resume(Effect.succeed(bytes.toString())))
+      })
+      socket.write("PUT /kv/a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+      assert.include(yield* next, "100 Continue")
+      const reader = yield* Effect.forkChild(server.send("/kv/b"))
+      yield* entered
+      socket.write("abc")
+      assert.match(yield* next, /^HTTP\/1\.1 503/)
+      socket.destroy()
+      yield* release
+      assert.strictEqual((yield* Fiber.join(reader)).status, 404)
+      assert.isEmpty(server.cluster.writes)
+    }))
+
   it.effect("refuse a body that arrives too slowly, and close its connection", () =>
     Effect.gen(function*() {
       const server = yield* serve({ requestsInFlightMax: 1 })
