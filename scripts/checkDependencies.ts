@@ -27,6 +27,7 @@ export const folderOrder = [
 
 /** The only doors to the outside. Each with the reason why it is one. */
 export const leaves: Readonly<Record<string, string>> = {
+  "server/connections.ts": "the inbound network: a socket whose answer nobody reads is cut by Node's own timeout",
   "storage/DiskNode.ts": "the real Disk: the one door to files",
   "main.ts": "the entry: reads this package's version",
   "server/HttpServer.ts": "the one door for inbound connections",
