@@ -39,7 +39,7 @@ export class Bodies extends Context.Service<Bodies, {
 
       const lookAtPace = Effect.sync(() => {
         const now = clock.currentTimeMillisUnsafe()
-        for (const body of [...arriving]) {
+        for (const body of arriving) {
           const dueAtMillis = body.beganAtMillis + graceMillis + body.bytes / bytesPerSecondMin * 1000
           if (now >= dueAtMillis) body.tooSlow()
         }

@@ -1,6 +1,6 @@
 /** How many bodies may arrive together, and at what pace. */
 import { assert, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Bodies, bytesTogetherMax } from "../../src/server/Bodies.ts"
 import { configLayer } from "./fakes.ts"
@@ -15,7 +15,7 @@ it.effect("bodies are bounded in number, and each that ends makes room", () =>
     assert.isUndefined(bodies.begin(() => {}))
     bodies.end(first)
     assert.isDefined(bodies.begin(() => {}))
-  }).pipe(Effect.provide(Bodies.layer), Effect.provide(configLayer({ requestsInFlightMax: 2 }))))
+  }).pipe(Effect.provide(Layer.provide(Bodies.layer, configLayer({ requestsInFlightMax: 2 })))))
 
 it.effect("bodies are bounded in bytes together, however often one ends", () =>
   Effect.gen(function*() {
@@ -29,7 +29,7 @@ it.effect("bodies are bounded in bytes together, however often one ends", () =>
     bodies.end(first)
     assert.isFalse(bodies.add(second, bytesTogetherMax))
     assert.isTrue(bodies.add(second, bytesTogetherMax - 1))
-  }).pipe(Effect.provide(Bodies.layer), Effect.provide(configLayer())))
+  }).pipe(Effect.provide(Layer.provide(Bodies.layer, configLayer()))))
 
 it.effect("a body has ten seconds, and one more for each 64 KiB that has arrived", () =>
   Effect.gen(function*() {
@@ -53,4 +53,4 @@ it.effect("a body has ten seconds, and one more for each 64 KiB that has arrived
     assert.deepStrictEqual(late, ["idle"])
     yield* TestClock.adjust("1 second")
     assert.deepStrictEqual(late, ["idle", "steady"])
-  }).pipe(Effect.provide(Bodies.layer), Effect.provide(configLayer())))
+  }).pipe(Effect.provide(Layer.provide(Bodies.layer, configLayer()))))
