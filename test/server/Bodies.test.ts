@@ -1,6 +1,6 @@
 /** How many bodies may arrive together, and at what pace. */
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Bodies, bytesTogetherMax } from "../../src/server/Bodies.ts"
 import { configLayer } from "./fakes.ts"
