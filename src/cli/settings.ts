@@ -29,7 +29,7 @@ const settings = [
   ["REQUESTS_IN_FLIGHT_MAX", "Client requests under way at once; more are refused. Default: 1024", "1024"],
   ["HINTS_BYTES_MAX", "Bytes of hints kept for one absent peer. Default: 134217728", "134217728"],
   ["HINT_WINDOW", "Hints older than this are dropped. Default: 3 hours", "3 hours"],
-  ["MEMTABLE_BYTES_MAX", "The memtable is flushed to a table at this size. Default: 16777216", "16777216"],
+  ["MEMTABLE_BYTES_MAX", "The memtable is flushed to a table at this size. Default: 33554432", "33554432"],
   ["BLOCK_CACHE_BYTES_MAX", "Bytes of table blocks kept in memory. Default: 134217728", "134217728"],
   ["LOG_LEVEL", "all, trace, debug, info, warn, error or none. Default: info", "info"],
   ["LOG_FORMAT", "human or json. Default: human", "human"]

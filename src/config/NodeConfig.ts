@@ -67,7 +67,7 @@ export const defaults = {
   hintsBytesMaxPerPeer: 128 * mebibyte,
   hintWindow: Duration.hours(3),
   comparisonInterval: Duration.minutes(1),
-  memtableBytesMax: 16 * mebibyte,
+  memtableBytesMax: 32 * mebibyte,
   blockCacheBytesMax: 128 * mebibyte
 }
 

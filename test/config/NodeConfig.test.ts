@@ -35,7 +35,7 @@ describe("NodeConfig", () => {
         hintsBytesMaxPerPeer: 134_217_728,
         hintWindow: Duration.hours(3),
         comparisonInterval: Duration.minutes(1),
-        memtableBytesMax: 16_777_216,
+        memtableBytesMax: 33_554_432,
         blockCacheBytesMax: 134_217_728
       })
     }))
