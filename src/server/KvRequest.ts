@@ -10,6 +10,7 @@
 import { Duration } from "effect"
 import type { IncomingHttpHeaders } from "node:http"
 import * as Problem from "../api/Problem.ts"
+import { contentTypeBytesMax } from "../domain/Cell.ts"
 import { type Key, keyBytesMax } from "../domain/Key.ts"
 
 const prefix = "/kv/"
@@ -131,7 +132,6 @@ const invalid = (parameter: string, allowed: string, detail: string) =>
 /** A client's text inside an answer: enough to recognise it, not enough to fill the answer. */
 const shown = (text: string): string => (text.length <= 64 ? text : `${text.slice(0, 61)}...`)
 
-export const contentTypeBytesMax = 255
 const contentTypeDefault = "application/octet-stream"
 
 const isSendable = (contentType: string): boolean =>
