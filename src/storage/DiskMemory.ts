@@ -52,12 +52,34 @@ export interface DiskMemory {
   readonly damage: (path: string, offsetBytes: number) => void
 }
 
-interface File {
-  bytes: Buffer
+class File {
   /** How many of the bytes are known to be on the device. */
-  syncedBytes: number
+  syncedBytes = 0
   /** What the device still holds when the file was cut and not synced since. */
   cutFrom: Buffer | undefined
+  private room: Buffer = Buffer.alloc(0)
+  private length = 0
+
+  get bytes(): Buffer {
+    return this.room.subarray(0, this.length)
+  }
+
+  set bytes(bytes: Buffer) {
+    this.room = bytes
+    this.length = bytes.length
+  }
+
+  /** Takes twice the room it needs, or a log of many records would be copied once for each. */
+  append(bytes: Uint8Array): void {
+    const length = this.length + bytes.length
+    if (length > this.room.length) {
+      const room = Buffer.alloc(2 * length)
+      room.set(this.bytes)
+      this.room = room
+    }
+    this.room.set(bytes, this.length)
+    this.length = length
+  }
 }
 
 /** A change of names that the directory has not been synced for. */
@@ -136,7 +158,7 @@ class Model {
         this.run("openAppend", path, () => {
           let file = this.names.get(path)
           if (file === undefined) {
-            file = { bytes: Buffer.alloc(0), syncedBytes: 0, cutFrom: undefined }
+            file = new File()
             this.rename(directoryOf(path), [[path, file]])
           }
           if (options?.empty === true) cut(file, 0)
@@ -196,16 +218,13 @@ class Model {
 
   private appendHandle(path: string, file: File): AppendHandle {
     const life = this.life
-    const write = (bytes: Uint8Array) => {
-      file.bytes = Buffer.concat([file.bytes, bytes])
-    }
     return {
       append: (bytes) =>
         this.run(
           "append",
           path,
-          () => life === this.life ? write(bytes) : dead("append", path),
-          () => write(bytes.subarray(0, bytes.length >> 1))
+          () => life === this.life ? file.append(bytes) : dead("append", path),
+          () => file.append(bytes.subarray(0, bytes.length >> 1))
         ),
       sync: Effect.andThen(
         Effect.andThen(Effect.yieldNow, this.syncs.await),
