@@ -24,10 +24,12 @@ import { Admission } from "./Admission.ts"
 import { Bodies } from "./Bodies.ts"
 import { headerBytesMax } from "./connectionError.ts"
 import { type Handler, KvHandlers } from "./KvHandlers.ts"
+import * as KvRequest from "./KvRequest.ts"
 import * as NodeServer from "./nodeServer.ts"
 import * as PeerHandlers from "./PeerHandlers.ts"
 import { PeerBatches } from "./PeerHandlers.ts"
 import * as peerProblem from "./peerProblem.ts"
+import * as shortWay from "./shortWay.ts"
 import * as unmatched from "./unmatched.ts"
 
 /** Somebody listens there already. */
@@ -88,10 +90,26 @@ const listenFailure = (address: string) => (error: HttpServerError.ServeError) =
   return code === "EADDRINUSE" ? new PortInUse({ address }) : new ListenFailed({ address, code })
 }
 
+/** Node's server, where the short way takes its requests before the platform's listeners hear of them. */
+class Server extends Http.Server {
+  takes: shortWay.ShortWay["takes"] = () => false
+
+  override emit(event: string, ...parameters: Array<unknown>): boolean {
+    if (event !== "request") return super.emit(event, ...parameters)
+    const [request, response] = parameters as [Http.IncomingMessage, Http.ServerResponse]
+    return this.takes(request, response) || this.emitRequest(request, response)
+  }
+
+  /** Tells the listeners, whether or not the short way took the request. */
+  emitRequest(request: Http.IncomingMessage, response: Http.ServerResponse): boolean {
+    return super.emit("request", request, response)
+  }
+}
+
 const serve = Effect.gen(function*() {
   const { listen } = yield* NodeConfig
   const { host, port } = parseAddress(listen)!
-  const server = Http.createServer(NodeServer.options)
+  const server = new Server(NodeServer.options)
   const closeAfterAnswers = NodeServer.prepare(server)
   const platform = yield* NodeHttpServer.make(() => server, { host, port, gracefulShutdownTimeout: shutdownTimeout })
     .pipe(
@@ -105,14 +123,20 @@ const serve = Effect.gen(function*() {
   const routed = Effect.map(router, peerProblem.asProblem)
   const byMethod: Readonly<Record<string, Handler>> = yield* KvHandlers
   const batches = yield* PeerBatches
+  const find = (request: Http.IncomingMessage): Handler | undefined =>
+    KvRequest.pathOf(request.url!).startsWith("/kv/") ? byMethod[request.method!] : batches.find(request)
+  const { answers, takes } = yield* shortWay.open(find, (request, response) => server.emitRequest(request, response))
+  server.takes = takes
+  const answerTo = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
+    const refusal = unmatched.refusalOfConnection(request)
+    if (refusal !== undefined) return Effect.succeed(refusal)
+    return find(request)?.(request, response) ?? routed
+  }
   const app = Effect.withFiber((fiber) => {
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
-    const refusal = unmatched.refusalOfConnection(
-      NodeHttpServerRequest.toIncomingMessage(request) as Http.IncomingMessage
-    )
-    if (refusal !== undefined) return Effect.succeed(refusal)
-    const handler = request.url.startsWith("/kv/") ? byMethod[request.method] : batches.find(request)
-    const answer = handler === undefined ? routed : handler({ request })
+    const incoming = NodeHttpServerRequest.toIncomingMessage(request) as Http.IncomingMessage
+    const answer = answers.get(incoming) ??
+      answerTo(incoming, NodeHttpServerRequest.toServerResponse(request) as Http.ServerResponse)
     return Effect.catchCause(answer, (cause) => unmatched.recover(request, cause))
   })
   yield* Platform.serveEffect(app).pipe(

@@ -7,8 +7,7 @@
  */
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Clock, Context, Effect, Exit, Layer } from "effect"
-import { HttpServerResponse } from "effect/http"
-import type { HttpServerRequest } from "effect/http"
+import type { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { isUtf8 } from "node:buffer"
 import type { IncomingMessage, ServerResponse } from "node:http"
@@ -27,13 +26,24 @@ import * as Metrics from "../observability/Metrics.ts"
 import { Admission } from "./Admission.ts"
 import { Bodies } from "./Bodies.ts"
 import * as connections from "./connections.ts"
+import * as directAnswer from "./directAnswer.ts"
 import * as KvRequest from "./KvRequest.ts"
 import { problemResponse } from "./problemResponse.ts"
 import * as requestBody from "./requestBody.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 
-export type Handler = (input: { readonly request: HttpServerRequest.HttpServerRequest }) => Effect.Effect<Response>
+/** Called where nothing interrupts. Writes the answer itself and returns `sent`, or returns it. */
+export type Handler = (request: IncomingMessage, response: ServerResponse) => Effect.Effect<Response>
+
+/** The handler for a declared endpoint. */
+export const declared =
+  (handler: Handler) =>
+  ({ request }: { readonly request: HttpServerRequest.HttpServerRequest }): Effect.Effect<Response> =>
+    handler(
+      NodeHttpServerRequest.toIncomingMessage(request) as IncomingMessage,
+      NodeHttpServerRequest.toServerResponse(request) as ServerResponse
+    )
 
 const make = Effect.gen(function*() {
   const admission = yield* Admission
@@ -47,16 +57,16 @@ const make = Effect.gen(function*() {
   /** Measures the request, and refuses it at once when too many are under way. Called where nothing interrupts. */
   const measured = (
     operation: Metrics.Operation,
-    handle: (request: IncomingMessage, response: ServerResponse) => Effect.Effect<Response>
+    handle: Handler
   ): Handler =>
-  ({ request }) => {
+  (request, response) => {
     if (admission.isFull()) {
       Metrics.requestEnded(operation, "overloaded", 0n)
       return Effect.succeed(busy)
     }
     const began = clock.currentTimeNanosUnsafe()
     return Effect.onExitPrimitive(
-      Effect.suspend(() => handle(incoming(request), outgoing(request))),
+      Effect.suspend(() => handle(request, response)),
       (exit) => {
         const outcome = Exit.isSuccess(exit) && exit.value === busy ? "overloaded" : outcomeOf(exit)
         Metrics.requestEnded(operation, outcome, clock.currentTimeNanosUnsafe() - began)
@@ -91,14 +101,14 @@ const make = Effect.gen(function*() {
     return run(key, options)
   }
 
-  const read = (request: IncomingMessage): Effect.Effect<Response> => {
+  const read = (request: IncomingMessage, response: ServerResponse): Effect.Effect<Response> => {
     const key = KvRequest.keyOf(request.url!)
     if (typeof key !== "string") return refuse(key)
     const options = KvRequest.optionsOf(request.url!, "r", replicationFactor)
     if (options instanceof Problem.InvalidParameter) return refuse(options)
     return Effect.match(get(key, { r: options.replicas, timeout: options.timeout }), {
       onFailure: readFailed,
-      onSuccess: (receipt) => found(key, receipt, request)
+      onSuccess: (receipt) => found(request, response, key, receipt)
     })
   }
 
@@ -115,24 +125,27 @@ const make = Effect.gen(function*() {
           return placed(response, () =>
             Effect.match(put(key, { bytes, contentType }, { w: replicas, timeout }), {
               onFailure: writeFailed,
-              onSuccess: stored
+              onSuccess: stored(request, response)
             }))
         }
       )
     })
 
-  const remove = (request: IncomingMessage) =>
+  const remove = (request: IncomingMessage, response: ServerResponse) =>
     write(
       request,
       (key, { replicas, timeout }) =>
-        Effect.match(deleteKey(key, { w: replicas, timeout }), { onFailure: writeFailed, onSuccess: replaced })
+        Effect.match(deleteKey(key, { w: replicas, timeout }), {
+          onFailure: writeFailed,
+          onSuccess: replaced(request, response)
+        })
     )
 
   return {
     PUT: measured("put", store),
-    DELETE: measured("delete", (request, response) => placed(response, () => remove(request))),
-    GET: measured("get", (request, response) => placed(response, () => read(request))),
-    HEAD: measured("get", (request, response) => placed(response, () => read(request)))
+    DELETE: measured("delete", (request, response) => placed(response, () => remove(request, response))),
+    GET: measured("get", (request, response) => placed(response, () => read(request, response))),
+    HEAD: measured("get", (request, response) => placed(response, () => read(request, response)))
   }
 })
 
@@ -151,18 +164,12 @@ export class KvHandlers
     (handlers) =>
       Effect.map(KvHandlers, ({ DELETE, GET, HEAD, PUT }) =>
         handlers
-          .handleRaw("put", PUT, { uninterruptible: true })
-          .handleRaw("get", GET, { uninterruptible: true })
-          .handleRaw("head", HEAD, { uninterruptible: true })
-          .handleRaw("delete", DELETE, { uninterruptible: true }))
+          .handleRaw("put", declared(PUT), { uninterruptible: true })
+          .handleRaw("get", declared(GET), { uninterruptible: true })
+          .handleRaw("head", declared(HEAD), { uninterruptible: true })
+          .handleRaw("delete", declared(DELETE), { uninterruptible: true }))
   )
 }
-
-const incoming = (request: HttpServerRequest.HttpServerRequest) =>
-  NodeHttpServerRequest.toIncomingMessage(request) as IncomingMessage
-
-const outgoing = (request: HttpServerRequest.HttpServerRequest) =>
-  NodeHttpServerRequest.toServerResponse(request) as ServerResponse
 
 const refuse = (problem: Problem.Problem) => Effect.succeed(problemResponse(problem))
 
@@ -206,47 +213,55 @@ const readFailed = (failure: CoordinatorError.ReadQuorumFailed) => {
   return problemResponse(new Problem.ReadQuorumFailed({ detail: message, wanted, got, replicas, failures }))
 }
 
-const receiptHeaders = ({ acks, replicas, version }: WriteReceipt) => {
+const stored = (request: IncomingMessage, response: ServerResponse) => (receipt: WriteReceipt): Response =>
+  receipt.replaced ? replaced(request, response)(receipt) : written(request, response, receipt, 201)
+
+const replaced = (request: IncomingMessage, response: ServerResponse) => (receipt: WriteReceipt): Response =>
+  written(request, response, receipt, 204)
+
+const written = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  { acks, replicas, version }: WriteReceipt,
+  status: 201 | 204
+): Response => {
   const text = Version.format(version)
-  return { etag: `"${text}"`, "rondo-version": text, "rondo-acks": `${acks}/${replicas}` }
+  const headers = ["etag", `"${text}"`, "rondo-version", text, "rondo-acks", `${acks}/${replicas}`]
+  if (status === 201) headers.push("content-length", "0")
+  return directAnswer.empty(request, response, status, headers)
 }
 
-const replaced = (receipt: WriteReceipt): Response =>
-  HttpServerResponse.empty({ status: 204, headers: receiptHeaders(receipt) })
-
-const created = (receipt: WriteReceipt): Response =>
-  HttpServerResponse.empty({
-    status: 201,
-    headers: { ...receiptHeaders(receipt), "content-length": "0" }
-  })
-
-const stored = (receipt: WriteReceipt): Response => (receipt.replaced ? replaced(receipt) : created(receipt))
-
 /** A value may be a page or a script, and it is served from our origin: no browser may guess its type. */
-const found = (key: Key, { cell }: ReadReceipt, request: IncomingMessage): Response => {
+const headersOf = (version: string): ReadonlyArray<string> => [
+  "etag",
+  `"${version}"`,
+  "rondo-version",
+  version,
+  "cache-control",
+  "no-cache",
+  "vary",
+  "accept",
+  "x-content-type-options",
+  "nosniff"
+]
+
+const found = (request: IncomingMessage, response: ServerResponse, key: Key, { cell }: ReadReceipt): Response => {
   if (cell?.value === undefined) {
     const problem = new Problem.KeyNotFound({ detail: `"${key}" has no value`, key })
     return problemResponse(problem, cell === undefined ? {} : { "rondo-deleted": Version.format(cell.version) })
   }
   const version = Version.format(cell.version)
-  const etag = `"${version}"`
-  const headers = {
-    etag,
-    "rondo-version": version,
-    "cache-control": "no-cache",
-    vary: "accept",
-    "x-content-type-options": "nosniff"
-  }
+  const headers = headersOf(version)
   const ifNoneMatch = request.headers["if-none-match"]
-  if (ifNoneMatch !== undefined && KvRequest.matches(ifNoneMatch, etag)) {
-    return HttpServerResponse.empty({ status: 304, headers })
+  if (ifNoneMatch !== undefined && KvRequest.matches(ifNoneMatch, `"${version}"`)) {
+    return directAnswer.empty(request, response, 304, headers)
   }
-  return KvRequest.wantsEnvelope(request.headers.accept)
-    ? HttpServerResponse.jsonUnsafe(envelope(key, version, cell.value), { headers })
-    : HttpServerResponse.uint8Array(cell.value.bytes, {
-      headers,
-      contentType: KvRequest.contentTypeToSend(cell.value.contentType)
-    })
+  if (KvRequest.wantsEnvelope(request.headers.accept)) {
+    const text = JSON.stringify(envelope(key, version, cell.value))
+    return directAnswer.bytes(request, response, headers, "application/json", Buffer.from(text))
+  }
+  const contentType = KvRequest.contentTypeToSend(cell.value.contentType)
+  return directAnswer.bytes(request, response, headers, contentType, cell.value.bytes)
 }
 
 const envelope = (key: Key, version: string, { bytes, contentType }: Value): typeof Envelope.Type => {

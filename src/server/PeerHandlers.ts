@@ -1,9 +1,8 @@
 /**
  * What this node answers to its peers: batches in compact binary, gossip in JSON, streams as lines of JSON.
  */
-import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Context, Effect, Layer, Redacted, Stream } from "effect"
-import { type HttpServerRequest, HttpServerResponse, ProblemDetails } from "effect/http"
+import { type HttpServerResponse, ProblemDetails } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Api } from "../api/Api.ts"
@@ -26,7 +25,8 @@ import * as StreamEnd from "../peer/StreamEnd.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Storage } from "../storage/Storage.ts"
 import type { StorageError } from "../storage/StorageError.ts"
-import type { Handler } from "./KvHandlers.ts"
+import * as directAnswer from "./directAnswer.ts"
+import { declared, type Handler } from "./KvHandlers.ts"
 import * as requestBody from "./requestBody.ts"
 
 /** Lets only requests through that prove knowledge of the cluster's secret. */
@@ -45,24 +45,28 @@ const makeBatches = Effect.gen(function*() {
   const replicator = yield* Replicator
   const expected = PeerAuth.header((yield* NodeConfig).clusterSecret)
 
-  const write: Handler = ({ request }) =>
+  const write: Handler = (request, response) =>
     answered(
-      Effect.flatMap(message(request, PeerCodec.decodeWrites), (cells) =>
+      request,
+      response,
+      Effect.flatMap(message(request, response, PeerCodec.decodeWrites), (cells) =>
         Effect.mapBoth(replicator.receive(cells), { onSuccess: PeerCodec.encodeWriteAnswers, onFailure: writeRefused }))
     )
 
-  const read: Handler = ({ request }) =>
+  const read: Handler = (request, response) =>
     answered(
-      Effect.flatMap(message(request, PeerCodec.decodeReads), (requests) =>
+      request,
+      response,
+      Effect.flatMap(message(request, response, PeerCodec.decodeReads), (requests) =>
         Effect.mapBoth(replicator.answer(requests), { onSuccess: PeerCodec.encodeReadAnswers, onFailure: readRefused }))
     )
 
   return {
     write,
     read,
-    find: ({ headers, method, url }: HttpServerRequest.HttpServerRequest): Handler | undefined => {
+    find: ({ headers, method, url }: IncomingMessage): Handler | undefined => {
       const handler = url === "/internal/kv" ? write : url === "/internal/read" ? read : undefined
-      return handler !== undefined && method === "POST" && PeerAuth.matches(expected, headers["authorization"] ?? "")
+      return handler !== undefined && method === "POST" && PeerAuth.matches(expected, headers.authorization ?? "")
         ? handler
         : undefined
     }
@@ -76,7 +80,7 @@ const makeBatches = Effect.gen(function*() {
 export class PeerBatches extends Context.Service<PeerBatches, {
   readonly write: Handler
   readonly read: Handler
-  readonly find: (request: HttpServerRequest.HttpServerRequest) => Handler | undefined
+  readonly find: (request: IncomingMessage) => Handler | undefined
 }>()("rondo/server/PeerBatches") {
   static readonly layer = Layer.effect(PeerBatches, makeBatches)
 }
@@ -91,8 +95,8 @@ export const layerGroup = HttpApiBuilder.group(
     const { read, write } = yield* PeerBatches
 
     return handlers
-      .handleRaw("write", write)
-      .handleRaw("read", read)
+      .handleRaw("write", declared(write))
+      .handleRaw("read", declared(read))
       .handle("gossip", ({ payload }) => gossip.receive(payload))
       .handle("probe", ({ payload }) => Effect.map(gossip.probe(payload.target), (reached) => ({ reached })))
       .handle(
@@ -111,15 +115,12 @@ export const layerGroup = HttpApiBuilder.group(
 
 /** The decoded body. */
 const message = <A>(
-  request: HttpServerRequest.HttpServerRequest,
+  request: IncomingMessage,
+  response: ServerResponse,
   decode: (bytes: Uint8Array) => A | undefined
 ): Effect.Effect<A, PeerMessageRefused> =>
   Effect.flatMap(
-    requestBody.collect(
-      NodeHttpServerRequest.toIncomingMessage(request) as IncomingMessage,
-      NodeHttpServerRequest.toServerResponse(request) as ServerResponse,
-      peerBodyBytesMax
-    ),
+    Effect.interruptible(Effect.suspend(() => requestBody.collect(request, response, peerBodyBytesMax))),
     (bytes) => {
       if (bytes === undefined) return tooLarge
       const decoded = decode(bytes)
@@ -133,10 +134,12 @@ const statuses = { PeerMessageRefused: 400, ReplicaRecovering: 409, ReplicaStora
 
 /** Bytes, or a problem document with the status that the error is declared with. */
 const answered = (
+  request: IncomingMessage,
+  response: ServerResponse,
   answer: Effect.Effect<Uint8Array, BatchRefused>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   Effect.match(answer, {
-    onSuccess: (bytes) => HttpServerResponse.uint8Array(bytes, { contentType: "application/octet-stream" }),
+    onSuccess: (bytes) => directAnswer.bytes(request, response, [], "application/octet-stream", bytes),
     onFailure: ({ _tag, message }) =>
       ProblemDetails.toResponse({
         type: ProblemDetails.blankType,

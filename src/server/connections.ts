@@ -2,7 +2,8 @@
  * The answers that each connection is owed: between a request's head and the moment the system has taken the last byte.
  *
  * Leaf: Node's connections. A client may send requests ahead of the answers and never read one, so an answer counts
- * until it is gone, and a connection has only so many.
+ * until it is gone, and a connection has only so many. The counts live on Node's own objects: on the path of every
+ * request, a table beside them costs more than all that is done with it.
  */
 import type * as Http from "node:http"
 import type { Socket } from "node:net"
@@ -13,30 +14,35 @@ export const unansweredMax = 16
 /** An answer of which the client takes nothing for this long is given up, with its connection. */
 const unreadTimeoutMillis = 30_000
 
-/** What to do once the answer is gone, by the answer. */
-type Owed = Map<Http.ServerResponse, (() => void) | undefined>
+const owed = Symbol("rondo/server/connections/owed")
+const release = Symbol("rondo/server/connections/release")
 
-const owedBySocket = new WeakMap<Socket, Owed>()
+type Connection = Socket & { [owed]?: number }
 
-const end = (owed: Owed, response: Http.ServerResponse): void => {
-  const release = owed.get(response)
-  owed.delete(response)
-  release?.()
+/** `release` is absent before the answer is counted, and `gone` once it is gone. */
+type Answer = Http.ServerResponse & { [release]?: () => void }
+
+const nothing = () => {}
+const gone = () => {}
+
+/** Listens on the answer. Node closes it with its connection too, also while it waits behind another. */
+function onClose(this: Answer): void {
+  const then = this[release]!
+  if (then === gone) return
+  this[release] = gone
+  const connection: Connection = this.req.socket
+  connection[owed] = connection[owed]! - 1
+  then()
 }
 
-const owedOn = (socket: Socket): Owed => {
-  const known = owedBySocket.get(socket)
-  if (known !== undefined) return known
-  const owed: Owed = new Map()
-  owedBySocket.set(socket, owed)
-  return owed
-}
-
-/** Begins to count the answer. Node closes it with its connection too, also while it waits behind another. */
-const onRequest = ({ socket }: Http.IncomingMessage, response: Http.ServerResponse): void => {
-  const owed = owedOn(socket)
-  owed.set(response, undefined)
-  response.once("close", () => end(owed, response))
+/** Begins to count the answer; does nothing when it is counted already. */
+export const count = (request: Http.IncomingMessage, response: Http.ServerResponse): void => {
+  const answer: Answer = response
+  if (answer[release] !== undefined) return
+  const connection: Connection = request.socket
+  connection[owed] = (connection[owed] ?? 0) + 1
+  answer[release] = nothing
+  answer.on("close", onClose)
 }
 
 /** Nothing moved for a while. A handler that works and a body that arrives have bounds of their own. */
@@ -46,17 +52,17 @@ const onTimeout = (socket: Socket): void => {
 
 /** Counts the answers of this server, and cuts connections that do not read them. To be called before it has listeners. */
 export const watch = (server: Http.Server): void => {
-  server.on("request", onRequest)
-  server.on("checkContinue", onRequest)
+  server.on("request", count)
+  server.on("checkContinue", count)
   server.setTimeout(unreadTimeoutMillis, onTimeout)
 }
 
 /** Whether the connection has sent too many requests ahead of their answers. */
-export const isOverdrawn = (socket: Socket): boolean => (owedBySocket.get(socket)?.size ?? 0) > unansweredMax
+export const isOverdrawn = (socket: Socket): boolean => ((socket as Connection)[owed] ?? 0) > unansweredMax
 
-/** Runs `release` once, when the answer is gone or its connection is; at once when that was before. */
-export const whenGone = (response: Http.ServerResponse, release: () => void): void => {
-  const owed = owedBySocket.get(response.req.socket)
-  if (owed?.has(response)) owed.set(response, release)
-  else release()
+/** Runs `run` once, when the answer is gone or its connection is; at once when that was before. */
+export const whenGone = (response: Http.ServerResponse, run: () => void): void => {
+  const answer: Answer = response
+  if (answer[release] === undefined || answer[release] === gone) run()
+  else answer[release] = run
 }

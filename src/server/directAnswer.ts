@@ -1,0 +1,53 @@
+/**
+ * The usual answers, written straight to Node's response: what the platform does with a response object, header record
+ * and body costs as much again as Node itself.
+ *
+ * Leaf: Node's connections. Whatever is not usual (a body that was not read to its end, a client that has gone) is
+ * left to the platform: then the result is the answer itself, and otherwise `sent`. Headers are names and values in turn.
+ */
+import { HttpServerResponse } from "effect/http"
+import type { IncomingMessage, ServerResponse } from "node:http"
+
+/** Stands for an answer that is written already: the platform writes none when it finds one. */
+export const sent: HttpServerResponse.HttpServerResponse = HttpServerResponse.empty({ status: 200 })
+
+/** Node sends a text in one piece with the head, and copies it: longer bodies are cheaper as they are. */
+const mergedBytesMax = 4096
+
+const isUsual = (request: IncomingMessage, response: ServerResponse): boolean =>
+  request.complete && !response.headersSent && !response.destroyed && request.method !== "HEAD"
+
+/** Answers without a body. */
+export const empty = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  headers: ReadonlyArray<string>
+): HttpServerResponse.HttpServerResponse => {
+  if (!isUsual(request, response)) return HttpServerResponse.empty({ status, headers: pairs(headers) })
+  response.writeHead(status, headers as Array<string>)
+  response.end()
+  return sent
+}
+
+/** Answers 200 with these bytes. */
+export const bytes = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  headers: ReadonlyArray<string>,
+  contentType: string,
+  body: Uint8Array
+): HttpServerResponse.HttpServerResponse => {
+  if (!isUsual(request, response)) return HttpServerResponse.uint8Array(body, { headers: pairs(headers), contentType })
+  response.writeHead(200, [...headers, "content-type", contentType, "content-length", String(body.length)])
+  if (body.length > mergedBytesMax) response.end(body)
+  else response.end(textOf(body), "latin1")
+  return sent
+}
+
+const pairs = (headers: ReadonlyArray<string>): Array<[string, string]> =>
+  Array.from({ length: headers.length / 2 }, (_, at) => [headers[2 * at]!, headers[2 * at + 1]!])
+
+/** Each byte as the character of the same number. */
+const textOf = (body: Uint8Array): string =>
+  (Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)).toString("latin1")
