@@ -1,0 +1,75 @@
+/**
+ * At the end every replica of a key holds each acknowledged write of it, or a newer one; and no node holds what nobody
+ * wrote.
+ *
+ * A tombstone is never purged so far, so a replica without a cell has lost it.
+ */
+import * as Version from "../../../src/domain/Version.ts"
+import type { Checker, FinalCell, Run, Violation } from "../History.ts"
+import { finalCellsByKey, keyHistories, type KeyHistory } from "./KeyHistory.ts"
+import * as Provenance from "./provenance.ts"
+import { operationWords, shownWords } from "./words.ts"
+
+type CellsByNode = ReadonlyMap<string, FinalCell>
+
+export const durableAck: Checker = (run) => {
+  const violations: Array<Violation> = []
+  const cellsByKey = finalCellsByKey(run.final)
+  const untouched = new Set(cellsByKey.keys())
+  for (const history of keyHistories(run)) {
+    const cells: CellsByNode = cellsByKey.get(history.key) ?? new Map()
+    untouched.delete(history.key)
+    checkLosses(run, history, cells, violations)
+    checkProvenance(history, cells, violations)
+  }
+  for (const key of untouched) {
+    for (const [node, cell] of cellsByKey.get(key)!) {
+      violations.push({
+        promise: "durable-ack",
+        detail: `${node} ends with ${shownWords(cell)} of ${key}, which is made up: nobody ever wrote to this key`,
+        operations: []
+      })
+    }
+  }
+  return violations
+}
+
+const checkLosses = (run: Run, history: KeyHistory, cells: CellsByNode, violations: Array<Violation>): void => {
+  if (history.acknowledged.length === 0) return
+  const replicas = run.final.replicasOf(history.key)
+  if (replicas.length === 0) {
+    violations.push({
+      promise: "durable-ack",
+      detail: `${history.key} has no replica in the end, though writes to it were acknowledged`,
+      operations: history.acknowledged.map(({ operation }) => operation)
+    })
+  }
+  for (const node of replicas) {
+    const cell = cells.get(node)
+    const lost = history.acknowledged
+      .filter(({ version }) => cell === undefined || Version.compare(cell.version, version) < 0)
+      .toSorted((left, right) => Version.compare(right.version, left.version))
+    const [newest] = lost
+    if (newest === undefined) continue
+    violations.push({
+      promise: "durable-ack",
+      detail: `${node} ends with ${cell === undefined ? "nothing" : shownWords(cell)}, though ` +
+        `${operationWords(newest.operation)} was acknowledged with ${Version.format(newest.version)}` +
+        (lost.length === 1 ? "" : ` and ${lost.length - 1} more before`),
+      operations: lost.map(({ operation }) => operation)
+    })
+  }
+}
+
+const checkProvenance = (history: KeyHistory, cells: CellsByNode, violations: Array<Violation>): void => {
+  const provenance = Provenance.make(history)
+  for (const [node, cell] of cells) {
+    const madeUp = provenance.madeUp(cell, Infinity)
+    if (madeUp === undefined) continue
+    violations.push({
+      promise: "durable-ack",
+      detail: `${node} ends with ${shownWords(cell)} of ${history.key}, which is made up: ${madeUp.why}`,
+      operations: madeUp.writes
+    })
+  }
+}
