@@ -14,6 +14,7 @@
  */
 import { type Cause, Effect } from "effect"
 import type { Cell } from "../domain/Cell.ts"
+import * as cellCodec from "../domain/cellCodec.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import type { Applied } from "./Applied.ts"
 import { decide, type Round } from "./decide.ts"
@@ -21,7 +22,6 @@ import * as Memtable from "./memtable/Memtable.ts"
 import * as Table from "./sstable/Table.ts"
 import type { State } from "./State.ts"
 import { DiskError, type StorageError } from "./StorageError.ts"
-import * as cellCodec from "./wal/cellCodec.ts"
 import * as frame from "./wal/frame.ts"
 import * as RecordLog from "./wal/RecordLog.ts"
 

@@ -7,6 +7,7 @@
  */
 import { Effect } from "effect"
 import * as Cell from "../domain/Cell.ts"
+import * as cellCodec from "../domain/cellCodec.ts"
 import type { Disk } from "./Disk.ts"
 import * as Manifest from "./manifest/Manifest.ts"
 import * as Memtable from "./memtable/Memtable.ts"
@@ -14,7 +15,6 @@ import type { BlockCache } from "./sstable/BlockCache.ts"
 import * as lookUp from "./sstable/lookUp.ts"
 import * as Table from "./sstable/Table.ts"
 import { Corruption, type StorageError } from "./StorageError.ts"
-import * as cellCodec from "./wal/cellCodec.ts"
 import * as RecordLog from "./wal/RecordLog.ts"
 
 export interface Recovered {

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
-import { SchemaBinary } from "effect/encoding"
-import type { Cell } from "../../src/domain/Cell.ts"
+import { valueBytesMaxMax } from "../../src/config/NodeConfig.ts"
+import { type Cell, contentTypeBytesMax } from "../../src/domain/Cell.ts"
 import { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { counterMax, Incarnation, Version } from "../../src/domain/Version.ts"
+import { batchCellsMax } from "../../src/peer/PeerApi.ts"
 import type { ReadAnswer, ReadRequest, WriteAnswer } from "../../src/peer/PeerClient.ts"
 import * as PeerCodec from "../../src/peer/PeerCodec.ts"
 import {
@@ -19,9 +20,15 @@ const cells = Arbitrary.array(anyCell, { maxLength: 6 })
 
 const writeAnswers: Arbitrary.Arbitrary<Array<WriteAnswer>> = Arbitrary.array(
   Arbitrary.map(
-    Arbitrary.all({ kind: Arbitrary.schema(Schema.Literals(["new", "replaced", "superseded"])), newest: anyVersion }),
-    ({ kind, newest }): WriteAnswer =>
-      kind === "superseded" ? { _tag: "Superseded", newest } : { _tag: "Accepted", replaced: kind === "replaced" }
+    Arbitrary.all({
+      kind: Arbitrary.schema(Schema.Literals(["new", "replaced", "superseded", "recovering", "storage"])),
+      newest: anyVersion
+    }),
+    ({ kind, newest }): WriteAnswer => {
+      if (kind === "superseded") return { _tag: "Superseded", newest }
+      if (kind === "recovering" || kind === "storage") return { _tag: "Uncounted", reason: kind }
+      return { _tag: "Accepted", replaced: kind === "replaced" }
+    }
   ),
   { maxLength: 6 }
 )
@@ -53,6 +60,8 @@ const stamp = (changes?: Partial<Record<"counter" | "nodeId" | "incarnation", un
   ...(changes as Partial<Version>)
 })
 
+const noBytes = new Uint8Array(0)
+
 const tombstone = (version: Version, key = "k"): Cell => ({ key: key as Key, version, value: undefined })
 
 const plainAnswers = (answers: ReadonlyArray<ReadAnswer> | undefined) =>
@@ -70,10 +79,8 @@ const unsoundStamps: ReadonlyArray<readonly [what: string, version: Version]> = 
   ["a node id that leaves its directory", stamp({ nodeId: "../node1" })],
   ["a node id that breaks a line", stamp({ nodeId: "node1\n" })],
   ["a node id of 64 letters", stamp({ nodeId: "n".repeat(64) })],
-  ["an incarnation of 11 digits", stamp({ incarnation: "9f86d081884" })],
-  ["an incarnation of 13 digits", stamp({ incarnation: "9f86d081884c0" })],
-  ["an incarnation in capitals", stamp({ incarnation: "9F86D081884C" })],
-  ["no incarnation", stamp({ incarnation: "" })]
+  ["an incarnation of other letters", stamp({ incarnation: "9f86d08188zz" })],
+  ["an incarnation in capitals", stamp({ incarnation: "9F86D081884C" })]
 ]
 
 const unsoundKeys: ReadonlyArray<readonly [what: string, key: string]> = [
@@ -82,14 +89,11 @@ const unsoundKeys: ReadonlyArray<readonly [what: string, key: string]> = [
   ["a key of 1,026 bytes in 342 characters", "€".repeat(342)]
 ]
 
-const withProtocol = (protocol: number) => {
-  const encode = <A, I>(schema: Schema.Codec<A, I>, message: A) =>
-    Schema.encodeSync(SchemaBinary.toCodec(schema))(message)
-  const Rows = Schema.Array(Schema.Struct({ key: Schema.String, full: Schema.Boolean }))
-  return encode(Schema.Struct({ protocol: Schema.Number, requests: Rows }), {
-    protocol,
-    requests: [{ key: "k", full: true }]
-  })
+/** A copy of which one byte is another. */
+const withByte = (bytes: Uint8Array, at: number, byte: number): Uint8Array => {
+  const changed = Uint8Array.from(bytes)
+  changed[at] = byte
+  return changed
 }
 
 const decoders: ReadonlyArray<readonly [name: string, decode: (bytes: Uint8Array) => unknown]> = [
@@ -142,9 +146,117 @@ describe("PeerCodec", () => {
     assert.isTrue(Buffer.from(bytes).equals(decoded!.value!.bytes))
   })
 
-  it("knows the largest counter, node id and key", () => {
-    const cell = tombstone(stamp({ counter: counterMax, nodeId: "n".repeat(63) }), "€".repeat(341) + "a")
-    assert.deepStrictEqual(PeerCodec.decodeWrites(PeerCodec.encodeWrites([cell]))?.map(plain), [plain(cell)])
+  it("knows the largest counter, node id, key, content type and value", () => {
+    const key = Key.make("€".repeat(341) + "a")
+    const version = stamp({ counter: counterMax, nodeId: "n".repeat(63) })
+    const value = { bytes: new Uint8Array(valueBytesMaxMax), contentType: "t".repeat(contentTypeBytesMax) }
+    const cells: ReadonlyArray<Cell> = [{ key, version, value }, { key, version, value: undefined }]
+    assert.deepStrictEqual(PeerCodec.decodeWrites(PeerCodec.encodeWrites(cells))?.map(plain), cells.map(plain))
+    const requests = cells.map((): ReadRequest => ({ key, full: true }))
+    assert.deepStrictEqual(PeerCodec.decodeReads(PeerCodec.encodeReads(requests)), requests)
+    const answers = cells.map((cell): ReadAnswer => ({ version, cell }))
+    assert.deepStrictEqual(
+      plainAnswers(PeerCodec.decodeReadAnswers(PeerCodec.encodeReadAnswers(answers), requests)),
+      plainAnswers(answers)
+    )
+  })
+
+  for (
+    const [what, value] of [
+      ["a value above the largest setting", { bytes: new Uint8Array(valueBytesMaxMax + 1), contentType: "" }],
+      ["a content type of 256 letters", { bytes: noBytes, contentType: "t".repeat(contentTypeBytesMax + 1) }],
+      ["a content type that breaks a header", { bytes: noBytes, contentType: "text/plain\r\nx: y" }],
+      ["a content type that is no header value", { bytes: noBytes, contentType: "text/plän" }]
+    ] as const
+  ) {
+    it(`refuses ${what}, to write and as an answer`, () => {
+      const good = { ...tombstone(stamp()), value: { bytes: noBytes, contentType: "text/plain" } }
+      const bad = { ...good, value }
+      assert.isUndefined(PeerCodec.decodeWrites(PeerCodec.encodeWrites([good, bad])))
+      const answers = [good, bad].map((cell): ReadAnswer => ({ version: cell.version, cell }))
+      const requests = answers.map((): ReadRequest => ({ key: good.key, full: true }))
+      assert.isUndefined(PeerCodec.decodeReadAnswers(PeerCodec.encodeReadAnswers(answers), requests))
+    })
+  }
+
+  it("takes a batch of the largest size, and none beyond it", () => {
+    const batch = (count: number) => Array.from({ length: count }, () => tombstone(stamp()))
+    const requests = (count: number) => batch(count).map(({ key }): ReadRequest => ({ key, full: false }))
+    assert.lengthOf(PeerCodec.decodeWrites(PeerCodec.encodeWrites(batch(batchCellsMax)))!, batchCellsMax)
+    assert.isUndefined(PeerCodec.decodeWrites(PeerCodec.encodeWrites(batch(batchCellsMax + 1))))
+    assert.lengthOf(PeerCodec.decodeReads(PeerCodec.encodeReads(requests(batchCellsMax)))!, batchCellsMax)
+    assert.isUndefined(PeerCodec.decodeReads(PeerCodec.encodeReads(requests(batchCellsMax + 1))))
+  })
+
+  it("keeps small values in memory with few others, and large ones with none", () => {
+    const cells = [0, 10, 256, 257, 2000].flatMap((length) =>
+      Array.from({ length: 20 }, () => ({
+        ...tombstone(stamp()),
+        value: { bytes: new Uint8Array(length).fill(length), contentType: "" }
+      }))
+    )
+    for (const { value } of PeerCodec.decodeWrites(PeerCodec.encodeWrites(cells))!) {
+      const { buffer, length } = value!.bytes
+      assert.isTrue(length <= 256 ? buffer.byteLength <= 1024 : buffer.byteLength === length, `${length} bytes`)
+    }
+    const [alone] = PeerCodec.decodeWrites(PeerCodec.encodeWrites([cells[20]!]))!
+    assert.strictEqual(alone!.value!.bytes.buffer.byteLength, 10)
+  })
+
+  it("says whether what a replica holds can be read, whatever else it says", () => {
+    const cell = tombstone(stamp())
+    const answers: ReadonlyArray<ReadAnswer> = [
+      { version: undefined, cell: undefined, isUnreadable: true },
+      { version: stamp(), cell: undefined, isUnreadable: true },
+      { version: cell.version, cell, isUnreadable: true },
+      { version: undefined, cell: undefined }
+    ]
+    const requests = answers.map((): ReadRequest => ({ key: cell.key, full: true }))
+    assert.deepStrictEqual(PeerCodec.decodeReadAnswers(PeerCodec.encodeReadAnswers(answers), requests), answers)
+  })
+
+  it("are laid out as docs/formats/peer-messages.md says", () => {
+    const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
+    const text = (of: string) => Buffer.from(of).toString("hex")
+    const key = Key.make("ü")
+    const lone = `0105${"00".repeat(10)}0000000000804940${text("9f86d081884cnode1")}`
+    const held = `0005000001000000${"01000000"}0000000000804940${text("9f86d081884cnode1tv")}`
+    const cell: Cell = { key, version: stamp(), value: { bytes: Buffer.from("v"), contentType: "t" } }
+    assert.strictEqual(
+      hex(PeerCodec.encodeWrites([cell])),
+      `010100${held.replace("00050000", "00050200").replace(text("node1t"), text("node1üt"))}`
+    )
+    assert.strictEqual(
+      hex(PeerCodec.encodeWriteAnswers([
+        { _tag: "Accepted", replaced: false },
+        { _tag: "Accepted", replaced: true },
+        { _tag: "Uncounted", reason: "recovering" },
+        { _tag: "Uncounted", reason: "storage" },
+        { _tag: "Superseded", newest: stamp() }
+      ])),
+      `0105000103040800${lone}`
+    )
+    assert.strictEqual(
+      hex(PeerCodec.encodeReads([{ key, full: true }, { key: Key.make("k"), full: false }])),
+      `010200010200${text("ü")}000100${text("k")}`
+    )
+    assert.strictEqual(
+      hex(PeerCodec.encodeReadAnswers([
+        { version: undefined, cell: undefined },
+        { version: stamp(), cell: undefined },
+        { version: stamp(), cell },
+        { version: undefined, cell: undefined, isUnreadable: true }
+      ])),
+      `0104000001${lone}02${held}08`
+    )
+  })
+
+  it("refuses a key that is not UTF-8 rather than take it for another", () => {
+    const bytes = PeerCodec.encodeReads([{ key: Key.make("kk"), full: true }])
+    assert.isDefined(PeerCodec.decodeReads(bytes))
+    assert.isUndefined(PeerCodec.decodeReads(withByte(bytes, bytes.length - 1, 0xff)))
+    const replacement: ReadonlyArray<ReadRequest> = [{ key: Key.make("\ufffd"), full: true }]
+    assert.deepStrictEqual(PeerCodec.decodeReads(PeerCodec.encodeReads(replacement)), replacement)
   })
 
   for (const [what, version] of unsoundStamps) {
@@ -173,8 +285,19 @@ describe("PeerCodec", () => {
   }
 
   it("refuses a protocol that it does not speak", () => {
-    assert.deepStrictEqual(PeerCodec.decodeReads(withProtocol(1)), [{ key: Key.make("k"), full: true }])
-    for (const protocol of [0, 2, -1, 1.5]) assert.isUndefined(PeerCodec.decodeReads(withProtocol(protocol)))
+    const cells = [tombstone(stamp())]
+    const requests: ReadonlyArray<ReadRequest> = [{ key: Key.make("k"), full: true }]
+    const messages = [
+      PeerCodec.encodeWrites(cells),
+      PeerCodec.encodeWriteAnswers([{ _tag: "Accepted", replaced: false }]),
+      PeerCodec.encodeReads(requests),
+      PeerCodec.encodeReadAnswers([{ version: undefined, cell: undefined }])
+    ]
+    for (const [index, [name, decode]] of decoders.entries()) {
+      const message = messages[index]!
+      assert.isDefined(decode(message), name)
+      for (const protocol of [0, 2, 255]) assert.isUndefined(decode(withByte(message, 0, protocol)), name)
+    }
   })
 
   it("refuses fewer or more answers than there were requests", () => {
@@ -205,19 +328,91 @@ describe("PeerCodec", () => {
   const isKey = Schema.is(Key)
   const isVersion = Schema.is(Version)
 
-  it.prop("lets nothing unsound through when a byte of a message is flipped or its end is missing", {
-    cells: Arbitrary.array(anyCell, { minLength: 1, maxLength: 3 }),
-    place: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1_000_000 }))),
-    mask: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 255 })))
-  }, ({ cells, mask, place }) => {
-    const bytes = PeerCodec.encodeWrites(cells)
+  const assertSoundValue = (value: Cell["value"]) => {
+    if (value === undefined) return
+    assert.isAtMost(value.bytes.length, valueBytesMaxMax)
+    assert.match(value.contentType, /^[\x20-\x7e]{0,255}$/)
+  }
+
+  const assertSound = ({ key, value, version }: Cell) => {
+    assert.isTrue(isKey(key), JSON.stringify(key))
+    assert.isTrue(isVersion(version), JSON.stringify(version))
+    assertSoundValue(value)
+  }
+
+  const places = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1_000_000 }))
+  const damage = {
+    place: Arbitrary.schema(places),
+    mask: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 255 }))),
+    more: Arbitrary.schema(Schema.Boolean)
+  }
+  type Damage = { readonly place: number; readonly mask: number; readonly more: boolean }
+
+  /** Its end is missing, something follows, or one or two bytes are others: the first two are always refused. */
+  const assertRefusesOrSound = <A>(
+    bytes: Uint8Array,
+    { mask, more, place }: Damage,
+    decode: (bytes: Uint8Array) => ReadonlyArray<A> | undefined,
+    assertOne: (one: A) => void
+  ) => {
     const at = place % bytes.length
-    assert.isUndefined(PeerCodec.decodeWrites(bytes.subarray(0, at)))
-    const damaged = Uint8Array.from(bytes)
-    damaged[at] = damaged[at]! ^ mask
-    for (const { key, version } of PeerCodec.decodeWrites(damaged) ?? []) {
+    assert.isDefined(decode(bytes))
+    assert.isUndefined(decode(bytes.subarray(0, at)))
+    assert.isUndefined(decode(Buffer.concat([bytes, Buffer.of(mask)])))
+    let damaged = withByte(bytes, at, bytes[at]! ^ mask)
+    if (more) damaged = withByte(damaged, (at * 31 + 7) % bytes.length, mask)
+    decode(damaged)?.forEach(assertOne)
+  }
+
+  const damaged = { arbitrary: { runs: 1000 } }
+
+  it.prop("lets nothing unsound through when cells to write are damaged", {
+    cells: Arbitrary.array(anyCell, { minLength: 1, maxLength: 3 }),
+    ...damage
+  }, ({ cells, ...damage }) => {
+    assertRefusesOrSound(PeerCodec.encodeWrites(cells), damage, PeerCodec.decodeWrites, assertSound)
+  }, damaged)
+
+  it.prop("lets nothing unsound through when answers to writes are damaged", { answers: writeAnswers, ...damage }, ({
+    answers,
+    ...damage
+  }) => {
+    const bytes = PeerCodec.encodeWriteAnswers(answers)
+    assertRefusesOrSound(bytes, damage, PeerCodec.decodeWriteAnswers, (answer) => {
+      assert.include(["Accepted", "Superseded", "Uncounted"], answer._tag)
+      if (answer._tag === "Superseded") assert.isTrue(isVersion(answer.newest), JSON.stringify(answer.newest))
+    })
+  }, damaged)
+
+  it.prop("lets nothing unsound through when requests to read are damaged", { requests, ...damage }, ({
+    requests,
+    ...damage
+  }) => {
+    assertRefusesOrSound(PeerCodec.encodeReads(requests), damage, PeerCodec.decodeReads, ({ full, key }) => {
       assert.isTrue(isKey(key), JSON.stringify(key))
-      assert.isTrue(isVersion(version), JSON.stringify(version))
+      assert.isBoolean(full)
+    })
+  }, damaged)
+
+  it.prop("lets nothing unsound through when answers to reads are damaged", { reads, ...damage }, ({
+    reads,
+    ...damage
+  }) => {
+    const requests = reads.map(({ request }) => request)
+    const bytes = PeerCodec.encodeReadAnswers(reads.map(({ answer }) => answer))
+    assertRefusesOrSound(bytes, damage, (bytes) => PeerCodec.decodeReadAnswers(bytes, requests), (answer) => {
+      if (answer.version !== undefined) assert.isTrue(isVersion(answer.version), JSON.stringify(answer.version))
+      if (answer.cell !== undefined) assertSound(answer.cell)
+    })
+  }, damaged)
+
+  it("refuses lengths that reach beyond the message, however large", () => {
+    const cell: Cell = { ...tombstone(stamp()), value: { bytes: noBytes, contentType: "t" } }
+    const bytes = Buffer.from(PeerCodec.encodeWrites([cell]))
+    for (const [at, width] of [[1, 2], [4, 1], [5, 2], [7, 4], [11, 4]] as const) {
+      const changed = Buffer.from(bytes)
+      changed.fill(0xff, at, at + width)
+      assert.isUndefined(PeerCodec.decodeWrites(changed), `${width} bytes from ${at}`)
     }
-  }, { arbitrary: { runs: 1000 } })
+  })
 })

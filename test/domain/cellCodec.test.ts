@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import type { Cell } from "../../../src/domain/Cell.ts"
-import * as cellCodec from "../../../src/storage/wal/cellCodec.ts"
-import { cell, keysOf, Letters, plain, tombstone, version } from "../store.ts"
+import type { Cell } from "../../src/domain/Cell.ts"
+import * as cellCodec from "../../src/domain/cellCodec.ts"
+import { cell, keysOf, Letters, plain, tombstone, version } from "../storage/store.ts"
 
 const encodeAll = (cells: ReadonlyArray<Parameters<typeof cellCodec.encode>[0]>) => {
   const bytes = Buffer.alloc(cells.reduce((sum, one) => sum + cellCodec.sizeMax(one), 0))
