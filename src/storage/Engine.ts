@@ -101,7 +101,7 @@ const closeTables = (state: State.State) =>
 
 const stats = (state: State.State): StorageStats => ({
   memtableBytes: state.active.sizeBytes + (state.flushing?.sizeBytes ?? 0),
-  memtableCells: state.active.cells.size + (state.flushing?.cells.size ?? 0),
+  memtableCells: state.active.entries.size + (state.flushing?.entries.size ?? 0),
   tables: state.tables.length,
   tableBytes: state.tables.reduce((sum, { index }) => sum + index.properties.sizeBytes, 0),
   logBytes: state.active.logBytes + (state.flushing?.logBytes ?? 0),

@@ -7,7 +7,7 @@
 import { Effect } from "effect"
 import * as Cell from "../domain/Cell.ts"
 import * as CellLine from "../domain/CellLine.ts"
-import type { Memtable } from "./memtable/Memtable.ts"
+import * as Memtable from "./memtable/Memtable.ts"
 import { sortCells } from "./memtable/sortCells.ts"
 import * as lookUp from "./sstable/lookUp.ts"
 import * as Table from "./sstable/Table.ts"
@@ -35,10 +35,13 @@ export const run = (state: State): Effect.Effect<never> =>
     }))
   )
 
-/** Sorts, encodes and writes the memtable; what a failed attempt wrote is removed. */
-const build = Effect.fnUntraced(function*(state: State, memtable: Memtable) {
+/**
+ * Sorts, encodes and writes the memtable; what a failed attempt wrote is removed. The versions become known on the way:
+ * while the memtable is there it is asked first, and when it is gone an overwrite need not read its table.
+ */
+const build = Effect.fnUntraced(function*(state: State, memtable: Memtable.Memtable) {
   const { cache, disk, settings: { directory } } = state
-  const cells = yield* sortCells(Array.from(memtable.cells.values()))
+  const cells = yield* sortCells(Memtable.cellsOf(memtable))
   const id = state.nextFile++
   const writer = yield* TableWriter.open(disk, directory, id, cells.length)
   yield* Effect.gen(function*() {
@@ -46,7 +49,9 @@ const build = Effect.fnUntraced(function*(state: State, memtable: Memtable) {
       if (index % cellsPerSlice === cellsPerSlice - 1) yield* Effect.yieldNow
       if (writer.isFull()) yield* writer.drain
       const cell = cells[index]!
-      writer.add(cell.key, cell.version.counter, Cell.isTombstone(cell), Buffer.from(`${CellLine.encode(cell)}\n`))
+      const isTombstone = Cell.isTombstone(cell)
+      state.versions.put(cell.key, { version: cell.version, isTombstone })
+      writer.add(cell.key, cell.version.counter, isTombstone, Buffer.from(`${CellLine.encode(cell)}\n`))
     }
     yield* writer.finish
   }).pipe(Effect.onError(() => writer.abandon))

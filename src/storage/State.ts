@@ -9,7 +9,7 @@ import type { Fsync } from "../config/NodeConfig.ts"
 import type { Cell } from "../domain/Cell.ts"
 import type { Disk } from "./Disk.ts"
 import * as Manifest from "./manifest/Manifest.ts"
-import type * as Memtable from "./memtable/Memtable.ts"
+import * as Memtable from "./memtable/Memtable.ts"
 import type { BlockCache } from "./sstable/BlockCache.ts"
 import type { Table } from "./sstable/Table.ts"
 import type { StorageError } from "./StorageError.ts"
@@ -76,7 +76,7 @@ export const make = (
 
 /** The cell in memory. What a memtable holds is newer than any table's. */
 export const inMemory = (state: State, key: string): Cell | undefined =>
-  state.active.cells.get(key) ?? state.flushing?.cells.get(key)
+  Memtable.get(state.active, key) ?? (state.flushing === undefined ? undefined : Memtable.get(state.flushing, key))
 
 /**
  * Writes the manifest for a changed set of tables and, only when that is durable, makes the change visible. When it

@@ -1,12 +1,14 @@
 /**
- * The versions of keys lately written or merged, so that the merge of an overwrite reads no table.
+ * The versions of keys lately flushed or merged, so that the merge of an overwrite reads no table.
  *
  * Two generations, after the second-chance idea: when the young one is full it becomes the old one, and what is
  * asked for again moves back. Bounded, and each map small enough that growing it does not hold the event loop.
  *
  * Invariant
- * - An entry is the newest version that the store has accepted of its key. Only the writer puts entries, in the
- *   step in which it decides or accepts, so no look-up that took its time can bring an old one back.
+ * - An entry is the newest version of its key outside the active memtable. Two put entries: the flusher, of the cells
+ *   that it is moving to a table; and the writer, of a line that it read because no memtable had the key. While it
+ *   reads, no cell of that key can come into a memtable, so no look-up that took its time brings an old one back.
+ *   Whoever asks looks into the memtables first.
  */
 import type { Version } from "../domain/Version.ts"
 

@@ -17,7 +17,7 @@ import type { Cell } from "../domain/Cell.ts"
 import * as cellCodec from "../domain/cellCodec.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import type { Applied } from "./Applied.ts"
-import { decide, type Round } from "./decide.ts"
+import * as decide from "./decide.ts"
 import * as Memtable from "./memtable/Memtable.ts"
 import * as Table from "./sstable/Table.ts"
 import type { State } from "./State.ts"
@@ -38,8 +38,7 @@ export interface Writer {
 }
 
 /** One call of `apply`, waiting. */
-export interface Write {
-  readonly cells: ReadonlyArray<Cell>
+interface Write extends decide.Write {
   readonly resume: (answer: Effect.Effect<ReadonlyArray<Applied>, StorageError>) => void
 }
 
@@ -161,32 +160,28 @@ export const make = (state: State): Writer => {
     return taken
   }
 
-  const commit = Effect.fnUntraced(function*(writes: ReadonlyArray<Write>) {
-    const round = yield* decide(state, writes)
+  const commit = Effect.fnUntraced(function*(writes: ReadonlyArray<Write>, round: decide.Round) {
+    if (!round.decide(writes)) yield* round.complete()
     if (round.accepted.length > 0) {
       const failure = yield* Effect.match(append(round.accepted), { onFailure: same, onSuccess: nothing })
       state.logFailure = failure
       if (failure !== undefined) return refuseRound(writes, round, failure)
     }
-    for (const cell of round.accepted) {
-      Memtable.set(state.active, cell)
-      state.versions.put(cell.key, { version: cell.version, isTombstone: cell.value === undefined })
-      if (cell.version.counter > state.counterMax) state.counterMax = cell.version.counter
-    }
-    for (let index = 0; index < writes.length; index++) writes[index]!.resume(round.answers[index]!)
+    round.publish()
+    for (const write of writes) write.resume(decide.answerOf(write))
   })
 
-  /** A defect leaves nobody waiting. */
-  const abandon = (writes: ReadonlyArray<Write>, cause: Cause.Cause<never>) =>
+  /** A defect leaves nobody waiting, and nothing pending. */
+  const abandon = (writes: ReadonlyArray<Write>, round: decide.Round, cause: Cause.Cause<never>) =>
     Effect.sync(() => {
+      round.withdraw()
       for (const write of writes) write.resume(Effect.failCause(cause))
     })
 
   /** What was decided without the cells of this round still holds. */
-  const refuseRound = (writes: ReadonlyArray<Write>, { answers, needsLog }: Round, failure: StorageError) => {
-    for (let index = 0; index < writes.length; index++) {
-      writes[index]!.resume(needsLog[index]! ? Effect.fail(failure) : answers[index]!)
-    }
+  const refuseRound = (writes: ReadonlyArray<Write>, round: decide.Round, failure: StorageError) => {
+    round.withdraw()
+    for (const write of writes) write.resume(write.needsLog ? Effect.fail(failure) : decide.answerOf(write))
   }
 
   // --- the memtable's turn -------------------------------------------------------------------------------------
@@ -242,7 +237,7 @@ export const make = (state: State): Writer => {
     if (state.flushing !== undefined) {
       // What is on its way to a table has to be out of the way first.
       state.flushWaiters.push((failure) => failure === undefined ? askAgain(requests) : tell(requests, failure))
-    } else if (state.active.cells.size > 0) {
+    } else if (state.active.entries.size > 0) {
       state.flushWaiters.push((failure) => tell(requests, failure))
       yield* turnOver
     } else tell(requests, undefined)
@@ -281,7 +276,7 @@ export const make = (state: State): Writer => {
     apply: (cells) =>
       Effect.callback((resume) => {
         if (closed) return resume(Effect.fail(closedError))
-        waiting.push({ cells, resume })
+        waiting.push({ cells, applied: [], needsLog: false, failure: undefined, resume })
         wakeUp()
       }),
     flush: Effect.callback((resume) => closed ? resume(Effect.fail(closedError)) : askAgain([resume])),
@@ -294,7 +289,8 @@ export const make = (state: State): Writer => {
       if (waiting.length === 0) return
       yield* makeRoom
       const taken = takeRound()
-      yield* Effect.uninterruptible(Effect.onError(commit(taken), (cause) => abandon(taken, cause)))
+      const round = new decide.Round(state)
+      yield* Effect.uninterruptible(Effect.onError(commit(taken, round), (cause) => abandon(taken, round, cause)))
     })),
     tick: Effect.sync(() => {
       ticked = true

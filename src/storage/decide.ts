@@ -1,179 +1,210 @@
 /**
  * What becomes of each cell of a round: the merge, cell by cell, against what the store holds.
+ *
+ * Most cells are decided in one look at the memtable. What only a table can tell, and the disk has to be asked for, is
+ * read for all such cells together and decided last; what comes behind such a cell, of the same key, waits with it.
  */
 import { Effect } from "effect"
 import * as Cell from "../domain/Cell.ts"
 import * as Version from "../domain/Version.ts"
 import type { Applied } from "./Applied.ts"
+import * as Memtable from "./memtable/Memtable.ts"
 import * as cellLines from "./sstable/cellLines.ts"
 import * as lookUp from "./sstable/lookUp.ts"
-import { inMemory, type State } from "./State.ts"
+import type { State } from "./State.ts"
 import type { StorageError } from "./StorageError.ts"
 import type { StoredVersion } from "./VersionCache.ts"
 
-/** Cells that one call gave, in order. */
-type Writes = ReadonlyArray<{ readonly cells: ReadonlyArray<Cell.Cell> }>
-
-export interface Round {
-  /** The cells to log and to store, in order. */
-  readonly accepted: ReadonlyArray<Cell.Cell>
-  /** One for each write. */
-  readonly answers: ReadonlyArray<Effect.Effect<ReadonlyArray<Applied>, StorageError>>
-  /** Which answers hold only once `accepted` is logged. */
-  readonly needsLog: ReadonlyArray<boolean>
+/** The cells that one call gave, in order, and what became of them. */
+export interface Write {
+  readonly cells: ReadonlyArray<Cell.Cell>
+  /** One for each cell. */
+  readonly applied: Array<Applied>
+  /** Whether `applied` holds only once the round is logged. */
+  needsLog: boolean
+  /** Why what the store holds of one of the keys could not be read. */
+  failure: StorageError | undefined
 }
 
-/** What the store holds of a key: in memory, its version alone, as a line of a table, nothing, or it cannot be read. */
-type Stored = Cell.Cell | StoredVersion | cellLines.Line | StorageError | undefined
+/** What the store holds of a key that is not in the active memtable: its version alone where that decides. */
+type Stored = Cell.Cell | StoredVersion | undefined
+
+interface Unread {
+  readonly write: Write
+  readonly index: number
+  stored: Stored
+  failure: StorageError | undefined
+}
 
 const acceptedNew: Applied = { _tag: "Accepted", replaced: false }
 const acceptedReplaced: Applied = { _tag: "Accepted", replaced: true }
 
-export const decide = Effect.fnUntraced(function*(state: State, writes: Writes) {
-  const stored: Array<Stored> = []
-  const missing = findInMemory(state, writes, stored)
-  if (missing.length > 0) yield* readMissing(state, missing, stored)
-  const round = new Deciding(state)
-  let index = 0
-  for (const { cells } of writes) {
-    round.begin()
-    for (const cell of cells) round.take(cell, stored[index++])
-    round.end()
-  }
-  for (const cell of round.conflicts) {
-    yield* Effect.logError(`two cells with the version ${Version.format(cell.version)} differ: a node broke the rules`)
-  }
-  const { accepted, answers, needsLog }: Round = round
-  return { accepted, answers, needsLog }
-})
+const newAnswer = Effect.succeed<ReadonlyArray<Applied>>([acceptedNew])
+const replacedAnswer = Effect.succeed<ReadonlyArray<Applied>>([acceptedReplaced])
 
-interface Missing {
-  readonly index: number
-  readonly key: string
+/** What the caller gets. Nearly all calls are of one cell that is accepted, and share their answers. */
+export const answerOf = ({ applied, failure }: Write): Effect.Effect<ReadonlyArray<Applied>, StorageError> => {
+  if (failure !== undefined) return Effect.fail(failure)
+  if (applied.length !== 1) return Effect.succeed(applied)
+  return applied[0] === acceptedNew
+    ? newAnswer
+    : applied[0] === acceptedReplaced
+    ? replacedAnswer
+    : Effect.succeed(applied)
 }
 
-/** Fills `stored` as far as memory goes, and returns the places that the disk has to fill. */
-const findInMemory = (state: State, writes: Writes, stored: Array<Stored>): ReadonlyArray<Missing> => {
-  const missing: Array<Missing> = []
-  for (const { cells } of writes) {
-    for (const cell of cells) {
-      const found = inMemory(state, cell.key) ?? knownVersion(state, cell) ?? lookUp.findCached(state.tables, cell.key)
-      if (found === lookUp.mustRead) {
-        missing.push({ index: stored.length, key: cell.key })
-        stored.push(undefined)
-      } else {
-        stored.push(found)
-        if (found !== undefined && isLine(found)) remember(state, cell.key, found)
+/**
+ * One round. `decide`, `complete` when that leaves something to do, then either `publish` or `withdraw`: until then
+ * what it accepted is pending in the active memtable.
+ */
+export class Round {
+  /** The cells to log, in order. */
+  readonly accepted: Array<Cell.Cell> = []
+  private readonly changed: Array<Memtable.Entry> = []
+  private readonly unread: Array<Unread> = []
+  private readonly unreadKeys = new Set<string>()
+  private readonly conflicts: Array<Cell.Cell> = []
+  private readonly state: State
+  private readonly memtable: Memtable.Memtable
+
+  constructor(state: State) {
+    this.state = state
+    this.memtable = state.active
+  }
+
+  /** Decides as far as memory goes. Whether that was all. */
+  decide(writes: ReadonlyArray<Write>): boolean {
+    for (const write of writes) {
+      const { cells } = write
+      for (let index = 0; index < cells.length; index++) {
+        const cell = cells[index]!
+        const entry = this.memtable.entries.get(cell.key)
+        if (entry !== undefined) this.takeKnown(write, index, entry)
+        else {
+          const stored = this.findInMemory(cell)
+          if (stored === lookUp.mustRead) this.mustRead(write, index)
+          else this.takeStored(write, index, stored)
+        }
       }
     }
+    return this.unread.length === 0 && this.conflicts.length === 0
   }
-  return missing
-}
 
-/** The version alone decides, unless it is the same: then the contents must be compared. */
-const knownVersion = (state: State, cell: Cell.Cell): StoredVersion | undefined => {
-  const known = state.versions.get(cell.key)
-  return known !== undefined && Version.compare(known.version, cell.version) !== 0 ? known : undefined
-}
+  /** Decides the rest with the help of the disk, and raises the alarm about cells that contradict each other. */
+  complete(): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function*() {
+      yield* Effect.forEach(this.unread, (unread) => this.read(unread), { concurrency: readsMax, discard: true })
+      for (const { failure, index, stored, write } of this.unread) {
+        const entry = this.memtable.entries.get(write.cells[index]!.key)
+        if (entry !== undefined) this.takeKnown(write, index, entry)
+        else if (failure === undefined) this.takeStored(write, index, stored)
+        else write.failure = failure
+      }
+      for (const { version } of this.conflicts) {
+        yield* Effect.logError(`two cells with the version ${Version.format(version)} differ: a node broke the rules`)
+      }
+    })
+  }
 
-const remember = (state: State, key: string, line: cellLines.Line) =>
-  state.versions.put(key, { version: cellLines.versionUnsafe(line), isTombstone: cellLines.isTombstone(line) })
+  /** Lets readers see what was accepted. */
+  publish(): void {
+    const { changed, memtable, state } = this
+    for (const entry of changed) {
+      const { counter } = entry.pending!.version
+      if (counter > state.counterMax) state.counterMax = counter
+      Memtable.publish(memtable, entry)
+    }
+  }
+
+  /** Leaves the store as it was before the round. */
+  withdraw(): void {
+    for (const entry of this.changed) Memtable.withdraw(this.memtable, entry)
+  }
+
+  private findInMemory(cell: Cell.Cell): Stored | typeof lookUp.mustRead {
+    const { flushing, tables, versions } = this.state
+    if (this.unread.length > 0 && this.unreadKeys.has(cell.key)) return lookUp.mustRead
+    const flushed = flushing === undefined ? undefined : Memtable.get(flushing, cell.key)
+    if (flushed !== undefined) return flushed
+    const known = versions.get(cell.key)
+    // The version alone decides, unless it is the same: then the contents must be compared.
+    if (known !== undefined && Version.compare(known.version, cell.version) !== 0) return known
+    const line = lookUp.findCached(tables, cell.key)
+    return line === undefined || line === lookUp.mustRead ? line : this.ofLine(line, cell)
+  }
+
+  private mustRead(write: Write, index: number): void {
+    this.unread.push({ write, index, stored: undefined, failure: undefined })
+    this.unreadKeys.add(write.cells[index]!.key)
+  }
+
+  private read(unread: Unread) {
+    const cell = unread.write.cells[unread.index]!
+    return Effect.match(lookUp.find(() => this.state.tables, cell.key), {
+      onFailure: (failure) => {
+        unread.failure = failure
+      },
+      onSuccess: (line) => {
+        unread.stored = line === undefined ? undefined : this.ofLine(line, cell)
+      }
+    })
+  }
+
+  private ofLine(line: cellLines.Line, cell: Cell.Cell): Stored {
+    const stored = { version: cellLines.versionUnsafe(line), isTombstone: cellLines.isTombstone(line) }
+    this.state.versions.put(cell.key, stored)
+    return Version.compare(stored.version, cell.version) === 0 ? cellLines.cellUnsafe(line) : stored
+  }
+
+  /** Against a cell in the active memtable, or one of this round. */
+  private takeKnown(write: Write, index: number, entry: Memtable.Entry): void {
+    // Whatever is said of a pending cell holds only once that one is logged.
+    if (entry.pending !== undefined) write.needsLog = true
+    this.takeAgainst(write, index, entry.pending ?? entry.cell!, entry)
+  }
+
+  private takeStored(write: Write, index: number, stored: Stored): void {
+    if (stored === undefined) return this.accept(write, index, undefined, acceptedNew)
+    if (!isVersionAlone(stored)) return this.takeAgainst(write, index, stored, undefined)
+    // It is never the same: see `findInMemory` and `ofLine`.
+    const isNewer = Version.compare(write.cells[index]!.version, stored.version) > 0
+    if (isNewer) this.accept(write, index, undefined, stored.isTombstone ? acceptedNew : acceptedReplaced)
+    else write.applied[index] = { _tag: "Superseded", newest: stored.version }
+  }
+
+  private takeAgainst(write: Write, index: number, before: Cell.Cell, entry: Memtable.Entry | undefined): void {
+    const cell = write.cells[index]!
+    const byVersion = Version.compare(cell.version, before.version)
+    const order = byVersion !== 0 ? byVersion : this.compareEqual(cell, before)
+    if (order > 0) this.accept(write, index, entry, before.value === undefined ? acceptedNew : acceptedReplaced)
+    else write.applied[index] = order === 0 ? acceptedNew : { _tag: "Superseded", newest: before.version }
+  }
+
+  /** A retry, or a node that gave one version to two writes. The loser of those must be stamped again. */
+  private compareEqual(cell: Cell.Cell, before: Cell.Cell): number {
+    const order = Cell.compare(cell, before)
+    if (order !== 0) {
+      this.state.equalVersionConflicts++
+      this.conflicts.push(cell)
+    }
+    return order
+  }
+
+  private accept(write: Write, index: number, entry: Memtable.Entry | undefined, applied: Applied): void {
+    const cell = write.cells[index]!
+    write.needsLog = true
+    write.applied[index] = applied
+    this.accepted.push(cell)
+    if (entry === undefined) {
+      this.changed.push(Memtable.reserve(this.memtable, cell))
+      return
+    }
+    if (entry.pending === undefined) this.changed.push(entry)
+    entry.pending = cell
+  }
+}
 
 /** How many reads are under way for one round: enough to keep a disk busy, few enough to leave threads for reads. */
 const readsMax = 16
 
-const readMissing = (state: State, missing: ReadonlyArray<Missing>, stored: Array<Stored>) =>
-  Effect.forEach(
-    missing,
-    ({ index, key }) =>
-      Effect.match(lookUp.find(() => state.tables, key), {
-        onFailure: (failure) => {
-          stored[index] = failure
-        },
-        onSuccess: (line) => {
-          stored[index] = line
-          if (line !== undefined) remember(state, key, line)
-        }
-      }),
-    { concurrency: readsMax, discard: true }
-  )
-
-class Deciding {
-  readonly accepted: Array<Cell.Cell> = []
-  readonly answers: Array<Effect.Effect<ReadonlyArray<Applied>, StorageError>> = []
-  readonly needsLog: Array<boolean> = []
-  readonly conflicts: Array<Cell.Cell> = []
-  /** Cells of this round that are not visible yet, by key. */
-  private readonly pending = new Map<string, Cell.Cell>()
-  private readonly state: State
-  private applied: Array<Applied> = []
-  private needs = false
-  private failure: StorageError | undefined
-
-  constructor(state: State) {
-    this.state = state
-  }
-
-  begin(): void {
-    this.applied = []
-    this.needs = false
-    this.failure = undefined
-  }
-
-  end(): void {
-    this.answers.push(this.failure === undefined ? Effect.succeed(this.applied) : Effect.fail(this.failure))
-    this.needsLog.push(this.needs)
-  }
-
-  take(cell: Cell.Cell, before: Stored): void {
-    const pending = this.pending.get(cell.key)
-    if (pending !== undefined) {
-      this.needs = true
-      before = pending
-    }
-    if (before === undefined) return this.accept(cell, acceptedNew)
-    if (isFailure(before)) {
-      this.failure = before
-      return
-    }
-    const version = isLine(before) ? cellLines.versionUnsafe(before) : before.version
-    const order = Version.compare(cell.version, version)
-    if (order < 0) this.applied.push({ _tag: "Superseded", newest: version })
-    else if (order > 0) this.accept(cell, wasTombstone(before) ? acceptedNew : acceptedReplaced)
-    // A version known alone is never the same: see `knownVersion`.
-    else if (!isVersionAlone(before)) this.takeEqual(cell, isLine(before) ? cellLines.cellUnsafe(before) : before)
-  }
-
-  /** A retry, or a node that gave one version to two writes. The loser of those must be stamped again. */
-  private takeEqual(cell: Cell.Cell, before: Cell.Cell): void {
-    const order = Cell.compare(cell, before)
-    if (order === 0) {
-      this.applied.push(acceptedNew)
-      return
-    }
-    this.state.equalVersionConflicts++
-    this.conflicts.push(cell)
-    if (order > 0) this.accept(cell, Cell.isTombstone(before) ? acceptedNew : acceptedReplaced)
-    else this.applied.push({ _tag: "Superseded", newest: before.version })
-  }
-
-  private accept(cell: Cell.Cell, applied: Applied): void {
-    this.needs = true
-    this.pending.set(cell.key, cell)
-    this.accepted.push(cell)
-    this.applied.push(applied)
-  }
-}
-
-type Found = Cell.Cell | StoredVersion | cellLines.Line
-
-const isLine = (stored: Found): stored is cellLines.Line => "block" in stored
-
-const isVersionAlone = (stored: Found): stored is StoredVersion => "isTombstone" in stored
-
-const wasTombstone = (stored: Found): boolean => {
-  if (isLine(stored)) return cellLines.isTombstone(stored)
-  return isVersionAlone(stored) ? stored.isTombstone : Cell.isTombstone(stored)
-}
-
-const isFailure = (stored: NonNullable<Stored>): stored is StorageError => "_tag" in stored
+const isVersionAlone = (stored: Cell.Cell | StoredVersion): stored is StoredVersion => "isTombstone" in stored

@@ -44,7 +44,7 @@ export const recover = Effect.fnUntraced(function*(
     if (file.kind === "wal" && isKept(file)) yield* replay(disk, `${directory}/${file.name}`, active)
   }
   let counterMax = tables.reduce((max, { index }) => Math.max(max, index.properties.counterMax), 0)
-  for (const { version } of active.cells.values()) counterMax = Math.max(counterMax, version.counter)
+  for (const { version } of Memtable.cellsOf(active)) counterMax = Math.max(counterMax, version.counter)
   const nextFile = files.reduce((max, { id }) => Math.max(max, id + 1), manifest.firstLog)
   return { active, tables, nextFile, counterMax }
 })
@@ -91,7 +91,7 @@ const replay = Effect.fnUntraced(function*(disk: Disk["Service"], path: string, 
     const cells = cellCodec.decodeAll(payload)
     if (cells === undefined) return yield* new Corruption({ path, offsetBytes: 0, reason: "a record is not cells" })
     for (const cell of cells) {
-      const before = active.cells.get(cell.key)
+      const before = Memtable.get(active, cell.key)
       if (before === undefined || Cell.compare(cell, before) > 0) Memtable.set(active, cell)
     }
     yield* Effect.yieldNow

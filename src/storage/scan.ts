@@ -6,7 +6,7 @@ import { Effect, Option, Stream } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import { compare, type Key } from "../domain/Key.ts"
 import * as merge from "./compaction/merge.ts"
-import type { Memtable } from "./memtable/Memtable.ts"
+import * as Memtable from "./memtable/Memtable.ts"
 import { sortCells } from "./memtable/sortCells.ts"
 import type { State } from "./State.ts"
 import type { StorageError } from "./StorageError.ts"
@@ -57,14 +57,10 @@ const openSources = Effect.fnUntraced(function*(state: State, from: string, pref
   return sources
 })
 
-const selected = (memtable: Memtable | undefined, from: string, prefix: string): ReadonlyArray<Cell> => {
+const selected = (memtable: Memtable.Memtable | undefined, from: string, prefix: string): ReadonlyArray<Cell> => {
   if (memtable === undefined) return []
-  if (from === "") return Array.from(memtable.cells.values())
-  const cells: Array<Cell> = []
-  for (const cell of memtable.cells.values()) {
-    if (cell.key.startsWith(prefix) && compare(cell.key, from) >= 0) cells.push(cell)
-  }
-  return cells
+  if (from === "") return Memtable.cellsOf(memtable)
+  return Memtable.cellsOf(memtable).filter(({ key }) => key.startsWith(prefix) && compare(key, from) >= 0)
 }
 
 const page = Effect.fnUntraced(function*(sources: ReadonlyArray<merge.Source>, prefix: string) {

@@ -160,10 +160,32 @@ describe("group commit", () => {
       yield* until(Effect.sync(() => memory.count("append") === 2))
       assert.isUndefined(write.pollUnsafe())
       assert.isUndefined(yield* storage.get(key("a")))
+      assert.isUndefined(yield* storage.version(key("a")))
       assert.deepStrictEqual(yield* collect(storage), [])
       yield* memory.syncs.open
       yield* Fiber.join(write)
       assertCell(yield* storage.get(key("a")), cell("a", 1))
+    }))
+
+  it.effect("shows the cell from before for as long as its successor is not synced", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const storage = yield* openScoped(memory)
+      yield* storage.apply([cell("a", 1)])
+      yield* memory.syncs.close
+      const appends = memory.count("append")
+      const write = yield* Effect.forkChild(storage.apply([cell("a", 2), cell("a", 3), cell("a", 2)]))
+      yield* until(Effect.sync(() => memory.count("append") > appends))
+      assertCell(yield* storage.get(key("a")), cell("a", 1))
+      assert.deepStrictEqual(yield* storage.version(key("a")), version(1))
+      assert.deepStrictEqual((yield* collect(storage)).map(({ version }) => version.counter), [1])
+      yield* memory.syncs.open
+      assert.deepStrictEqual(yield* Fiber.join(write), [
+        { _tag: "Accepted", replaced: true },
+        { _tag: "Accepted", replaced: true },
+        { _tag: "Superseded", newest: version(3) }
+      ])
+      assertCell(yield* storage.get(key("a")), cell("a", 3))
     }))
 
   it.effect("goes on when a caller is interrupted while it waits", () =>
@@ -349,6 +371,47 @@ describe("flush and compaction", () => {
       ])
       assert.deepStrictEqual(yield* storage.version(key("a")), version(7))
       assert.strictEqual(memory.count("read"), readsBefore)
+    }))
+
+  it.effect("a cell that came while its predecessor was flushed is newer than what the flush knows", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const storage = yield* openScoped(memory, { blockCacheBytesMax: 1, fsync: "never" })
+      yield* storage.apply([cell("a", 5), cell("b", 5)])
+      yield* memory.syncs.close
+      const flush = yield* Effect.forkChild(storage.flush)
+      yield* until(Effect.sync(() => Array.from(memory.files().keys()).some((path) => path.endsWith(".sst"))))
+      yield* storage.apply([cell("a", 7)])
+      yield* memory.syncs.open
+      yield* Fiber.join(flush)
+      for (const flushedAgain of [false, true]) {
+        if (flushedAgain) yield* storage.flush
+        const readsBefore = memory.count("read")
+        assert.deepStrictEqual(yield* storage.version(key("a")), version(7))
+        assert.deepStrictEqual(yield* storage.version(key("b")), version(5))
+        assert.deepStrictEqual(yield* storage.apply([cell("a", 6), cell("b", 4)]), [
+          { _tag: "Superseded", newest: version(7) },
+          { _tag: "Superseded", newest: version(5) }
+        ])
+        assert.strictEqual(memory.count("read"), readsBefore)
+      }
+    }))
+
+  it.effect("cells of one key keep their order when the first of them must be compared with a table", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const storage = yield* openScoped(memory, { blockCacheBytesMax: 1 })
+      yield* storage.apply([cell("a", 5), cell("b", 5)])
+      yield* storage.flush
+      const answers = yield* Effect.all(
+        [[cell("a", 5)], [cell("b", 6)], [cell("a", 7), cell("a", 6)]].map((cells) => storage.apply(cells)),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(answers, [
+        [{ _tag: "Accepted", replaced: false }],
+        [{ _tag: "Accepted", replaced: true }],
+        [{ _tag: "Accepted", replaced: true }, { _tag: "Superseded", newest: version(7) }]
+      ])
     }))
 
   it.effect("a key that several tables hold is read from the one with the highest counters alone", () =>

@@ -151,6 +151,23 @@ describe("I/O errors", () => {
       assertCell(yield* reopened.get(key("b")), cell("b", 3))
     }))
 
+  it.effect("what a failed round wanted to store supersedes nothing afterwards", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const storage = yield* openScoped(memory)
+      yield* storage.apply([cell("a", 1)])
+      memory.failNext("sync", "wal-")
+      yield* Effect.flip(storage.apply([cell("a", 9), cell("b", 9), cell("b", 10)]))
+      assert.strictEqual((yield* storage.stats).memtableCells, 1)
+      assert.deepStrictEqual(yield* storage.apply([cell("a", 2), cell("b", 2)]), [
+        { _tag: "Accepted", replaced: true },
+        { _tag: "Accepted", replaced: false }
+      ])
+      yield* storage.flush
+      assertCell(yield* storage.get(key("a")), cell("a", 2))
+      assertCell(yield* storage.get(key("b")), cell("b", 2))
+    }))
+
   it.effect("a log that never took a cell is removed when its sync fails", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
