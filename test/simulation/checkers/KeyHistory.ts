@@ -6,11 +6,15 @@
 import * as Version from "../../../src/domain/Version.ts"
 import type { FinalCell, FinalState, Operation, Run } from "../History.ts"
 
-/** What an operation that succeeded showed its client. A deleted key has no value, an absent one no version either. */
-export interface Seen {
-  readonly operation: Operation
+/** A deleted key has no value, an absent one no version either. */
+export interface Shown {
   readonly version: Version.Version | undefined
   readonly value: string | undefined
+}
+
+/** What an operation that succeeded showed its client. */
+export interface Seen extends Shown {
+  readonly operation: Operation
 }
 
 export interface Stamped extends Seen {

@@ -1,25 +1,28 @@
 /**
- * At the end every replica of a key holds each acknowledged write of it, or a newer one; and no node holds what nobody
- * wrote.
+ * At the end every replica of a key holds each acknowledged write of it, or a newer one, unless as much was destroyed as
+ * held it; and no node holds what nobody wrote.
  *
  * A tombstone is never purged so far, so a replica without a cell has lost it.
  */
 import * as Version from "../../../src/domain/Version.ts"
-import type { Checker, FinalCell, Run, Violation } from "../History.ts"
+import type { Checker, FinalCell, Operation, Run, Violation } from "../History.ts"
 import { finalCellsByKey, keyHistories, type KeyHistory } from "./KeyHistory.ts"
 import * as Provenance from "./provenance.ts"
+import { survivors } from "./survival.ts"
 import { operationWords, shownWords } from "./words.ts"
 
+type Survives = (operation: Operation) => boolean
 type CellsByNode = ReadonlyMap<string, FinalCell>
 
 export const durableAck: Checker = (run) => {
   const violations: Array<Violation> = []
   const cellsByKey = finalCellsByKey(run.final)
+  const survives = survivors(run)
   const untouched = new Set(cellsByKey.keys())
   for (const history of keyHistories(run)) {
     const cells: CellsByNode = cellsByKey.get(history.key) ?? new Map()
     untouched.delete(history.key)
-    checkLosses(run, history, cells, violations)
+    checkLosses(run, survives, history, cells, violations)
     checkProvenance(history, cells, violations)
   }
   for (const key of untouched) {
@@ -34,19 +37,26 @@ export const durableAck: Checker = (run) => {
   return violations
 }
 
-const checkLosses = (run: Run, history: KeyHistory, cells: CellsByNode, violations: Array<Violation>): void => {
-  if (history.acknowledged.length === 0) return
+const checkLosses = (
+  run: Run,
+  survives: Survives,
+  history: KeyHistory,
+  cells: CellsByNode,
+  violations: Array<Violation>
+): void => {
+  const promised = history.acknowledged.filter(({ operation }) => survives(operation))
+  if (promised.length === 0) return
   const replicas = run.final.replicasOf(history.key)
   if (replicas.length === 0) {
     violations.push({
       promise: "durable-ack",
       detail: `${history.key} has no replica in the end, though writes to it were acknowledged`,
-      operations: history.acknowledged.map(({ operation }) => operation)
+      operations: promised.map(({ operation }) => operation)
     })
   }
   for (const node of replicas) {
     const cell = cells.get(node)
-    const lost = history.acknowledged
+    const lost = promised
       .filter(({ version }) => cell === undefined || Version.compare(cell.version, version) < 0)
       .toSorted((left, right) => Version.compare(right.version, left.version))
     const [newest] = lost

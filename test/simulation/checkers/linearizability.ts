@@ -10,7 +10,7 @@
 import type { Checker, Operation, Run, Violation } from "../History.ts"
 import { operationsByKey } from "./KeyHistory.ts"
 import * as Register from "./register.ts"
-import { operationWords } from "./words.ts"
+import { operationWords, shortened } from "./words.ts"
 
 export type Verdict = "linearizable" | "undecided" | { readonly stuck: Stuck }
 
@@ -18,7 +18,9 @@ export type Verdict = "linearizable" | "undecided" | { readonly stuck: Stuck }
 export interface Stuck {
   /** The operation that found no place. */
   readonly operation: Operation
-  /** The longest order without it. */
+  /** The one that ended first among those without a place, which may be the same. */
+  readonly urgent: Operation
+  /** The longest order without them. */
   readonly after: ReadonlyArray<Operation>
   /** What the register held after these. */
   readonly holding: string | undefined
@@ -30,7 +32,9 @@ export const stepsMax = 500_000
 export const checkRegister = (operations: ReadonlyArray<Operation>, steps = stepsMax): Verdict => {
   const register = Register.make(operations)
   const [impossible] = register.impossible
-  if (impossible !== undefined) return { stuck: { operation: impossible, after: [], holding: undefined } }
+  if (impossible !== undefined) {
+    return { stuck: { operation: impossible, urgent: impossible, after: [], holding: undefined } }
+  }
   return search(register, steps)
 }
 
@@ -55,16 +59,18 @@ export const checkLinearizability = (run: Run, steps = stepsMax): Linearizabilit
 
 export const linearizability: Checker = (run) => checkLinearizability(run).violations
 
-const violation = ({ after, holding, operation }: Stuck): Violation => {
+const violation = ({ after, holding, operation, urgent }: Stuck): Violation => {
   const { outcome } = operation
-  const saw = operation.kind === "get" && outcome?._tag === "Ok" ? ` saw ${outcome.value ?? "nothing"} and` : ""
+  const saw = operation.kind === "get" && outcome?._tag === "Ok" ? ` saw ${valueWords(outcome.value)} and` : ""
   return {
     promise: "linearizability",
     detail: `${operationWords(operation)}${saw} has no place in any order of the key's operations: the longest has ` +
-      `${after.length} and leaves ${holding ?? "nothing"}`,
-    operations: [...after.slice(-shownMax), operation]
+      `${after.length} and leaves ${valueWords(holding)}`,
+    operations: [...after.slice(-shownMax), ...(urgent === operation ? [] : [urgent]), operation]
   }
 }
+
+const valueWords = (value: string | undefined) => value === undefined ? "nothing" : shortened(value)
 
 /** The last steps before it got stuck are those that explain it. */
 const shownMax = 8
@@ -235,13 +241,20 @@ const undo = (state: Search): void => {
   state.low = Math.min(state.low, step)
 }
 
-const stuckAt = ({ moves, register: { optionalDeletes, steps }, value, window, windowEnded }: Search): Stuck => {
+const stuckAt = (state: Search): Stuck => {
+  const { moves, pendingReads, register: { optionalDeletes, steps }, value, window, windowEnded } = state
   let deletes = 0
-  const urgent = window.filter((index) => steps[index]!.ended === windowEnded)
-  const culprit = urgent.find((index) => steps[index]!.isRead) ?? urgent[0]!
+  const after = moves.map(({ step }) => step === optionalDelete ? optionalDeletes[deletes++]! : steps[step]!.operation)
+  const first = window.filter((index) => steps[index]!.ended === windowEnded).map((index) => steps[index]!)
+  const urgent = first.find(({ isRead }) => isRead) ?? first[0]!
+  // A value must stay for a read that begins too late for that.
+  const waiting = value === Register.absent || pendingReads[value] === 0
+    ? undefined
+    : steps.find((step, index) => step.isRead && step.value === value && state.isDone[index] === 0)
   return {
-    operation: steps[culprit]!.operation,
-    after: moves.map(({ step }) => step === optionalDelete ? optionalDeletes[deletes++]! : steps[step]!.operation),
+    operation: (waiting ?? urgent).operation,
+    urgent: urgent.operation,
+    after,
     holding: steps.find((step) => !step.isRead && step.value === value && value !== Register.absent)?.operation.value
   }
 }

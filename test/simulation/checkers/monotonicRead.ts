@@ -14,7 +14,7 @@ export const monotonicRead: Checker = (run) => {
     violations.push({ promise: "monotonic-read", detail, operations: [first.operation, second.operation] })
   for (const { reads } of keyHistories(run)) {
     const stamped = reads.filter(isStamped)
-    forEachWithNewestBefore(stamped.toSorted(byEnd), reads, run.replicationFactor, (read, newest) => {
+    forEachWithNewestBefore(run, stamped.toSorted(byEnd), reads, (read, newest) => {
       if (read.version !== undefined && Version.compare(read.version, newest.version) >= 0) return
       violated(
         newest,

@@ -1,16 +1,17 @@
 /** A deleted key stays deleted: in reads that share a replica with the delete, and on every replica at the end. */
 import * as Version from "../../../src/domain/Version.ts"
 import type { Checker, Operation, Violation } from "../History.ts"
-import { finalCellsByKey, keyHistories, type KeyHistory, newest, type Stamped } from "./KeyHistory.ts"
+import { finalCellsByKey, keyHistories, type KeyHistory, newest, type Shown, type Stamped } from "./KeyHistory.ts"
 import { forEachWithNewestBefore } from "./newestBefore.ts"
-import type { Shown } from "./provenance.ts"
+import { survivors } from "./survival.ts"
 import { operationWords, shownWords } from "./words.ts"
 
 export const noResurrection: Checker = (run) => {
   const violations: Array<Violation> = []
   const cells = finalCellsByKey(run.final)
+  const survives = survivors(run)
   for (const history of keyHistories(run)) {
-    const deletes = history.acknowledged.filter(({ operation }) => operation.kind === "delete")
+    const deletes = history.acknowledged.filter(({ operation }) => operation.kind === "delete" && survives(operation))
     const last = newest(deletes)
     if (last === undefined) continue
     const report = (who: string, deleted: Stamped, shown: Shown, operations: ReadonlyArray<Operation>) =>
@@ -20,7 +21,7 @@ export const noResurrection: Checker = (run) => {
           `was acknowledged with ${Version.format(deleted.version)}`,
         operations: [...withPut(history, shown), deleted.operation, ...operations]
       })
-    forEachWithNewestBefore(deletes, history.reads, run.replicationFactor, (read, deleted) => {
+    forEachWithNewestBefore(run, deletes, history.reads, (read, deleted) => {
       if (isResurrected(history, read, deleted)) {
         report(`${operationWords(read.operation)} saw`, deleted, read, [read.operation])
       }

@@ -9,7 +9,7 @@ export const orderedAck: Checker = (run) => {
   const violations: Array<Violation> = []
   for (const { acknowledged } of keyHistories(run)) {
     const byBegin = acknowledged.toSorted(byBeginning)
-    forEachWithNewestBefore(acknowledged, byBegin, run.replicationFactor, (write, newest) => {
+    forEachWithNewestBefore(run, acknowledged, byBegin, (write, newest) => {
       if (Version.compare(write.version, newest.version) > 0) return
       violations.push({
         promise: "ordered-ack",

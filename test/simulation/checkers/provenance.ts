@@ -1,12 +1,8 @@
 /** Whether somebody can have written what a client or a replica shows. */
 import * as Version from "../../../src/domain/Version.ts"
 import type { Operation } from "../History.ts"
-import type { KeyHistory, Stamped } from "./KeyHistory.ts"
-
-export interface Shown {
-  readonly version: Version.Version | undefined
-  readonly value: string | undefined
-}
+import type { KeyHistory, Shown, Stamped } from "./KeyHistory.ts"
+import { shortened } from "./words.ts"
 
 export interface Provenance {
   /** Why nobody can have written `shown` before `before`, and the writes that tell; `undefined` when somebody can have. */
@@ -35,7 +31,7 @@ export const make = (history: KeyHistory): Provenance => {
 }
 
 const other = ({ operation, value }: Stamped): MadeUp => ({
-  why: `this version was acknowledged for ${value === undefined ? "a delete" : `the value ${value}`}, ` +
+  why: `this version was acknowledged for ${value === undefined ? "a delete" : `the value ${shortened(value)}`}, ` +
     `operation ${operation.id}`,
   writes: [operation]
 })

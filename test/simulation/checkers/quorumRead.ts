@@ -14,7 +14,7 @@ import { operationWords, shownWords } from "./words.ts"
 export const quorumRead: Checker = (run) => {
   const violations: Array<Violation> = []
   for (const history of keyHistories(run)) {
-    forEachWithNewestBefore(history.acknowledged, history.reads, run.replicationFactor, (read, newest) => {
+    forEachWithNewestBefore(run, history.acknowledged, history.reads, (read, newest) => {
       if (read.version !== undefined && Version.compare(read.version, newest.version) >= 0) return
       violations.push({
         promise: "quorum-read",

@@ -1,0 +1,41 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Version from "../../../src/domain/Version.ts"
+import * as SeededRandom from "../SeededRandom.ts"
+import { put, run } from "./histories.ts"
+import { byBeginning, keyHistories, newest, type Stamped } from "./KeyHistory.ts"
+import { forEachWithNewestBefore } from "./newestBefore.ts"
+
+/** By all pairs. */
+const expected = (earlier: ReadonlyArray<Stamped>, each: Stamped): Stamped | undefined =>
+  newest(
+    earlier.filter(({ operation: { ended, quorum } }) =>
+      ended < each.operation.began && quorum + each.operation.quorum > 3
+    )
+  )
+
+describe("the newest that an operation must know of", () => {
+  it("is what all pairs say, on 300 seeds", () => {
+    for (let seed = 0; seed < 300; seed++) {
+      const random = SeededRandom.make(seed)
+      const history = run(Array.from({ length: random.below(30) }, (_, index) => {
+        const began = random.below(60)
+        return put(`${index}`, [began, began + 1 + random.below(15)], 1 + random.below(40), {
+          quorum: 1 + random.below(4)
+        })
+      }))
+      for (const { acknowledged } of keyHistories(history)) {
+        const found = new Map<Stamped, Stamped>()
+        forEachWithNewestBefore(history, acknowledged, acknowledged.toSorted(byBeginning), (each, before) => {
+          found.set(each, before)
+        })
+        for (const each of acknowledged) {
+          const [left, right] = [found.get(each)?.version, expected(acknowledged, each)?.version]
+          assert.isTrue(
+            left === undefined || right === undefined ? left === right : Version.compare(left, right) === 0,
+            `seed ${seed}, operation ${each.operation.value}: ${left?.counter} instead of ${right?.counter}`
+          )
+        }
+      }
+    }
+  })
+})
