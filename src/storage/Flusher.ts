@@ -15,8 +15,8 @@ import * as TableWriter from "./sstable/TableWriter.ts"
 import { install, type State } from "./State.ts"
 import type { StorageError } from "./StorageError.ts"
 
-/** Encoded in about a millisecond, then requests get their turn. */
-const cellsPerSlice = 512
+/** Encoded in about a millisecond when values have a kilobyte, then requests get their turn. */
+const cellsPerSlice = 128
 
 const retryDelay = "1 second"
 
@@ -51,7 +51,7 @@ const build = Effect.fnUntraced(function*(state: State, memtable: Memtable.Memta
       const cell = cells[index]!
       const isTombstone = Cell.isTombstone(cell)
       state.versions.put(cell.key, { version: cell.version, isTombstone })
-      writer.add(cell.key, cell.version.counter, isTombstone, Buffer.from(`${CellLine.encode(cell)}\n`))
+      writer.add(cell.key, cell.version.counter, isTombstone, `${CellLine.encode(cell)}\n`)
     }
     yield* writer.finish
   }).pipe(Effect.onError(() => writer.abandon))

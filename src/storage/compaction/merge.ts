@@ -81,12 +81,13 @@ export const ofCells = (cells: ReadonlyArray<Cell.Cell>): Source => {
   }
 }
 
+const mustLoad = (source: Source): boolean => source.mustLoad()
+
 /** Loads every source that has to be; then `next` may be called until one has to be again. */
 export const loadAll = (sources: ReadonlyArray<Source>): Effect.Effect<void, StorageError> | undefined => {
-  const waiting = sources.filter((source) => source.mustLoad())
-  return waiting.length === 0
-    ? undefined
-    : Effect.forEach(waiting, (source) => source.load, { concurrency: "unbounded", discard: true })
+  // Asked for every cell: nothing is allocated as long as nobody has to wait.
+  if (!sources.some(mustLoad)) return undefined
+  return Effect.forEach(sources.filter(mustLoad), (source) => source.load, { concurrency: "unbounded", discard: true })
 }
 
 /**

@@ -9,7 +9,7 @@ import * as TableWriter from "../sstable/TableWriter.ts"
 import * as merge from "./merge.ts"
 
 /** Merged in about a millisecond, then requests get their turn. */
-const linesPerSlice = 1024
+const linesPerSlice = 256
 
 export const mergeTables = Effect.fnUntraced(function*(
   disk: Disk["Service"],
@@ -39,12 +39,7 @@ const mergeSlice = Effect.fnUntraced(function*(
     const winner = merge.next(sources)
     if (winner === undefined) return false
     const line = winner.line()
-    writer.add(
-      winner.key()!,
-      cellLines.versionUnsafe(line).counter,
-      cellLines.isTombstone(line),
-      line.block.subarray(line.start, line.end + 1)
-    )
+    writer.copy(winner.key()!, cellLines.counterOf(line), cellLines.isTombstone(line), line)
     winner.advance()
   }
   return true

@@ -1,47 +1,49 @@
 /**
- * Sorts many cells by key without holding the event loop: 75,000 cells take some 50 ms in one go, in which no request
+ * Sorts many cells by key without holding the event loop: 100,000 cells take some 100 ms in one go, in which no request
  * would be answered.
  *
- * Bottom-up merge sort: short runs by the engine's own sort, then passes of merges, with a yield after each slice.
+ * Bottom-up merge sort: short runs by the engine's own sort, then passes of merges, with a yield after each slice of
+ * work, however many merges that was.
  */
 import { Effect } from "effect"
 import type { Cell } from "../../domain/Cell.ts"
 import { compare } from "../../domain/Key.ts"
 
 /** Sorted in about a millisecond. */
-const runLength = 2048
+const runLength = 1024
 
-/** Merged in about two milliseconds. */
-const mergeSlice = 16_384
+/** Merged in about a millisecond. */
+const mergeSlice = 4096
 
 const byKey = (left: Cell, right: Cell) => compare(left.key, right.key)
 
 export const sortCells = Effect.fnUntraced(function*(cells: ReadonlyArray<Cell>) {
-  let runs: Array<ReadonlyArray<Cell>> = []
+  let sorted: Array<Cell> = []
   for (let start = 0; start < cells.length; start += runLength) {
     if (start > 0) yield* Effect.yieldNow
-    runs.push(cells.slice(start, start + runLength).sort(byKey))
+    for (const cell of cells.slice(start, start + runLength).sort(byKey)) sorted.push(cell)
   }
-  while (runs.length > 1) {
-    const merged: Array<ReadonlyArray<Cell>> = []
-    for (let index = 0; index < runs.length; index += 2) {
-      const right = runs[index + 1]
-      merged.push(right === undefined ? runs[index]! : yield* mergeRuns(runs[index]!, right))
-    }
-    runs = merged
+  let merged = new Array<Cell>(sorted.length)
+  for (let length = runLength; length < sorted.length; length *= 2) {
+    for (const merging = mergePass(sorted, merged, length); !merging.next().done;) yield* Effect.yieldNow
+    const free = sorted
+    sorted = merged
+    merged = free
   }
-  return runs[0] ?? []
+  return sorted
 })
 
-const mergeRuns = Effect.fnUntraced(function*(left: ReadonlyArray<Cell>, right: ReadonlyArray<Cell>) {
-  const merged = new Array<Cell>(left.length + right.length)
-  let fromLeft = 0
-  let fromRight = 0
-  for (let index = 0; index < merged.length; index++) {
-    if (index % mergeSlice === mergeSlice - 1) yield* Effect.yieldNow
-    const takeLeft = fromRight === right.length ||
-      (fromLeft < left.length && byKey(left[fromLeft]!, right[fromRight]!) <= 0)
-    merged[index] = takeLeft ? left[fromLeft++]! : right[fromRight++]!
+/** Merges pairs of neighbouring runs, and pauses after each slice. */
+function* mergePass(source: ReadonlyArray<Cell>, target: Array<Cell>, length: number) {
+  for (let start = 0; start < source.length; start += 2 * length) {
+    const middle = Math.min(start + length, source.length)
+    const end = Math.min(start + 2 * length, source.length)
+    let left = start
+    let right = middle
+    for (let index = start; index < end; index++) {
+      const takeLeft = right === end || (left < middle && byKey(source[left]!, source[right]!) <= 0)
+      target[index] = takeLeft ? source[left++]! : source[right++]!
+      if (index % mergeSlice === mergeSlice - 1) yield
+    }
   }
-  return merged
-})
+}

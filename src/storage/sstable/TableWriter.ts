@@ -7,6 +7,7 @@ import type { Key } from "../../domain/Key.ts"
 import { type AppendHandle, type Disk } from "../Disk.ts"
 import type { StorageError } from "../StorageError.ts"
 import * as Bloom from "./Bloom.ts"
+import type { Line } from "./cellLines.ts"
 import { dataPath, indexPath } from "./Table.ts"
 import * as TableIndex from "./TableIndex.ts"
 
@@ -16,9 +17,14 @@ export const blockBytesTarget = 16 * 1024
 /** How much is collected before it is handed to the disk. */
 const appendBytesTarget = 256 * 1024
 
+/** What one UTF-16 unit takes at most. */
+const utf8BytesPerUnitMax = 3
+
 export interface TableWriter {
-  /** Takes one line, its line feed included. The bytes are copied. */
-  readonly add: (key: Key, counter: number, isTombstone: boolean, line: Uint8Array) => void
+  /** Takes the next line, its line feed included. */
+  readonly add: (key: Key, counter: number, isTombstone: boolean, line: string) => void
+  /** The same, of a line that stands in a block already; its bytes are copied. */
+  readonly copy: (key: Key, counter: number, isTombstone: boolean, line: Line) => void
   /** Whether `drain` has enough to do. */
   readonly isFull: () => boolean
   /** Hands what was collected to the disk. */
@@ -73,10 +79,22 @@ const make = (
     blockKey = undefined
   }
 
-  const grow = (bytes: number) => {
+  const makeRoom = (bytes: number) => {
+    if (filled - blockStart >= blockBytesTarget) endBlock()
+    if (filled + bytes <= buffer.length) return
     const larger = Buffer.allocUnsafeSlow(Math.max(buffer.length * 2, filled + bytes))
     buffer.copy(larger, 0, 0, filled)
     buffer = larger
+  }
+
+  const record = (key: Key, counter: number, isTombstone: boolean) => {
+    blockKey ??= key
+    keyMin ??= key
+    keyMax = key
+    cells++
+    if (isTombstone) tombstones++
+    if (counter > counterMax) counterMax = counter
+    Bloom.add(bloom, Bloom.hash(key))
   }
 
   const drain = Effect.suspend(() => {
@@ -107,17 +125,14 @@ const make = (
 
   return {
     add: (key, counter, isTombstone, line) => {
-      if (filled - blockStart >= blockBytesTarget) endBlock()
-      if (filled + line.length > buffer.length) grow(line.length)
-      buffer.set(line, filled)
-      filled += line.length
-      blockKey ??= key
-      keyMin ??= key
-      keyMax = key
-      cells++
-      if (isTombstone) tombstones++
-      if (counter > counterMax) counterMax = counter
-      Bloom.add(bloom, Bloom.hash(key))
+      makeRoom(line.length * utf8BytesPerUnitMax)
+      filled += buffer.write(line, filled)
+      record(key, counter, isTombstone)
+    },
+    copy: (key, counter, isTombstone, { block, end, start }) => {
+      makeRoom(end + 1 - start)
+      filled += block.copy(buffer, filled, start, end + 1)
+      record(key, counter, isTombstone)
     },
     isFull: () => filled >= appendBytesTarget,
     drain,

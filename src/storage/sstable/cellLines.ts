@@ -22,6 +22,8 @@ export interface Line {
 const lineFeed = 0x0a
 const quote = 0x22
 const comma = 0x2c
+const dash = 0x2d
+const digitZero = 0x30
 const letterD = 0x64
 const backslash = 0x5c
 const keyStart = `{"key":"`.length
@@ -57,6 +59,15 @@ export const versionUnsafe = (line: Line): Version.Version => {
   const { block, versionStart } = line
   const version = Version.parse(block.toString("latin1", versionStart, block.indexOf(quote, versionStart)))
   return version ?? notACell(line)
+}
+
+/** The version's counter alone, which its text begins with. */
+export const counterOf = ({ block, versionStart }: Line): number => {
+  let counter = 0
+  for (let index = versionStart; block[index] !== dash && index < block.length; index++) {
+    counter = counter * 10 + (block[index]! - digitZero)
+  }
+  return counter
 }
 
 export const isTombstone = ({ block, versionStart }: Line): boolean => {

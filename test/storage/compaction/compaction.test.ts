@@ -73,7 +73,7 @@ describe("merging sources", () => {
 describe("sorting a memtable", () => {
   it.effect("in slices gives the order of the bytes, at sizes around those of a slice", () =>
     Effect.gen(function*() {
-      for (const count of [0, 1, 2047, 2048, 2049, 10_000]) {
+      for (const count of [0, 1, 1023, 1024, 1025, 2049, 10_000]) {
         const cells = Array.from({ length: count }, (_, index) =>
           cell(`${String((index * 7919) % 10_007)}${index % 2 === 0 ? "\u{1F600}" : "\uFFEE"}`, 1))
         const sorted = yield* sortCells(cells)
@@ -83,4 +83,30 @@ describe("sorting a memtable", () => {
         assert.deepStrictEqual(sorted.map((one) => one.key as string), expected)
       }
     }))
+
+  it.effect("lets others have a turn after every few thousand comparisons, in the early passes too", () =>
+    Effect.gen(function*() {
+      const counted = { reads: 0 }
+      const cells = Array.from({ length: 30_000 }, (_, index) =>
+        counting(cell(String((index * 7919) % 30_011), 1), counted))
+      const sorting = yield* Effect.forkChild(sortCells(cells))
+      let readsMax = 0
+      while (sorting.pollUnsafe() === undefined) {
+        counted.reads = 0
+        yield* Effect.yieldNow
+        readsMax = Math.max(readsMax, counted.reads)
+      }
+      // Sorting a run compares each cell with some ten others, and a comparison reads two keys.
+      assert.isAbove(readsMax, 0)
+      assert.isBelow(readsMax, 25_000)
+    }))
+})
+
+/** The same cell, counting how often its key is looked at. */
+const counting = (one: Cell.Cell, counted: { reads: number }): Cell.Cell => ({
+  ...one,
+  get key() {
+    counted.reads++
+    return one.key
+  }
 })

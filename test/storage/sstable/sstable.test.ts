@@ -106,6 +106,13 @@ describe("lines of cells", () => {
     }
   })
 
+  it("say their counter, small or the highest, without being decoded", () => {
+    for (const counter of [1, 42, Number.MAX_SAFE_INTEGER]) {
+      const block = Buffer.from(`${CellLine.encode(cell("a", counter, "v", "node-1"))}\n`)
+      assert.strictEqual(cellLines.counterOf(cellLines.at(block, 0)), counter)
+    }
+  })
+
   it("that are no cells are a defect", () => {
     const line = cellLines.at(Buffer.from(`{"key":"a","version":"none","deleted":true}\n`), 0)
     assert.throws(() => cellLines.versionUnsafe(line), /no cell/)
@@ -151,7 +158,7 @@ const writeTable = Effect.fnUntraced(
   function*(memory: DiskMemory.DiskMemory, id: number, cells: ReadonlyArray<ReturnType<typeof cell>>) {
     const writer = yield* TableWriter.open(memory.disk, directory, id, cells.length)
     for (const one of cells) {
-      writer.add(one.key, one.version.counter, one.value === undefined, Buffer.from(`${CellLine.encode(one)}\n`))
+      writer.add(one.key, one.version.counter, one.value === undefined, `${CellLine.encode(one)}\n`)
       if (writer.isFull()) yield* writer.drain
     }
     yield* writer.finish
