@@ -87,8 +87,10 @@ describe("sorting a memtable", () => {
   it.effect("lets others have a turn after every few thousand comparisons, in the early passes too", () =>
     Effect.gen(function*() {
       const counted = { reads: 0 }
-      const cells = Array.from({ length: 30_000 }, (_, index) =>
-        counting(cell(String((index * 7919) % 30_011), 1), counted))
+      const cells = Array.from(
+        { length: 30_000 },
+        (_, index) => counting(cell(String((index * 7919) % 30_011), 1), counted)
+      )
       const sorting = yield* Effect.forkChild(sortCells(cells))
       let readsMax = 0
       while (sorting.pollUnsafe() === undefined) {
