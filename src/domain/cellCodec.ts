@@ -3,7 +3,7 @@
  *
  * Pure, but for a memory of recent texts that changes no result. The bytes are described in docs/formats/wal.md. Made
  * by hand because every write passes here once for each log and twice for each replica on another node: a
- * schema-derived codec took twice the time (see `peer/PeerCodec`).
+ * schema-derived codec took 2.2 times as long (see `peer/PeerCodec`).
  *
  * Invariants
  * - `decode` never throws, never reads behind the source and never allocates more than the source holds.
