@@ -204,6 +204,12 @@ export const make = (state: State): Writer => {
     else state.flushWaiters.push((failure) => resume(Effect.succeed(failure)))
   })
 
+  /** Whether `makeRoom` would do nothing, as before nearly every round. */
+  const hasRoom = () =>
+    state.active.sizeBytes < settings.memtableBytesMax &&
+    state.active.logBytes < logFactor * settings.memtableBytesMax &&
+    state.tables.length <= tablesBeforeSlowdown
+
   /** Makes room in memory: turns the memtable over when it is full, and slows writers down while flushes lag. */
   const makeRoom = Effect.gen(function*() {
     const { memtableBytesMax } = settings
@@ -287,7 +293,7 @@ export const make = (state: State): Writer => {
       if (ticked) yield* Effect.uninterruptible(serveTick)
       if (flushRequests.length > 0) yield* Effect.uninterruptible(serveFlushes)
       if (waiting.length === 0) return
-      yield* makeRoom
+      if (!hasRoom()) yield* makeRoom
       const taken = takeRound()
       const round = new decide.Round(state)
       yield* Effect.uninterruptible(Effect.onError(commit(taken, round), (cause) => abandon(taken, round, cause)))
