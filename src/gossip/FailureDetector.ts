@@ -2,8 +2,9 @@
  * Turns silence and failed requests into opinions about members: looks at all of them at a steady tick and probes
  * those that are silent. The rules are `Suspicion`'s.
  */
-import { Clock, Effect, Fiber, Random, type Scope } from "effect"
+import { Effect, Fiber, Random, type Scope } from "effect"
 import type { NodeId } from "../domain/NodeId.ts"
+import { uptimeMillis } from "../observability/uptime.ts"
 import type { PeerClient } from "../peer/PeerClient.ts"
 import type { Member, MemberTable } from "./MemberTable.ts"
 import * as Probe from "./Probe.ts"
@@ -48,7 +49,7 @@ export const make = (
     const { address, nodeId } = member.record
     const reached = !isAddressTaken(member) &&
       (yield* Probe.reaches(client, address, yield* relaysFor(nodeId), timing))
-    const nowMillis = yield* Clock.currentTimeMillis
+    const nowMillis = yield* uptimeMillis
     table.judge(nodeId, (opinion) => Suspicion.probed(opinion, reached, nowMillis, timing))
   })
 
@@ -58,7 +59,7 @@ export const make = (
   }
 
   const look = Effect.fnUntraced(function*(lookedAtMillis: number) {
-    const nowMillis = yield* Clock.currentTimeMillis
+    const nowMillis = yield* uptimeMillis
     const lagMillis = Suspicion.lag(lookedAtMillis, nowMillis, timing)
     for (const member of table.members()) {
       const { nodeId } = member.record
@@ -87,14 +88,14 @@ export const make = (
 
   return {
     run: Effect.gen(function*() {
-      let lookedAtMillis = yield* Clock.currentTimeMillis
+      let lookedAtMillis = yield* uptimeMillis
       while (true) {
         yield* Effect.sleep(timing.tickMillis)
         lookedAtMillis = yield* look(lookedAtMillis)
       }
     }),
     reportFailure: Effect.fnUntraced(function*(nodeId) {
-      const nowMillis = yield* Clock.currentTimeMillis
+      const nowMillis = yield* uptimeMillis
       const opinion = table.opinion(nodeId)
       if (opinion === undefined || !Suspicion.mayProbe(opinion, nowMillis, timing)) return
       const member = table.members().find(({ record }) => record.nodeId === nodeId)

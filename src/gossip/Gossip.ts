@@ -4,12 +4,13 @@
  * Liveness is a local opinion and never changes the ring. The pure parts are `Membership` (what to merge and send) and
  * `Suspicion` (what silence means); this service adds time, chance and the network.
  */
-import { Clock, Context, Duration, Effect, Layer, Random, Schedule, Stream } from "effect"
+import { Context, Duration, Effect, Layer, Random, Schedule, Stream } from "effect"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { restarting } from "../observability/restarting.ts"
+import { uptimeMillis } from "../observability/uptime.ts"
 import { PeerClient } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
 import {
@@ -100,7 +101,7 @@ const make = Effect.gen(function*() {
   const otherSeeds = seeds.filter((seed) => seed !== address)
 
   const remembered = yield* MembersFile.load(disk, dataDirectory)
-  const startedAtMillis = yield* Clock.currentTimeMillis
+  const startedAtMillis = yield* uptimeMillis
   const counter = counterSource.read()
   const started: MemberRecord = {
     nodeId: self,
@@ -122,7 +123,7 @@ const make = Effect.gen(function*() {
 
   const inBackground = (work: Effect.Effect<unknown>) => Effect.asVoid(Effect.forkIn(work, scope))
   const others = () => table.members().filter(({ record }) => record.nodeId !== self)
-  const beat = Effect.map(Clock.currentTimeMillis, (nowMillis) => table.beat(counterSource.read(), nowMillis))
+  const beat = Effect.map(uptimeMillis, (nowMillis) => table.beat(counterSource.read(), nowMillis))
 
   /** Addresses of peers that refused or were refused, so that each is reported once. */
   const reported = new Set<string>()
@@ -161,7 +162,7 @@ const make = Effect.gen(function*() {
   const refute = Effect.andThen(beat, Effect.suspend(() => inBackground(push([]))))
 
   const takeIn = Effect.fnUntraced(function*(records: ReadonlyArray<MemberRecord>, sender?: NodeId) {
-    const { outbid } = table.merge(records, yield* Clock.currentTimeMillis, sender)
+    const { outbid } = table.merge(records, yield* uptimeMillis, sender)
     if (outbid) yield* refute
   })
 
@@ -228,7 +229,7 @@ const make = Effect.gen(function*() {
     if (from.nodeId === self) return { protocol: protocolVersion, records: [], wanted: [] }
     reported.delete(from.address)
     yield* takeIn([from, ...records], from.nodeId)
-    const nowMillis = yield* Clock.currentTimeMillis
+    const nowMillis = yield* uptimeMillis
     // A message of an earlier start may have been under way for long, so it says nothing of the present one.
     if (table.records.get(from.nodeId)?.generation === from.generation) {
       table.judge(from.nodeId, (opinion) => Suspicion.heard(opinion, nowMillis))

@@ -17,7 +17,7 @@ import * as Suspicion from "./Suspicion.ts"
 export interface Member {
   readonly record: MemberRecord
   readonly liveness: Suspicion.Liveness
-  /** Milliseconds of the local clock when news of the member last arrived. */
+  /** When news of the member last arrived, on the clock of `uptime`. */
   readonly heardAtMillis: number
 }
 

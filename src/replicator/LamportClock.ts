@@ -10,6 +10,7 @@
 import { Clock, Context, Effect, Layer, Schema, Semaphore } from "effect"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import { counterMax, type Version } from "../domain/Version.ts"
+import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 import { Disk, writeAtomically } from "../storage/Disk.ts"
 import { Identity } from "../storage/Identity.ts"
 import { Storage } from "../storage/Storage.ts"
@@ -44,7 +45,7 @@ export class LamportClock extends Context.Service<LamportClock, {
       const reserving = yield* Semaphore.make(1)
       const clock = yield* Clock.Clock
       const startedAt = counter
-      const startedAtMillis = clock.currentTimeMillisUnsafe()
+      const startedAtMillis = uptimeMillisUnsafe(clock)
 
       const stamp = (): Version => ({ counter: ++counter, nodeId, incarnation })
 
@@ -70,9 +71,9 @@ export class LamportClock extends Context.Service<LamportClock, {
         next,
         observe: (seen) => {
           if (seen <= counter) return true
-          const uptimeMillis = clock.currentTimeMillisUnsafe() - startedAtMillis
+          const runningMillis = uptimeMillisUnsafe(clock) - startedAtMillis
           // Measured from the start, not from the last jump: many small jumps get no further than one large one.
-          const ceiling = startedAt + jumpMax + uptimeMillis * counterPerMilliMax
+          const ceiling = startedAt + jumpMax + runningMillis * counterPerMilliMax
           if (seen > ceiling || seen > counterMax - countersKept) return false
           counter = seen
           return true

@@ -11,6 +11,7 @@ import type { Cell } from "../domain/Cell.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Gossip, Liveness } from "../gossip/Gossip.ts"
 import { restarting } from "../observability/restarting.ts"
+import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 import { batchBytesMax } from "../peer/PeerApi.ts"
 import type { PeerClient } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
@@ -96,7 +97,7 @@ export const make = Effect.fnUntraced(function*(
     if (known.liveness === "down" && liveness === "up" && generation === known.generation) known.needed = true
     known.liveness = liveness
     known.generation = generation
-    if (clock.currentTimeMillisUnsafe() >= known.dueAtMillis) known.needed = true
+    if (uptimeMillisUnsafe(clock) >= known.dueAtMillis) known.needed = true
     const dropped = hints.status().find((status) => status.peer === peer)?.dropped ?? 0
     if (dropped > known.hintsDropped) known.needed = true
     known.hintsDropped = dropped
@@ -115,7 +116,7 @@ export const make = Effect.fnUntraced(function*(
     if (address === undefined) return
     known.needed = false
     known.comparison = { ...known.comparison, state: "running", failure: undefined }
-    const beganAtMillis = clock.currentTimeMillisUnsafe()
+    const beganAtMillis = uptimeMillisUnsafe(clock)
     // Under load a routine comparison always finds what is just being written, which is no news.
     const report = beganAtMillis >= known.dueAtMillis ? Effect.logDebug : Effect.logInfo
     yield* Comparison.run({
@@ -128,7 +129,7 @@ export const make = Effect.fnUntraced(function*(
       }
     })
     known.compared = true
-    const tookMillis = clock.currentTimeMillisUnsafe() - beganAtMillis
+    const tookMillis = uptimeMillisUnsafe(clock) - beganAtMillis
     const restMillis = Math.max(Duration.toMillis(options.comparisonInterval), restFactor * tookMillis)
     // Drawn, so that nodes that started together do not all read at once for ever.
     known.dueAtMillis = beganAtMillis + restMillis * (yield* Random.nextBetween(0.75, 1.25))

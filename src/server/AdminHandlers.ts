@@ -1,10 +1,11 @@
 /** `/livez /readyz /healthz /cluster /metrics`: what the services report, put into words by `Health`. */
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { Gossip } from "../gossip/Gossip.ts"
+import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Ring } from "../ring/Ring.ts"
 import { Storage } from "../storage/Storage.ts"
@@ -29,11 +30,16 @@ export const layer = HttpApiBuilder.group(
     const storage = yield* Storage
     const lag = yield* Effect.acquireRelease(Effect.sync(eventLoopLag), ({ stop }) => Effect.sync(stop))
 
+    const clock = yield* Clock.Clock
+    /** Ages are kept on a clock that nobody sets; whoever reads the page has a calendar. */
+    const onCalendar = (uptimeMillis: number) =>
+      Math.round(clock.currentTimeMillisUnsafe() - uptimeMillisUnsafe(clock) + uptimeMillis)
+
     const observe = Effect.gen(function*() {
       const observation: Health.Observation = {
         self: gossip.self,
         settings,
-        members: gossip.members(),
+        members: gossip.members().map((member) => ({ ...member, heardAtMillis: onCalendar(member.heardAtMillis) })),
         ring: ring.current(),
         storage: yield* storage.stats,
         replicator: yield* replicator.status
