@@ -46,6 +46,8 @@ export interface DiskMemory {
   readonly isOff: () => boolean
   /** The power is back: what was not synced is lost as far as the seed says, locks are free, old handles are dead. */
   readonly powerOn: () => void
+  /** The process died and the system lives: nothing is lost, locks are free, old handles are dead. */
+  readonly release: () => void
   /** Closed, it holds every sync until it is opened. */
   readonly syncs: Latch.Latch
   /** Flips the bits of one byte, as a decaying disk does. */
@@ -131,6 +133,7 @@ class Model {
       },
       isOff: () => this.off,
       powerOn: () => this.powerOn(),
+      release: () => this.release(),
       syncs: this.syncs,
       damage: (path, offsetBytes) => {
         const { bytes } = this.names.get(path)!
@@ -293,10 +296,14 @@ class Model {
     this.pending.clear()
     for (const file of new Set(this.durableNames.values())) lose(file, this.draw)
     this.names = new Map(this.durableNames)
-    this.locks.clear()
     this.faults = []
     this.offAt = Number.POSITIVE_INFINITY
     this.off = false
+    this.release()
+  }
+
+  private release(): void {
+    this.locks.clear()
     this.life++
   }
 }

@@ -72,6 +72,8 @@ const make = (key: string, operations: ReadonlyArray<Operation>): KeyHistory => 
 export const byEnd = (left: Seen, right: Seen): number => left.operation.ended - right.operation.ended
 export const byBeginning = (left: Seen, right: Seen): number => left.operation.began - right.operation.began
 
+export const byVersion = (left: Stamped, right: Stamped): number => Version.compare(left.version, right.version)
+
 export const isStamped = (seen: Seen): seen is Stamped => seen.version !== undefined
 
 /** The one with the newest version; `undefined` of none. */

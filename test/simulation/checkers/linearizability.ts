@@ -182,20 +182,18 @@ const choicesOf = (state: Search): ReadonlyArray<number> => {
     index === firstDelete || index === firstUnread ||
     (steps[index]!.value !== Register.absent && pendingReads[steps[index]!.value]! > 0)
   )
-  const canDelete = value !== Register.absent && pendingReads[Register.absent]! > 0 &&
+  // Worth it only for a read that can follow at once.
+  const canDelete = window.some((index) => steps[index]!.isRead && steps[index]!.value === Register.absent) &&
     deletesUsed < optionalDeletes.length && optionalDeletes[deletesUsed]!.began <= windowEnded
   return canDelete ? [...kept, optionalDelete] : kept
 }
 
 /**
- * Whether no way led here before. Where there is a choice, the register is absent or holds what nobody will read,
- * so that the value itself does not matter.
+ * Whether no way led here before. What the register holds does not matter: where there is a choice, no read can come
+ * next, and a write replaces it.
  */
-const isNew = (state: Search, visited: Set<string>): boolean => {
-  const { deletesUsed, isDone, low, value, window } = state
-  const last = window.at(-1) ?? low
-  const configuration = `${low} ${isDone.subarray(low, last).join("")} ${deletesUsed} ` +
-    (state.pendingReads[value] === 0 ? "unread" : value)
+const isNew = ({ deletesUsed, isDone, low, window }: Search, visited: Set<string>): boolean => {
+  const configuration = `${low} ${isDone.subarray(low, window.at(-1)).join("")} ${deletesUsed}`
   if (visited.has(configuration)) return false
   visited.add(configuration)
   return true

@@ -4,39 +4,35 @@
  */
 import * as Version from "../../../src/domain/Version.ts"
 import type { Checker, Violation } from "../History.ts"
-import { byEnd, isStamped, keyHistories, type Stamped } from "./KeyHistory.ts"
+import { byEnd, byVersion, isStamped, keyHistories, type Stamped } from "./KeyHistory.ts"
 import { forEachWithNewestBefore } from "./newestBefore.ts"
 import { operationWords, shownWords } from "./words.ts"
 
+const promise = "monotonic-read"
+
 export const monotonicRead: Checker = (run) => {
   const violations: Array<Violation> = []
-  const violated = (first: Stamped, second: Stamped | { readonly operation: Stamped["operation"] }, detail: string) =>
-    violations.push({ promise: "monotonic-read", detail, operations: [first.operation, second.operation] })
   for (const { reads } of keyHistories(run)) {
     const stamped = reads.filter(isStamped)
     forEachWithNewestBefore(run, stamped.toSorted(byEnd), reads, (read, newest) => {
       if (read.version !== undefined && Version.compare(read.version, newest.version) >= 0) return
-      violated(
-        newest,
-        read,
-        `${operationWords(read.operation)} saw ${shownWords(read)}, ` +
-          `though ${operationWords(newest.operation)} had seen ${shownWords(newest)} before it began`
-      )
+      const detail = `${operationWords(read.operation)} saw ${shownWords(read)}, ` +
+        `though ${operationWords(newest.operation)} had seen ${shownWords(newest)} before it began`
+      violations.push({ promise, detail, operations: [newest.operation, read.operation] })
     })
-    const firstByVersion = new Map<string, Stamped>()
-    for (const read of stamped) {
-      const version = Version.format(read.version)
-      const first = firstByVersion.get(version)
-      if (first === undefined) firstByVersion.set(version, read)
-      else if (first.value !== read.value) {
-        violated(
-          first,
-          read,
-          `${operationWords(read.operation)} saw ${shownWords(read)}, ` +
-            `and ${operationWords(first.operation)} saw ${shownWords(first)}`
-        )
-      }
-    }
+    checkValues(stamped, violations)
   }
   return violations
+}
+
+const checkValues = (reads: ReadonlyArray<Stamped>, violations: Array<Violation>): void => {
+  let first: Stamped | undefined
+  for (const read of reads.toSorted(byVersion)) {
+    if (first === undefined || Version.compare(first.version, read.version) !== 0) first = read
+    else if (first.value !== read.value) {
+      const detail = `${operationWords(read.operation)} saw ${shownWords(read)}, ` +
+        `and ${operationWords(first.operation)} saw ${shownWords(first)}`
+      violations.push({ promise, detail, operations: [first.operation, read.operation] })
+    }
+  }
 }

@@ -1,7 +1,7 @@
 /** Whether somebody can have written what a client or a replica shows. */
 import * as Version from "../../../src/domain/Version.ts"
 import type { Operation } from "../History.ts"
-import type { KeyHistory, Shown, Stamped } from "./KeyHistory.ts"
+import { byVersion, type KeyHistory, type Shown, type Stamped } from "./KeyHistory.ts"
 import { shortened } from "./words.ts"
 
 export interface Provenance {
@@ -15,19 +15,31 @@ export interface MadeUp {
 }
 
 export const make = (history: KeyHistory): Provenance => {
-  const acknowledged = new Map(history.acknowledged.map((write) => [Version.format(write.version), write]))
+  const acknowledged = history.acknowledged.toSorted(byVersion)
   return {
     madeUp: ({ value, version }, before) => {
       if (version === undefined) {
         return value === undefined ? undefined : { why: "a value without a version", writes: [] }
       }
-      const write = acknowledged.get(Version.format(version))
+      const write = find(acknowledged, version)
       if (write !== undefined && write.value !== value) return other(write)
       return value === undefined
         ? madeUpTombstone(history, version, before)
         : madeUpValue(history.putsByValue.get(value), version, before)
     }
   }
+}
+
+/** By bisection: this runs for every read, and a text for each version would take most of the time. */
+const find = (sorted: ReadonlyArray<Stamped>, version: Version.Version): Stamped | undefined => {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (Version.compare(sorted[middle]!.version, version) < 0) low = middle + 1
+    else high = middle
+  }
+  const found = sorted[low]
+  return found !== undefined && Version.compare(found.version, version) === 0 ? found : undefined
 }
 
 const other = ({ operation, value }: Stamped): MadeUp => ({

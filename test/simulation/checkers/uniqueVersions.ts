@@ -3,7 +3,8 @@
  * about two cells with one version.
  */
 import * as Version from "../../../src/domain/Version.ts"
-import type { Checker, Operation, Violation } from "../History.ts"
+import type { Checker, Violation } from "../History.ts"
+import { byVersion, keyHistories } from "./KeyHistory.ts"
 import { operationWords } from "./words.ts"
 
 const promise = "unique-versions"
@@ -14,24 +15,20 @@ export const uniqueVersions: Checker = (run) => {
     detail: `${node} raised an alarm at ${atMillis} ms: ${text}`,
     operations: []
   }))
-  const byVersion = new Map<string, Operation>()
   for (const operation of run.operations) {
-    if (operation.kind === "get" || operation.outcome?._tag !== "Ok") continue
-    const { version } = operation.outcome
-    if (version === undefined) {
-      const detail = `${operationWords(operation)} was acknowledged without a version`
-      violations.push({ promise, detail, operations: [operation] })
+    if (operation.kind === "get" || operation.outcome?._tag !== "Ok" || operation.outcome.version !== undefined) {
       continue
     }
-    const formatted = Version.format(version)
-    const other = byVersion.get(formatted)
-    if (other === undefined) byVersion.set(formatted, operation)
-    else {
-      const detail = `${operationWords(other)} and ${
-        operationWords(operation)
-      } were both acknowledged with ${formatted}`
-      violations.push({ promise, detail, operations: [other, operation] })
-    }
+    const detail = `${operationWords(operation)} was acknowledged without a version`
+    violations.push({ promise, detail, operations: [operation] })
+  }
+  const writes = keyHistories(run).flatMap(({ acknowledged }) => acknowledged).sort(byVersion)
+  for (let index = 1; index < writes.length; index++) {
+    const [first, second] = [writes[index - 1]!, writes[index]!]
+    if (byVersion(first, second) !== 0) continue
+    const detail = `${operationWords(first.operation)} and ${operationWords(second.operation)} ` +
+      `were both acknowledged with ${Version.format(first.version)}`
+    violations.push({ promise, detail, operations: [first.operation, second.operation] })
   }
   return violations
 }

@@ -1,0 +1,181 @@
+/**
+ * N nodes, each the production Layers in a process of its own, over the simulated network and disks; and the handles by
+ * which faults get at them.
+ */
+import { Cause, Context, Effect, Exit, type Fiber, Layer, Logger, References, Scope } from "effect"
+import { ClusterConfig } from "../../src/config/ClusterConfig.ts"
+import { NodeConfig, type NodeSettings } from "../../src/config/NodeConfig.ts"
+import type { Coordinator } from "../../src/coordinator/Coordinator.ts"
+import { NodeId } from "../../src/domain/NodeId.ts"
+import type { Gossip } from "../../src/gossip/Gossip.ts"
+import * as Node from "../../src/Node.ts"
+import { PeerClient } from "../../src/peer/PeerClient.ts"
+import type { Replicator } from "../../src/replicator/Replicator.ts"
+import type { Ring } from "../../src/ring/Ring.ts"
+import { Disk } from "../../src/storage/Disk.ts"
+import * as DiskMemory from "../../src/storage/DiskMemory.ts"
+import type { Storage } from "../../src/storage/Storage.ts"
+import { type Host, Network } from "./Network.ts"
+import * as peerMessages from "./peerMessages.ts"
+import type { SeededRandom } from "./SeededRandom.ts"
+import * as SimulatedDisk from "./SimulatedDisk.ts"
+import { Process, type World } from "./World.ts"
+
+export type Services = Coordinator | Gossip | Replicator | Ring | Storage
+
+export interface SimulatedNode {
+  readonly id: NodeId
+  readonly host: Host
+  readonly diskSpeed: SimulatedDisk.Speed
+  memory: DiskMemory.DiskMemory
+  process: Process | undefined
+  /** Once its Layers are built. */
+  services: Context.Context<Services> | undefined
+  machineIsUp: boolean
+  /** Its clock is a property of the machine: it survives a restart. */
+  clockOffsetMillis: number
+  slowness: number
+  /** A byte of a closed file was flipped: what it holds may be unreadable from then on. */
+  isDamaged: boolean
+  /** Its disk takes no more bytes. */
+  isFull: boolean
+}
+
+export interface Alarm {
+  readonly node: string
+  readonly atMillis: number
+  readonly text: string
+}
+
+/** Errors in the log that no fault of the disk or the network explains. */
+const alarming = /a node broke the rules|ended by a defect|gossip with .* refused/
+
+export class Cluster {
+  readonly nodes: ReadonlyArray<SimulatedNode>
+  readonly network: Network
+  readonly alarms: Array<Alarm> = []
+  /** Where clients live, and messages on their way. */
+  readonly outside: Process
+  private readonly world: World
+  private readonly random: SeededRandom
+  private readonly settings: Partial<NodeSettings>
+  private lives = 0
+
+  constructor(world: World, random: SeededRandom, size: number, settings: Partial<NodeSettings>) {
+    this.world = world
+    this.random = random
+    this.settings = settings
+    this.outside = new Process(world, "outside", random.fork("outside"), Context.empty())
+    this.network = new Network(world, this.outside, random.fork("network"))
+    this.nodes = Array.from({ length: size }, (_, index) => this.make(index))
+    for (const { host } of this.nodes) this.network.add(host)
+  }
+
+  /** Starts its process; `undefined` in `services` until its Layers are built. Fails with what the node printed. */
+  start(node: SimulatedNode, onExit: (failure: string | undefined) => void): void {
+    const life = ++this.lives
+    const process = new Process(
+      this.world,
+      node.id,
+      this.random.fork(`${node.id} ${life}`),
+      Context.empty().pipe(
+        Context.add(Logger.CurrentLoggers, new Set([this.logger(node)])),
+        Context.add(References.MinimumLogLevel, "Error")
+      )
+    )
+    process.clockOffsetMillis = node.clockOffsetMillis
+    process.slowness = node.slowness
+    node.process = process
+    node.services = undefined
+    node.machineIsUp = true
+    this.world.trace(`${node.id} starts`)
+    this.world.post(process, () => {
+      process.run(this.build(node), Context.empty(), (exit) => {
+        if (Exit.isFailure(exit)) return onExit(Cause.pretty(exit.cause))
+        node.services = exit.value
+        this.world.trace(`${node.id} is built`)
+        onExit(undefined)
+      })
+    })
+  }
+
+  /** `kill -9` after some further steps, or, with `power`, the machine itself: what was not synced is lost. */
+  crash(node: SimulatedNode, steps: number, power: boolean): void {
+    node.process?.killAfter(steps, () => {
+      this.world.trace(`${node.id} ${power ? "loses power" : "is killed"}`)
+      node.process = undefined
+      node.services = undefined
+      node.machineIsUp = !power
+      if (power) {
+        node.memory.powerOff()
+        node.memory.powerOn()
+      } else node.memory.release()
+      this.network.died(node.id, !power)
+    })
+  }
+
+  /** An empty disk in the place of the old one. The node must be down. */
+  replaceDisk(node: SimulatedNode): void {
+    node.memory = DiskMemory.make(this.random.fork(`${node.id} disk ${++this.lives}`).below(2 ** 31))
+    node.isDamaged = false
+    node.memory.setFull(node.isFull)
+  }
+
+  private make(index: number): SimulatedNode {
+    const id = NodeId.make(`node${index + 1}`)
+    const address = `10.0.0.${index + 1}:8080`
+    const node: SimulatedNode = {
+      id,
+      host: {
+        name: id,
+        address,
+        process: () => node.process,
+        machineIsUp: () => node.machineIsUp,
+        serve: (kind, body, onExit): Fiber.Fiber<unknown, unknown> | undefined =>
+          node.services === undefined
+            ? undefined
+            : node.process!.run(peerMessages.answer(node.services, id, kind, body), Context.empty(), onExit)
+      },
+      diskSpeed: { factor: 1 },
+      memory: DiskMemory.make(this.random.fork(`${id} disk`).below(2 ** 31)),
+      process: undefined,
+      services: undefined,
+      machineIsUp: true,
+      clockOffsetMillis: 0,
+      slowness: 1,
+      isDamaged: false,
+      isFull: false
+    }
+    return node
+  }
+
+  private build(node: SimulatedNode) {
+    const random = this.random.fork(`${node.id} disk latency ${this.lives}`)
+    const exchange: peerMessages.Exchange = (address, kind, body) =>
+      this.network.exchange(node.host, address, kind, body)
+    const leaves = Layer.mergeAll(
+      Layer.succeed(Disk, SimulatedDisk.make(node.memory, random, node.diskSpeed)),
+      Layer.succeed(PeerClient, peerMessages.client(exchange)),
+      ClusterConfig.layerTest(),
+      NodeConfig.layerTest({
+        nodeId: node.id,
+        address: node.host.address,
+        listen: node.host.address,
+        seeds: this.nodes.map(({ host }) => host.address),
+        dataDirectory: "data",
+        ...this.settings
+      })
+    )
+    return Effect.flatMap(Layer.makeMemoMap, (memoMap) =>
+      // Never closed: a simulated process only ever dies.
+      Layer.buildWithMemoMap(Node.layerServices.pipe(Layer.provide(leaves)), memoMap, Scope.makeUnsafe()))
+  }
+
+  private logger(node: SimulatedNode) {
+    return Logger.make(({ cause, message }) => {
+      const text = `${String(message)}${cause.reasons.length === 0 ? "" : ` ${Cause.pretty(cause)}`}`
+      this.world.trace(`${node.id} logs ${text.slice(0, 200)}`)
+      if (alarming.test(text)) this.alarms.push({ node: node.id, atMillis: this.world.now(), text })
+    })
+  }
+}

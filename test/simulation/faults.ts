@@ -1,0 +1,203 @@
+/** What each kind of fault does to the cluster, and how it ends. */
+import type { Cluster, SimulatedNode } from "./Cluster.ts"
+import type { Disturbance } from "./History.ts"
+import type { Fault, FaultKind } from "./Schedule.ts"
+import type { World } from "./World.ts"
+
+export interface FaultsOptions {
+  readonly world: World
+  readonly cluster: Cluster
+  readonly schedule: ReadonlyArray<Fault>
+  /** Starts the node, and calls back when it takes part again. */
+  readonly restart: (node: SimulatedNode, whenReady: () => void) => void
+}
+
+export interface Faults {
+  readonly disturbances: ReadonlyArray<Disturbance>
+  readonly injected: ReadonlyMap<FaultKind, number>
+  /** Ends whatever still goes on. */
+  readonly endAll: () => void
+}
+
+/** Schedules them all, from now on. */
+export const begin = (options: FaultsOptions): Faults => {
+  const { cluster, schedule, world } = options
+  const disturbances: Array<Disturbance> = []
+  const injected = new Map<FaultKind, number>()
+  const underWay = new Set<() => void>()
+  for (const fault of schedule) {
+    world.after(cluster.outside, fault.atMillis, () => {
+      const nodes = fault.nodes.map((place) => cluster.nodes[place]!)
+      const end = inject(options, fault, nodes, disturbances)
+      if (end === undefined) return
+      world.trace(`fault ${fault.kind} ${nodes.map(({ id }) => id).join(" ")}`)
+      injected.set(fault.kind, (injected.get(fault.kind) ?? 0) + 1)
+      const endOnce = () => {
+        if (underWay.delete(endOnce)) end()
+      }
+      underWay.add(endOnce)
+      world.after(cluster.outside, fault.forMillis, endOnce)
+    })
+  }
+  return {
+    disturbances,
+    injected,
+    endAll: () => {
+      for (const end of underWay) end()
+    }
+  }
+}
+
+/** Does it, and returns how to end it; `undefined` when it cannot happen now, such as to a node that is down already. */
+const inject = (
+  { cluster, restart, world }: FaultsOptions,
+  { kind, strength }: Fault,
+  nodes: ReadonlyArray<SimulatedNode>,
+  disturbances: Array<Disturbance>
+): (() => void) | undefined => {
+  const { network } = cluster
+  const [node] = nodes as [SimulatedNode]
+  const everybody = cluster.nodes.map(({ id }) => id as string)
+
+  const disturb = (names: ReadonlyArray<string>) => {
+    const disturbance: Disturbance = { kind, nodes: names, fromMillis: world.now(), toMillis: Infinity }
+    disturbances.push(disturbance)
+    return () => {
+      disturbance.toMillis = world.now()
+    }
+  }
+  const names = nodes.map(({ id }) => id as string)
+
+  const crash = (power: boolean, whileDown: (node: SimulatedNode) => void = () => {}) => {
+    const running = nodes.filter(({ process }) => process !== undefined)
+    if (running.length === 0) return undefined
+    const over = disturb(running.map(({ id }) => id))
+    for (const one of running) cluster.crash(one, power && kind === "power-all" ? 0 : Math.floor(strength * 60), power)
+    return () => {
+      let waiting = running.length
+      for (const one of running) {
+        cluster.crash(one, 0, power)
+        whileDown(one)
+        restart(one, () => {
+          if (--waiting === 0) over()
+        })
+      }
+    }
+  }
+
+  const cut = (pairs: ReadonlyArray<readonly [string, string]>, concerned: ReadonlyArray<string>) => {
+    const over = disturb(concerned)
+    for (const [from, to] of pairs) network.cut(from, to)
+    return () => {
+      for (const [from, to] of pairs) network.mend(from, to)
+      over()
+    }
+  }
+  const others = everybody.filter((name) => !names.includes(name))
+  const bothWays = names.flatMap((name) => others.flatMap((other) => [[name, other], [other, name]] as const))
+
+  switch (kind) {
+    case "kill":
+      return crash(false)
+    case "power":
+    case "power-all":
+      return crash(true)
+    case "lost-disk":
+      return crash(true, (one) => cluster.replaceDisk(one))
+    case "pause": {
+      const { process } = node
+      if (process === undefined) return undefined
+      const over = disturb(names)
+      process.pause()
+      return () => {
+        process.resume()
+        over()
+      }
+    }
+    case "partition":
+      return cut(
+        bothWays,
+        names.length <= others.length
+          ? (names.length === 1 ? names : everybody)
+          : others.length === 1
+          ? others
+          : everybody
+      )
+    case "isolate":
+      return cut(bothWays, names)
+    case "one-way":
+      return cut([[names[0]!, names[1]!]], names)
+    case "loss":
+    case "duplicate":
+    case "delay": {
+      const over = kind === "duplicate" ? () => {} : disturb(everybody)
+      const { weather } = network
+      if (kind === "loss") weather.lossShare = 0.02 + strength * 0.3
+      else if (kind === "duplicate") weather.duplicateShare = 0.05 + strength * 0.4
+      else weather.extraDelayMillisMax = 5 + strength * 1500
+      return () => {
+        if (kind === "loss") weather.lossShare = 0
+        else if (kind === "duplicate") weather.duplicateShare = 0
+        else weather.extraDelayMillisMax = 0
+        over()
+      }
+    }
+    case "slow-link": {
+      const over = disturb(names)
+      network.weatherOf(node.id).extraDelayMillisMax = 20 + strength * 3000
+      return () => {
+        network.weatherOf(node.id).extraDelayMillisMax = 0
+        over()
+      }
+    }
+    case "slow-disk": {
+      const over = disturb(names)
+      node.diskSpeed.factor = 10 + strength * 500
+      return () => {
+        node.diskSpeed.factor = 1
+        over()
+      }
+    }
+    case "disk-full": {
+      const over = disturb(names)
+      const set = (isFull: boolean) => {
+        node.isFull = isFull
+        node.memory.setFull(isFull)
+      }
+      set(true)
+      return () => {
+        set(false)
+        over()
+      }
+    }
+    case "clock-jump": {
+      const jump = (strength - 0.5) * 2 * (strength > 0.3 && strength < 0.7 ? 60_000 : 86_400_000)
+      const set = (offset: number) => {
+        node.clockOffsetMillis = offset
+        if (node.process !== undefined) node.process.clockOffsetMillis = offset
+      }
+      set(node.clockOffsetMillis + jump)
+      return () => set(0)
+    }
+    case "clock-skew": {
+      const set = (slowness: number) => {
+        node.slowness = slowness
+        if (node.process !== undefined) node.process.slowness = slowness
+      }
+      set(0.8 + strength * 0.4)
+      return () => set(1)
+    }
+    case "bit-rot": {
+      const tables = Array.from(node.memory.files()).filter(([path, bytes]) =>
+        path.endsWith(".sst") && bytes.length > 0
+      )
+      const table = tables[Math.floor(strength * tables.length)]
+      if (table === undefined) return undefined
+      const [path, bytes] = table
+      node.memory.damage(path, Math.floor(strength * 7919) % bytes.length)
+      node.isDamaged = true
+      disturb(names)
+      return () => {}
+    }
+  }
+}
