@@ -1,5 +1,5 @@
 /**
- * `PeerClient` over HTTP: Effect's `HttpClient`, kept-alive connections, one compact body a batch.
+ * `PeerClient` over HTTP: batches as one compact body each over `exchange`, all else by Effect's `HttpClient`.
  */
 import { NodeHttpClient } from "@effect/platform-node"
 import { Effect, Layer, Schema, Stream } from "effect"
@@ -8,7 +8,7 @@ import { NodeConfig } from "../config/NodeConfig.ts"
 import * as CellLine from "../domain/CellLine.ts"
 import type { Key } from "../domain/Key.ts"
 import * as Version from "../domain/Version.ts"
-import { exchange } from "./exchange.ts"
+import * as Exchange from "./exchange.ts"
 import * as PeerAuth from "./PeerAuth.ts"
 import { PeerClient } from "./PeerClient.ts"
 import * as PeerCodec from "./PeerCodec.ts"
@@ -18,15 +18,18 @@ import * as StreamEnd from "./StreamEnd.ts"
 
 /** A peer that does not even accept a connection in this time counts as unreachable. */
 const connectTimeoutMillis = 1_000
-/** Batches of writes, batches of reads, gossip and streams each find a connection without waiting for another's. */
+/** Gossip, probes and streams each find a connection without waiting for another's. */
 const connectionsPerPeerMax = 16
 
 const make = Effect.gen(function*() {
   const client = yield* HttpClient.HttpClient
   const { clusterSecret } = yield* NodeConfig
-  const dispatcher = yield* NodeHttpClient.Dispatcher
+  const { buildConnector } = yield* Effect.promise(() => import("@effect/platform-node/Undici"))
   const authorization = PeerAuth.header(clusterSecret)
-  const batchHeaders = { authorization, "content-type": "application/octet-stream" }
+  const batches = yield* Exchange.make(buildConnector({ timeout: connectTimeoutMillis }), {
+    authorization,
+    "content-type": "application/octet-stream"
+  })
 
   const send = (address: string, request: HttpClientRequest.HttpClientRequest) =>
     client.execute(HttpClientRequest.setHeader(request, "authorization", authorization)).pipe(
@@ -37,14 +40,10 @@ const make = Effect.gen(function*() {
     )
 
   const exchangeBatch = (address: string, path: string, body: Uint8Array) =>
-    Effect.matchEffect(exchange(dispatcher, { origin: `http://${address}`, path, headers: batchHeaders, body }), {
-      onFailure: (error) =>
-        Effect.fail(new PeerFailed({ peer: address, reason: "unreachable", detail: error.message })),
-      onSuccess: (answer) =>
-        answer.status === 200
-          ? Effect.succeed(answer.body)
-          : Effect.fail(refusalOf(address, answer.status, parsed(answer.body)))
-    })
+    Effect.flatMap(batches.post(address, path, body), (answer) =>
+      answer.status === 200
+        ? Effect.succeed(answer.body)
+        : Effect.fail(refusalOf(address, answer.status, parsed(answer.body))))
 
   const understood = <A>(address: string, message: A | undefined) =>
     message === undefined

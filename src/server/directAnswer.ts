@@ -14,8 +14,12 @@ export const sent: HttpServerResponse.HttpServerResponse = HttpServerResponse.em
 /** Node sends a text in one piece with the head, and copies it: longer bodies are cheaper as they are. */
 const mergedBytesMax = 4096
 
+/** Node says that a request without a body is complete only after its handler has begun. */
+const isRead = ({ complete, headers }: IncomingMessage): boolean =>
+  complete || (headers["content-length"] === undefined && headers["transfer-encoding"] === undefined)
+
 const isUsual = (request: IncomingMessage, response: ServerResponse): boolean =>
-  request.complete && !response.headersSent && !response.destroyed && request.method !== "HEAD"
+  isRead(request) && !response.headersSent && !response.destroyed && request.method !== "HEAD"
 
 /** Answers without a body. */
 export const empty = (

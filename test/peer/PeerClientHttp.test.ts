@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Redacted, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { NodeConfig } from "../../src/config/NodeConfig.ts"
 import type { Cell } from "../../src/domain/Cell.ts"
 import * as CellLine from "../../src/domain/CellLine.ts"
@@ -301,6 +302,79 @@ describe("PeerClientHttp", () => {
         const fiber = yield* Effect.forkChild(call(client, server.address))
         yield* Deferred.await(arrived)
         yield* Fiber.interrupt(fiber)
+        yield* Deferred.await(gone)
+      }
+    }).pipe(Effect.provide(services)))
+
+  it.effect("batches that follow each other use one connection, and batches at the same time one each", () =>
+    Effect.gen(function*() {
+      const server = yield* PeerServer
+      const client = yield* PeerClient
+      const sockets = new Set<unknown>()
+      server.respond((response, request) => {
+        sockets.add(response.socket)
+        const answer: ReadonlyArray<WriteAnswer> = [{ _tag: "Accepted", replaced: false }]
+        if (request.path === "/internal/kv") bytes(PeerCodec.encodeWriteAnswers(answer))(response, request)
+      })
+      for (let count = 0; count < 5; count++) yield* write(client, server.address)
+      assert.strictEqual(sockets.size, 1)
+      const calls = [write(client, server.address), write(client, server.address), write(client, server.address)]
+      yield* Effect.all(calls, { concurrency: "unbounded" })
+      yield* Effect.all(calls, { concurrency: "unbounded" })
+      assert.strictEqual(sockets.size, 3)
+    }).pipe(Effect.provide(services)))
+
+  it.effect("a connection is used again for 55 seconds, not for longer, and not when the peer wants it closed", () =>
+    Effect.gen(function*() {
+      const server = yield* PeerServer
+      const client = yield* PeerClient
+      const sockets = new Set<unknown>()
+      const answer = PeerCodec.encodeWriteAnswers([{ _tag: "Accepted", replaced: false }])
+      server.respond((response, request) => {
+        sockets.add(response.socket)
+        bytes(answer)(response, request)
+      })
+      yield* write(client, server.address)
+      yield* TestClock.adjust("54999 millis")
+      yield* write(client, server.address)
+      assert.strictEqual(sockets.size, 1)
+      yield* TestClock.adjust("55 seconds")
+      yield* write(client, server.address)
+      assert.strictEqual(sockets.size, 2)
+      server.respond((response) => {
+        sockets.add(response.socket)
+        response.shouldKeepAlive = false
+        response.end(answer)
+      })
+      yield* write(client, server.address)
+      yield* write(client, server.address)
+      assert.strictEqual(sockets.size, 3)
+    }).pipe(Effect.provide(services)))
+
+  it.effect("an answer of many pieces is put together", () =>
+    Effect.gen(function*() {
+      const large: Cell = { ...cell, value: { bytes: Buffer.alloc(1024 * 1024, 65), contentType: "text/plain" } }
+      const body = PeerCodec.encodeReadAnswers([{ version, cell: large }])
+      const { answer } = yield* answered(read, (response) => {
+        response.writeHead(200, { "content-length": String(body.length) })
+        response.end(body)
+      })
+      assert.deepStrictEqual(answer, [{ version, cell: large }])
+    }).pipe(Effect.provide(services)))
+
+  it.effect("what answers otherwise than in HTTP is unreachable, and its connection is let go", () =>
+    Effect.gen(function*() {
+      const server = yield* PeerServer
+      const client = yield* PeerClient
+      for (const garbage of ["220 smtp ready\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxy"]) {
+        const gone = yield* Deferred.make<void>()
+        server.respond((response) => {
+          response.on("close", () => Deferred.doneUnsafe(gone, Effect.void))
+          response.socket!.write(garbage)
+        })
+        const failure = yield* Effect.flip(write(client, server.address))
+        assert.strictEqual(failure.reason, "unreachable")
+        assert.include(failure.detail, "not HTTP")
         yield* Deferred.await(gone)
       }
     }).pipe(Effect.provide(services)))

@@ -5,10 +5,14 @@ import { TestClock } from "effect/testing"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { NodeConfig } from "../../src/config/NodeConfig.ts"
+import type { Cell } from "../../src/domain/Cell.ts"
+import { Key } from "../../src/domain/Key.ts"
 import * as PeerAuth from "../../src/peer/PeerAuth.ts"
+import * as PeerCodec from "../../src/peer/PeerCodec.ts"
+import { PeerFailed } from "../../src/peer/PeerError.ts"
 import { DiskFull } from "../../src/storage/StorageError.ts"
 import { type Answer, serve, type Server, serverLayer } from "./client.ts"
-import { Cluster, configLayer, member, node1, node2, node3 } from "./fakes.ts"
+import { Cluster, configLayer, member, node1, node2, node3, version } from "./fakes.ts"
 
 describe("operations", () => {
   it.effect("/livez is ok whatever happens elsewhere", () =>
@@ -140,6 +144,62 @@ describe("peers", () => {
       }
       const large = yield* post({ authorization }, new Uint8Array(16 * 1024 * 1024 + 1))
       assert.deepInclude(large.json(), { status: 413, _tag: "BodyTooLarge" })
+    }))
+})
+
+describe("batches of peers", () => {
+  const key = Key.make("k")
+  const cell: Cell = { key, version: version(7), value: { bytes: Buffer.from("v"), contentType: "text/plain" } }
+  const writes = PeerCodec.encodeWrites([cell])
+  const reads = PeerCodec.encodeReads([{ key, full: true }])
+  const authorized = Effect.map(
+    Effect.provide(NodeConfig, configLayer()),
+    ({ clusterSecret }) => ({
+      authorization: PeerAuth.header(clusterSecret),
+      "content-type": "application/octet-stream"
+    })
+  )
+
+  it.effect("are answered in the protocol's bytes", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const headers = yield* authorized
+      server.cluster.receive = (cells) => Effect.succeed(cells.map(() => ({ _tag: "Accepted", replaced: true })))
+      server.cluster.answer = (requests) => Effect.succeed(requests.map(() => ({ version: cell.version, cell })))
+      const written = yield* server.send("/internal/kv", { method: "POST", headers, body: writes })
+      assert.strictEqual(written.headers["content-type"], "application/octet-stream")
+      assert.deepStrictEqual(PeerCodec.decodeWriteAnswers(written.body), [{ _tag: "Accepted", replaced: true }])
+      // In chunks too, and on one connection.
+      const agent = new Http.Agent({ keepAlive: true, maxSockets: 1 })
+      for (const body of [reads, [reads.subarray(0, 1), reads.subarray(1)]]) {
+        const read = yield* server.send("/internal/read", { method: "POST", headers, body, agent })
+        assert.strictEqual(read.status, 200)
+        assert.isTrue(read.body.equals(PeerCodec.encodeReadAnswers([{ version: cell.version, cell }])))
+      }
+      agent.destroy()
+    }))
+
+  it.effect("are refused with a problem that names the kind", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const headers = yield* authorized
+      const isRefused = Effect.fnUntraced(function*(path: string, body: Uint8Array, status: number, kind: string) {
+        const answer = yield* server.send(path, { method: "POST", headers, body })
+        assert.strictEqual(answer.headers["content-type"], "application/problem+json")
+        assert.deepInclude(answer.json(), { status, _tag: kind })
+      })
+      const unauthorized = yield* server.send("/internal/kv", { method: "POST", body: writes })
+      assert.deepInclude(unauthorized.json(), { status: 401, _tag: "PeerUnauthorized" })
+      yield* isRefused("/internal/kv", Buffer.from("no message"), 400, "PeerMessageRefused")
+      yield* isRefused("/internal/kv", Buffer.alloc(16 * 1024 * 1024 + 1), 400, "PeerMessageRefused")
+      const failure = (reason: PeerFailed["reason"]) =>
+        Effect.fail(new PeerFailed({ peer: "node1", reason, detail: "x" }))
+      server.cluster.receive = () => failure("refused")
+      yield* isRefused("/internal/kv", writes, 400, "PeerMessageRefused")
+      server.cluster.answer = () => failure("recovering")
+      yield* isRefused("/internal/read", reads, 409, "ReplicaRecovering")
+      server.cluster.answer = () => failure("storage")
+      yield* isRefused("/internal/read", reads, 507, "ReplicaStorageFailed")
     }))
 })
 

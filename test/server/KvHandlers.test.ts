@@ -162,6 +162,34 @@ describe("GET", () => {
       })
     }))
 
+  it.effect("answers every byte of values of any length, to requests sent ahead in their order", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const lengths = [0, 1, 4095, 4096, 4097, 100_000]
+      const valueOf = (length: number) => Buffer.from(Uint8Array.from({ length }, (_, index) => index * 7))
+      for (const length of lengths) yield* server.put(`/kv/${length}`, valueOf(length))
+      const heads = lengths.map((length) => `GET /kv/${length} HTTP/1.1\r\nHost: x\r\n`)
+      const answers = yield* server.raw(`${heads.join("\r\n")}Connection: close\r\n\r\n`)
+      const bodies = answers.split(/HTTP\/1\.1 200 OK\r\n/).slice(1).map((answer) =>
+        answer.slice(answer.indexOf("\r\n\r\n") + 4)
+      )
+      assert.deepStrictEqual(bodies, lengths.map((length) => valueOf(length).toString("latin1")))
+      for (const length of lengths) {
+        const { body, headers } = yield* server.send(`/kv/${length}`)
+        assert.strictEqual(headers["content-length"], String(length))
+        assert.isTrue(body.equals(valueOf(length)))
+      }
+    }))
+
+  it.effect("leaves the body of a GET unread, and the connection usable", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      yield* server.put("/kv/a", "1")
+      const get = "GET /kv/a HTTP/1.1\r\nHost: x\r\n"
+      const text = yield* server.raw(`${get}Content-Length: 5\r\n\r\nhello${get}Connection: close\r\n\r\n`)
+      assert.strictEqual(text.split("HTTP/1.1 200 OK").length, 3)
+    }))
+
   it.effect("answers octets for a kept type that no header can carry", () =>
     Effect.gen(function*() {
       const server = yield* serve()

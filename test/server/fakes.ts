@@ -74,6 +74,9 @@ export class Cluster {
   acks = 2
   writeFailure: WriteQuorumFailed | undefined
   readFailure: ReadQuorumFailed | undefined
+  /** What the replicator makes of peers' batches. */
+  receive: Replicator["Service"]["receive"] = () => Effect.die("not used here")
+  answer: Replicator["Service"]["answer"] = () => Effect.die("not used here")
   /** Runs before each operation: wait, die, or be interrupted in it. */
   before: Effect.Effect<void> = Effect.void
   members: ReadonlyArray<Member> = [member(node1, "up"), member(node2, "up"), member(node3, "up")]
@@ -140,8 +143,8 @@ export class Cluster {
       repair: () => Effect.die("not used here"),
       read: () => Effect.die("not used here"),
       hint: () => {},
-      receive: () => Effect.die("not used here"),
-      answer: () => Effect.die("not used here"),
+      receive: (cells) => this.receive(cells),
+      answer: (requests) => this.answer(requests),
       digests: Effect.succeed([]),
       versions: () => Stream.empty,
       cells: () => Stream.empty,

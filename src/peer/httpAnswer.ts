@@ -1,0 +1,68 @@
+/**
+ * Reads one answer of HTTP/1.1 (RFC 9112) out of what a connection has brought so far. Pure.
+ *
+ * Only what a peer sends is understood: a body of a stated length, or in chunks without trailers. All else is
+ * malformed, above all a body that ends with its connection: nobody could tell it from one that was cut.
+ */
+export interface Answer {
+  readonly status: number
+  readonly body: Buffer
+}
+
+export interface Whole {
+  readonly answer: Answer
+  /** Whether the connection can take another request. */
+  readonly isReusable: boolean
+}
+
+/** How many bytes there must be before it is worth looking again. */
+export interface Needed {
+  readonly bytesMin: number
+}
+
+const headBytesMax = 16 * 1024
+
+const statusLine = /^HTTP\/1\.1 ([2-5][0-9]{2}) /
+const contentLength = /\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r\n/i
+const chunked = /\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n/i
+const closing = /\r\nconnection:[ \t]*close[ \t]*\r\n/i
+
+/** The answer that is all of `bytes`, how much is missing, or `undefined` when that cannot become one. */
+export const parse = (bytes: Buffer): Whole | Needed | undefined => {
+  const headEnd = bytes.indexOf("\r\n\r\n")
+  if (headEnd === -1) return bytes.length > headBytesMax ? undefined : { bytesMin: bytes.length + 1 }
+  const head = bytes.toString("latin1", 0, headEnd + 2)
+  const status = Number(statusLine.exec(head)?.[1])
+  const body = Number.isNaN(status) ? undefined : bodyOf(status, head, bytes, headEnd + 4)
+  if (body === undefined || "bytesMin" in body) return body
+  return { answer: { status, body }, isReusable: !closing.test(head) }
+}
+
+const bodyOf = (status: number, head: string, bytes: Buffer, start: number): Buffer | Needed | undefined => {
+  if (status === 204 || status === 304) return exactly(bytes, start, start)
+  const length = contentLength.exec(head)
+  if (length !== null) return exactly(bytes, start, start + Number(length[1]))
+  return chunked.test(head) ? joinedChunks(bytes, start) : undefined
+}
+
+const exactly = (bytes: Buffer, start: number, end: number): Buffer | Needed | undefined => {
+  if (bytes.length < end) return { bytesMin: end }
+  return bytes.length === end ? bytes.subarray(start) : undefined
+}
+
+const joinedChunks = (bytes: Buffer, start: number): Buffer | Needed | undefined => {
+  const chunks: Array<Buffer> = []
+  for (let at = start;;) {
+    const lineEnd = bytes.indexOf("\r\n", at)
+    if (lineEnd === -1) return { bytesMin: bytes.length + 1 }
+    const line = bytes.toString("latin1", at, lineEnd)
+    if (!/^[0-9a-f]{1,8}$/i.test(line)) return undefined
+    const chunkStart = lineEnd + 2
+    const chunkEnd = chunkStart + Number.parseInt(line, 16)
+    if (bytes.length < chunkEnd + 2) return { bytesMin: chunkEnd + 2 }
+    if (bytes.toString("latin1", chunkEnd, chunkEnd + 2) !== "\r\n") return undefined
+    at = chunkEnd + 2
+    if (chunkEnd === chunkStart) return at === bytes.length ? Buffer.concat(chunks) : undefined
+    chunks.push(bytes.subarray(chunkStart, chunkEnd))
+  }
+}
