@@ -6,7 +6,7 @@
  *   an acknowledged write never loses to one that was acknowledged before it began.
  * - A read answers only with a version that R replicas hold by then, so no later quorum read goes back.
  */
-import { Clock, Context, Duration, Effect, Layer } from "effect"
+import { Cause, Context, Duration, Effect, Exit, Layer } from "effect"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import type { Cell, Value } from "../domain/Cell.ts"
@@ -17,10 +17,13 @@ import { Gossip } from "../gossip/Gossip.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import type { Uncounted } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
+import type { Done } from "../replicator/Call.ts"
 import { LamportClock } from "../replicator/LamportClock.ts"
+import { ReplicaCalls } from "../replicator/ReplicaCalls.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Ring } from "../ring/Ring.ts"
 import { type Outcome, type ReadQuorumFailed, type ReplicaFailure, WriteQuorumFailed } from "./CoordinatorError.ts"
+import * as Deadlines from "./Deadlines.ts"
 import * as readQuorum from "./readQuorum.ts"
 import * as ReadRepair from "./ReadRepair.ts"
 import type { ReadOptions, ReadReceipt, WriteOptions, WriteReceipt } from "./receipts.ts"
@@ -41,51 +44,58 @@ export class Coordinator extends Context.Service<Coordinator, {
       const ring = yield* Ring
       const gossip = yield* Gossip
       const replicator = yield* Replicator
+      const calls = yield* ReplicaCalls
       const lamport = yield* LamportClock
-      const clock = yield* Clock.Clock
       const scope = yield* Effect.scope
-      const order = ReplicaOrder.make(gossip)
+      const deadlines = yield* Deadlines.make
+      const order = ReplicaOrder.make(gossip, deadlines.now)
+
+      const expiry = (timeout: Duration.Duration = requestTimeout) => deadlines.now() + Duration.toMillis(timeout)
 
       /** A replica that fails after all, whenever that is, gets a hint. */
-      const writeTo = (node: NodeId, cell: Cell) =>
-        Effect.flatMap(
-          node === gossip.self
-            ? replicator.write(node, cell)
-            : Effect.tapError(replicator.write(node, cell), () => Effect.sync(() => replicator.hint(node, cell))),
-          (answer) => answer._tag === "Uncounted" ? Effect.fail(uncounted(node, answer)) : Effect.succeed(answer)
-        )
+      const writeTo = (node: NodeId, cell: Cell, done: Done<writeQuorum.CountedAnswer, PeerFailed>) =>
+        calls.write(node, cell, (exit) => {
+          if (Exit.isSuccess(exit)) {
+            const answer = exit.value
+            return done(answer._tag === "Uncounted" ? Exit.fail(uncounted(node, answer)) : Exit.succeed(answer))
+          }
+          if (node !== gossip.self && Cause.hasFails(exit.cause)) replicator.hint(node, cell)
+          done(Exit.failCause(exit.cause))
+        })
 
       const stampAndSend = (write: WriteInProgress): Effect.Effect<WriteReceipt, WriteQuorumFailed> =>
-        lamport.next.pipe(
-          Effect.mapError(() => failedWrite(write, [...write.absent, { node: gossip.self, reason: "storage" }])),
-          Effect.flatMap((version) => {
-            const cell: Cell = { key: write.key, version, value: write.value }
-            for (const { node } of write.absent) replicator.hint(node, cell)
-            return writeQuorum.attempt({
-              cell,
-              requests: write.present.map((node) => ({ node, write: writeTo(node, cell) })),
-              absent: write.absent,
-              wanted: write.wanted,
-              timeout: Duration.millis(write.deadlineMillis - clock.currentTimeMillisUnsafe())
-            }).pipe(
-              Effect.flatMap((outcome) =>
-                outcome._tag === "Acknowledged"
-                  ? Effect.succeed({
-                    version,
-                    acks: outcome.acks,
-                    replicas: replicasOf(write),
-                    replaced: outcome.replaced
-                  })
-                  : stampAgain({ ...write, outcome: "unknown" }, outcome.newest, outcome.by)
-              )
-            )
-          })
+        Effect.matchEffect(lamport.next, {
+          onFailure: () => Effect.fail(failedWrite(write, [...write.absent, { node: gossip.self, reason: "storage" }])),
+          onSuccess: (version) => send(write, { key: write.key, version, value: write.value })
+        })
+
+      const send = (write: WriteInProgress, cell: Cell): Effect.Effect<WriteReceipt, WriteQuorumFailed> => {
+        for (const { node } of write.absent) replicator.hint(node, cell)
+        return Effect.flatMap(
+          writeQuorum.attempt({
+            nodes: write.present,
+            send: (node, done) => writeTo(node, cell, done),
+            absent: write.absent,
+            wanted: write.wanted,
+            deadlines,
+            expiresAt: write.expiresAt
+          }),
+          (outcome) =>
+            outcome._tag === "Acknowledged"
+              ? Effect.succeed({
+                version: cell.version,
+                acks: outcome.acks,
+                replicas: replicasOf(write),
+                replaced: outcome.replaced
+              })
+              : stampAgain({ ...write, outcome: "unknown" }, outcome.newest, outcome.by)
         )
+      }
 
       /** Somebody wrote with a clock ahead of ours: stamp above it, as long as the deadline allows. */
       const stampAgain = (write: WriteInProgress, newest: Version, by: NodeId) => {
         Metrics.writeSuperseded()
-        return lamport.observe(newest.counter) && clock.currentTimeMillisUnsafe() < write.deadlineMillis
+        return lamport.observe(newest.counter) && deadlines.now() < write.expiresAt
           ? stampAndSend(write)
           : Effect.fail(failedWrite(write, [...write.absent, { node: by, reason: "superseded" }]))
       }
@@ -93,14 +103,13 @@ export class Coordinator extends Context.Service<Coordinator, {
       const write = (key: Key, value: Value | undefined, options: WriteOptions | undefined) =>
         Effect.suspend(() => {
           const { absent, present } = order.split(ring.preferenceList(key))
-          const timeout = options?.timeout ?? requestTimeout
           const inProgress: WriteInProgress = {
             key,
             value,
             present,
             absent,
             wanted: options?.w ?? defaultW,
-            deadlineMillis: clock.currentTimeMillisUnsafe() + Duration.toMillis(timeout),
+            expiresAt: expiry(options?.timeout),
             outcome: "not-applied"
           }
           return present.length < inProgress.wanted
@@ -112,26 +121,23 @@ export class Coordinator extends Context.Service<Coordinator, {
         Effect.suspend(() => {
           const { absent, present } = order.split(ring.preferenceList(key))
           const wanted = options?.r ?? defaultR
-          const timeout = options?.timeout ?? requestTimeout
-          const nodes = order.forReading(present)
-          const startedAtMillis = clock.currentTimeMillisUnsafe()
-          const candidates = nodes.map((node, index) => ({
-            node,
-            // The first brings the cell; one that makes up for another brings it too, since the first may be the one missing.
-            read: order.timed(node, clock, replicator.read(node, { key, full: index === 0 || index >= wanted }))
-          }))
+          const replicas = present.length + absent.length
+          const expiresAt = expiry(options?.timeout)
           return Effect.flatMap(
-            readQuorum.attempt({ candidates, absent, wanted, hedgeAfter: order.hedgeAfter(), timeout }),
+            readQuorum.attempt({
+              nodes: order.forReading(present),
+              read: (node, full, done) => calls.read(node, { key, full }, order.timed(node, done)),
+              absent,
+              wanted,
+              deadlines,
+              hedgeAt: deadlines.now() + order.hedgeAfterMillis(),
+              expiresAt
+            }),
             (answers) => {
               const resolution = readQuorum.resolve(answers)
               if (resolution.newest === undefined || (resolution.stale.length === 0 && resolution.cell !== undefined)) {
-                return Effect.succeed({
-                  cell: resolution.cell,
-                  answers: answers.length,
-                  replicas: present.length + absent.length
-                })
+                return Effect.succeed({ cell: resolution.cell, answers: answers.length, replicas })
               }
-              const elapsed = Duration.millis(clock.currentTimeMillisUnsafe() - startedAtMillis)
               return ReadRepair.repair({
                 replicator,
                 key,
@@ -139,8 +145,9 @@ export class Coordinator extends Context.Service<Coordinator, {
                 resolution,
                 others: present.filter((node) => !answers.some((answer) => answer.node === node)),
                 wanted,
-                replicas: present.length + absent.length,
-                timeout: Duration.max(Duration.zero, Duration.subtract(timeout, elapsed)),
+                replicas,
+                deadlines,
+                expiresAt,
                 scope
               })
             }
@@ -163,7 +170,7 @@ interface WriteInProgress {
   readonly present: ReadonlyArray<NodeId>
   readonly absent: ReadonlyArray<ReplicaFailure>
   readonly wanted: number
-  readonly deadlineMillis: number
+  readonly expiresAt: number
   /** What is known if it fails now: `not-applied` until something was sent. */
   readonly outcome: Outcome
 }

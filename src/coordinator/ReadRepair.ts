@@ -4,7 +4,7 @@
  *
  * Source: the "blocking read repair" of Apache Cassandra, which gives monotonic quorum reads.
  */
-import { Clock, Duration, Effect, Exit, type Scope } from "effect"
+import { Effect, Exit, type Scope } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
@@ -13,6 +13,7 @@ import type { WriteAnswer } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 import type { Replicator } from "../replicator/Replicator.ts"
 import { ReadQuorumFailed, type ReplicaFailure } from "./CoordinatorError.ts"
+import type { Deadlines } from "./Deadlines.ts"
 import * as quorum from "./quorum.ts"
 import type { ReplicaAnswer, Resolution } from "./readQuorum.ts"
 import type { ReadReceipt } from "./receipts.ts"
@@ -26,22 +27,20 @@ export interface RepairOptions {
   readonly others: ReadonlyArray<NodeId>
   readonly wanted: number
   readonly replicas: number
-  readonly timeout: Duration.Duration
+  readonly deadlines: Deadlines
+  readonly expiresAt: number
   readonly scope: Scope.Scope
 }
 
 export const repair = Effect.fnUntraced(
   function*(options: RepairOptions): Effect.fn.Return<ReadReceipt, ReadQuorumFailed> {
     const { answers, others, replicas, replicator, wanted } = options
-    const startedAtMillis = yield* Clock.currentTimeMillis
     const { cell, holder } = yield* newestCell(options)
     const isLevel = (answer: ReplicaAnswer) =>
       answer.node === holder || (answer.version !== undefined && Version.compare(answer.version, cell.version) >= 0)
     const stale = answers.filter((answer) => !isLevel(answer)).map(({ node }) => node)
     if (stale.length > 0) {
-      const elapsed = Duration.millis((yield* Clock.currentTimeMillis) - startedAtMillis)
-      const rest = { ...options, timeout: Duration.subtract(options.timeout, elapsed) }
-      yield* bringLevel(rest, cell, stale, wanted - (answers.length - stale.length))
+      yield* bringLevel(options, cell, stale, wanted - (answers.length - stale.length))
       // Whoever was not asked is probably stale too; nobody waits for it.
       yield* Effect.forEach(
         others,
@@ -55,7 +54,7 @@ export const repair = Effect.fnUntraced(
 
 /** The newest cell itself: among the answers, or asked of a replica that said it has the version. */
 const newestCell = (
-  { key, replicator, resolution, timeout, ...options }: RepairOptions
+  { deadlines, expiresAt, key, replicator, resolution, ...options }: RepairOptions
 ): Effect.Effect<{ readonly cell: Cell; readonly holder: NodeId }, ReadQuorumFailed> => {
   const [holder] = resolution.holders
   if (resolution.cell !== undefined) return Effect.succeed({ cell: resolution.cell, holder: holder! })
@@ -64,15 +63,16 @@ const newestCell = (
   const fetches = resolution.holders.map((node) =>
     Effect.map(replicator.read(node, { key, full: true }), ({ cell }) => ({ node, cell }))
   )
-  return quorum.collect<
+  return quorum.collectEffects<
     { node: NodeId; cell: Cell | undefined },
     PeerFailed,
     { cell: Cell; holder: NodeId },
     ReadQuorumFailed
   >({
+    deadlines,
     requests: fetches.slice(0, 1),
     spares: fetches.slice(1),
-    timeout,
+    expiresAt,
     stragglers: "interrupt",
     onAnswer: (_index, { cell, node }) =>
       cell === undefined ? Exit.fail(failed()) : Exit.succeed({ cell, holder: node }),
@@ -91,15 +91,16 @@ const bringLevel = (
   stale: ReadonlyArray<NodeId>,
   needed: number
 ): Effect.Effect<void, ReadQuorumFailed> => {
-  const { others, replicator, replicas, timeout, wanted } = options
+  const { deadlines, expiresAt, others, replicator, replicas, wanted } = options
   const nodes = [...stale, ...others]
   const failures: Array<ReplicaFailure> = []
   let level = 0
   const failed = () => new ReadQuorumFailed({ wanted, got: wanted - needed + level, replicas, failures })
-  return quorum.collect<WriteAnswer, PeerFailed, void, ReadQuorumFailed>({
+  return quorum.collectEffects<WriteAnswer, PeerFailed, void, ReadQuorumFailed>({
+    deadlines,
     requests: stale.map((node) => replicator.repair(node, cell)),
     spares: others.map((node) => replicator.repair(node, cell)),
-    timeout,
+    expiresAt,
     stragglers: "continue",
     // Superseded is as good: that replica holds something newer still.
     onAnswer: () => ++level >= needed ? Exit.void : undefined,

@@ -1,10 +1,10 @@
 /**
  * Which of a key's replicas to ask, and in which order: this node first, then by health and recent latency.
  */
-import type { Clock, Effect as EffectType } from "effect"
-import { Effect } from "effect"
+import { Duration, Exit } from "effect"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Gossip } from "../gossip/Gossip.ts"
+import type { Done } from "../replicator/Call.ts"
 import type { ReplicaFailure } from "./CoordinatorError.ts"
 import * as HedgeDelay from "./HedgeDelay.ts"
 
@@ -20,18 +20,13 @@ export interface ReplicaOrder {
     readonly absent: ReadonlyArray<ReplicaFailure>
   }
   readonly forReading: (present: ReadonlyArray<NodeId>) => ReadonlyArray<NodeId>
-  /** Takes the time of a remote read. */
-  readonly timed: <A, E>(
-    node: NodeId,
-    clock: Clock.Clock,
-    read: EffectType.Effect<A, E>
-  ) => EffectType.Effect<A, E>
-  readonly hedgeAfter: HedgeDelay.HedgeDelay["current"]
+  /** Takes the time, from now, until another node answers. */
+  readonly timed: <A, E>(node: NodeId, done: Done<A, E>) => Done<A, E>
+  readonly hedgeAfterMillis: () => number
 }
 
-const nanosPerMilli = 1_000_000
-
-export const make = (gossip: Gossip["Service"]): ReplicaOrder => {
+/** `now` in milliseconds. */
+export const make = (gossip: Gossip["Service"], now: () => number): ReplicaOrder => {
   const averageMillis = new Map<NodeId, number>()
   const hedgeDelay = HedgeDelay.make()
   let reads = 0
@@ -64,17 +59,15 @@ export const make = (gossip: Gossip["Service"]): ReplicaOrder => {
       const last = ordered.at(-1)!
       return gossip.liveness(last) === "up" ? [ordered[0]!, last, ...ordered.slice(1, -1)] : ordered
     },
-    timed: (node, clock, read) =>
-      node === gossip.self
-        ? read
-        : Effect.suspend(() => {
-          const startedAt = clock.currentTimeNanosUnsafe()
-          return Effect.map(read, (answer) => {
-            record(node, Number(clock.currentTimeNanosUnsafe() - startedAt) / nanosPerMilli)
-            return answer
-          })
-        }),
-    hedgeAfter: hedgeDelay.current
+    timed: (node, done) => {
+      if (node === gossip.self) return done
+      const startedAt = now()
+      return (exit) => {
+        if (Exit.isSuccess(exit)) record(node, now() - startedAt)
+        done(exit)
+      }
+    },
+    hedgeAfterMillis: () => Duration.toMillis(hedgeDelay.current())
   }
 }
 

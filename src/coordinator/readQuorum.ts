@@ -4,14 +4,16 @@
  *
  * Source: DeCandia et al., "Dynamo" (SOSP 2007), section 4.5.
  */
-import { type Duration, Effect, Exit } from "effect"
+import { Effect, Exit } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Version from "../domain/Version.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import type { ReadAnswer } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
+import type { Cancel, Done } from "../replicator/Call.ts"
 import { ReadQuorumFailed, type ReplicaFailure } from "./CoordinatorError.ts"
+import type { Deadlines } from "./Deadlines.ts"
 import * as quorum from "./quorum.ts"
 
 export interface ReplicaAnswer extends ReadAnswer {
@@ -20,44 +22,46 @@ export interface ReplicaAnswer extends ReadAnswer {
 
 export interface ReadAttempt {
   /** In the order in which to ask; the first `wanted` at once. */
-  readonly candidates: ReadonlyArray<{ readonly node: NodeId; readonly read: Effect.Effect<ReadAnswer, PeerFailed> }>
+  readonly nodes: ReadonlyArray<NodeId>
+  readonly read: (node: NodeId, full: boolean, done: Done<ReadAnswer, PeerFailed>) => Cancel
   /** Replicas known to be down: not asked. */
   readonly absent: ReadonlyArray<ReplicaFailure>
   readonly wanted: number
-  readonly hedgeAfter: Duration.Duration
-  readonly timeout: Duration.Duration
+  readonly deadlines: Deadlines
+  readonly hedgeAt: number
+  readonly expiresAt: number
 }
 
-export const attempt = (options: ReadAttempt): Effect.Effect<ReadonlyArray<ReplicaAnswer>, ReadQuorumFailed> => {
-  const { absent, candidates, wanted } = options
-  const failures: Array<ReplicaFailure> = [...absent]
-  const answers: Array<ReplicaAnswer> = []
-  const reads = candidates.map(({ read }) => read)
-  const failed = () =>
-    new ReadQuorumFailed({ wanted, got: answers.length, replicas: candidates.length + absent.length, failures })
-  if (candidates.length < wanted) return Effect.fail(failed())
-  return quorum.collect<ReadAnswer, PeerFailed, ReadonlyArray<ReplicaAnswer>, ReadQuorumFailed>({
-    requests: reads.slice(0, wanted),
-    spares: reads.slice(wanted).map(counted),
-    hedgeAfter: reads.length > wanted ? options.hedgeAfter : undefined,
-    timeout: options.timeout,
-    stragglers: "interrupt",
-    onAnswer: (index, { cell, version }) => {
-      answers.push({ node: candidates[index]!.node, cell, version })
-      return answers.length >= wanted ? Exit.succeed(answers) : undefined
-    },
-    onFailure: (index, error, open) => {
-      failures.push({ node: candidates[index]!.node, reason: error.reason })
-      return answers.length + open < wanted ? Exit.fail(failed()) : undefined
-    },
-    onTimeout: () => Exit.fail(failed())
-  })
-}
-
-const counted = (read: Effect.Effect<ReadAnswer, PeerFailed>) =>
+export const attempt = (options: ReadAttempt): Effect.Effect<ReadonlyArray<ReplicaAnswer>, ReadQuorumFailed> =>
   Effect.suspend(() => {
-    Metrics.readHedged()
-    return read
+    const { absent, nodes, wanted } = options
+    const failures: Array<ReplicaFailure> = [...absent]
+    const answers: Array<ReplicaAnswer> = []
+    const failed = () =>
+      new ReadQuorumFailed({ wanted, got: answers.length, replicas: nodes.length + absent.length, failures })
+    if (nodes.length < wanted) return Effect.fail(failed())
+    return quorum.collect<ReadAnswer, PeerFailed, ReadonlyArray<ReplicaAnswer>, ReadQuorumFailed>({
+      deadlines: options.deadlines,
+      start: (index, done) => {
+        if (index >= wanted) Metrics.readHedged()
+        // The first brings the cell; one that makes up for another brings it too, as the first may be the one missing.
+        return options.read(nodes[index]!, index === 0 || index >= wanted, done)
+      },
+      requests: wanted,
+      spares: nodes.length - wanted,
+      hedgeAt: nodes.length > wanted ? options.hedgeAt : undefined,
+      expiresAt: options.expiresAt,
+      stragglers: "interrupt",
+      onAnswer: (index, { cell, version }) => {
+        answers.push({ node: nodes[index]!, cell, version })
+        return answers.length >= wanted ? Exit.succeed(answers) : undefined
+      },
+      onFailure: (index, error, open) => {
+        failures.push({ node: nodes[index]!, reason: error.reason })
+        return answers.length + open < wanted ? Exit.fail(failed()) : undefined
+      },
+      onTimeout: () => Exit.fail(failed())
+    })
   })
 
 /** What the answers say together. */

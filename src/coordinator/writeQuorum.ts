@@ -4,13 +4,14 @@
  * Source: DeCandia et al., "Dynamo: Amazon's Highly Available Key-value Store" (SOSP 2007), section 4.5; unlike
  * Dynamo, a replica that holds something newer says so, and its answer does not count.
  */
-import { type Duration, Effect, Exit } from "effect"
-import type { Cell } from "../domain/Cell.ts"
+import { Effect, Exit } from "effect"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Version } from "../domain/Version.ts"
 import type { Uncounted, WriteAnswer } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
+import type { Done } from "../replicator/Call.ts"
 import { type ReplicaFailure, WriteQuorumFailed } from "./CoordinatorError.ts"
+import type { Deadlines } from "./Deadlines.ts"
 import * as quorum from "./quorum.ts"
 
 export type WriteOutcome =
@@ -22,19 +23,21 @@ export type WriteOutcome =
 export type CountedAnswer = Exclude<WriteAnswer, Uncounted>
 
 export interface WriteAttempt {
-  readonly cell: Cell
-  /** Replicas to ask, by node. */
-  readonly requests: ReadonlyArray<{ readonly node: NodeId; readonly write: Effect.Effect<CountedAnswer, PeerFailed> }>
+  /** Replicas to ask. */
+  readonly nodes: ReadonlyArray<NodeId>
+  /** Sends the cell to one of them. Nothing cancels it. */
+  readonly send: (node: NodeId, done: Done<CountedAnswer, PeerFailed>) => void
   /** Replicas known to be down: not asked. */
   readonly absent: ReadonlyArray<ReplicaFailure>
   readonly wanted: number
-  readonly timeout: Duration.Duration
+  readonly deadlines: Deadlines
+  readonly expiresAt: number
 }
 
 /** Fails with `outcome: "unknown"`, since a replica that did not answer may have taken the write. */
 export const attempt = (options: WriteAttempt): Effect.Effect<WriteOutcome, WriteQuorumFailed> =>
   Effect.suspend(() => {
-    const { absent, requests, wanted } = options
+    const { absent, nodes, wanted } = options
     const failures: Array<ReplicaFailure> = [...absent]
     let accepted = 0
     let replaced = false
@@ -42,24 +45,34 @@ export const attempt = (options: WriteAttempt): Effect.Effect<WriteOutcome, Writ
       new WriteQuorumFailed({
         wanted,
         got: accepted,
-        replicas: requests.length + absent.length,
+        replicas: nodes.length + absent.length,
         outcome: "unknown",
         failures
       })
     return quorum.collect<CountedAnswer, PeerFailed, WriteOutcome, WriteQuorumFailed>({
-      requests: requests.map(({ write }) => write),
-      timeout: options.timeout,
+      deadlines: options.deadlines,
+      start: (index, done) => {
+        options.send(nodes[index]!, done)
+        return goesOn
+      },
+      requests: nodes.length,
+      spares: 0,
+      expiresAt: options.expiresAt,
       stragglers: "continue",
       onAnswer: (index, answer) => {
-        if (answer._tag === "Superseded") return Exit.succeed({ ...answer, by: requests[index]!.node })
+        if (answer._tag === "Superseded") {
+          return Exit.succeed({ _tag: "Superseded", newest: answer.newest, by: nodes[index]! })
+        }
         accepted++
         replaced ||= answer.replaced
         return accepted >= wanted ? Exit.succeed({ _tag: "Acknowledged", acks: accepted, replaced }) : undefined
       },
       onFailure: (index, error, open) => {
-        failures.push({ node: requests[index]!.node, reason: error.reason })
+        failures.push({ node: nodes[index]!, reason: error.reason })
         return accepted + open < wanted ? Exit.fail(failed()) : undefined
       },
       onTimeout: () => Exit.fail(failed())
     })
   })
+
+const goesOn = () => {}

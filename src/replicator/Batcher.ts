@@ -6,14 +6,17 @@
  * - Answers reach their callers in the order of the batch; a failed batch fails all of its callers alike.
  * - A caller that is interrupted before its batch left takes its request along; later, the answer is dropped.
  */
-import { Cause, Effect, type Scope } from "effect"
+import { Cause, Effect, Exit, type Scope } from "effect"
 import * as Metrics from "../observability/Metrics.ts"
 import { restarting } from "../observability/restarting.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
+import * as Call from "./Call.ts"
 
 export interface Batcher<Request, Answer> {
   /** Waits for the answer, in the company of whatever else waits for this peer. */
   readonly submit: (request: Request) => Effect.Effect<Answer, PeerFailed>
+  /** `submit` as a plain call. */
+  readonly enqueue: (request: Request, done: Call.Done<Answer, PeerFailed>) => Call.Cancel
   /** Requests that wait or are under way. */
   readonly depth: () => number
 }
@@ -34,9 +37,9 @@ export interface BatcherOptions<Request, Answer> {
 
 interface Waiting<Request, Answer> {
   readonly request: Request
-  readonly resume: (answer: Effect.Effect<Answer, PeerFailed>) => void
+  readonly done: Call.Done<Answer, PeerFailed>
   readonly bytes: number
-  interrupted: boolean
+  cancelled: boolean
 }
 
 /** The sending loop lives in the scope. */
@@ -61,7 +64,7 @@ export const make = <Request, Answer>(
       let index = 0
       for (; index < queue.length && batch.length < options.batchRequestsMax; index++) {
         const waiting = queue[index]!
-        if (!waiting.interrupted) {
+        if (!waiting.cancelled) {
           if (batch.length > 0 && bytes + waiting.bytes > options.batchBytesMax) break
           bytes += waiting.bytes
           batch.push(waiting)
@@ -90,11 +93,12 @@ export const make = <Request, Answer>(
           underWay = 0
           const failure = cause.reasons.find(Cause.isFailReason)
           const behind = failure !== undefined && options.failsAll(failure.error) ? drain() : []
-          for (const { resume } of [...batch, ...behind]) resume(Effect.failCause(cause))
+          const exit = Exit.failCause(cause)
+          tell([...batch, ...behind], () => exit)
         },
         onSuccess: (answers) => {
           underWay = 0
-          for (let index = 0; index < batch.length; index++) batch[index]!.resume(Effect.succeed(answers[index]!))
+          tell(batch, (index) => Exit.succeed(answers[index]!))
         }
       })
     })
@@ -104,28 +108,46 @@ export const make = <Request, Answer>(
     const round = Effect.andThen(arrival, Effect.andThen(gather, sendWaiting))
     yield* Effect.forkScoped(restarting("batches to a peer", Effect.forever(round, { disableYield: true })))
 
-    const submit = (request: Request) =>
-      Effect.callback<Answer, PeerFailed>((resume) => {
-        if (queue.length >= options.queueMax || queueBytes >= options.queueBytesMax) {
-          return resume(Effect.fail(options.overloaded()))
-        }
-        const waiting: Waiting<Request, Answer> = {
-          request,
-          resume,
-          bytes: options.bytesOf(request),
-          interrupted: false
-        }
-        queue.push(waiting)
-        queueBytes += waiting.bytes
-        if (wake !== undefined) {
-          const wakeNow = wake
-          wake = undefined
-          wakeNow()
-        }
-        return Effect.sync(() => {
-          waiting.interrupted = true
-        })
-      })
+    const enqueue = (request: Request, done: Call.Done<Answer, PeerFailed>): Call.Cancel => {
+      if (queue.length >= options.queueMax || queueBytes >= options.queueBytesMax) {
+        done(Exit.fail(options.overloaded()))
+        return nothing
+      }
+      const waiting: Waiting<Request, Answer> = { request, done, bytes: options.bytesOf(request), cancelled: false }
+      queue.push(waiting)
+      queueBytes += waiting.bytes
+      if (wake !== undefined) {
+        const wakeNow = wake
+        wake = undefined
+        wakeNow()
+      }
+      return () => {
+        waiting.cancelled = true
+      }
+    }
 
-    return { submit, depth: () => queue.length + underWay }
+    return {
+      submit: (request) => Call.toEffect((done) => enqueue(request, done)),
+      enqueue,
+      depth: () => queue.length + underWay
+    }
   })
+
+const nothing = () => {}
+
+/** Tells everyone, also when one of them throws, which then ends the loop as its defect. */
+const tell = <Request, Answer>(
+  batch: ReadonlyArray<Waiting<Request, Answer>>,
+  exitOf: (index: number) => Exit.Exit<Answer, PeerFailed>
+): void => {
+  let defect: { readonly thrown: unknown } | undefined
+  for (let index = 0; index < batch.length; index++) {
+    const waiting = batch[index]!
+    try {
+      if (!waiting.cancelled) waiting.done(exitOf(index))
+    } catch (thrown) {
+      defect ??= { thrown }
+    }
+  }
+  if (defect !== undefined) throw defect.thrown
+}

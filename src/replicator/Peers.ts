@@ -10,6 +10,7 @@ import { batchBytesMax, batchCellsMax } from "../peer/PeerApi.ts"
 import type { PeerClient, ReadAnswer, ReadRequest, WriteAnswer } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
 import * as Batcher from "./Batcher.ts"
+import * as Call from "./Call.ts"
 import { bytesOf } from "./cellBytes.ts"
 
 /** Four full batches: a peer further behind than that is refused more, so that memory stays bounded. */
@@ -26,8 +27,8 @@ interface Queues {
 }
 
 export interface Peers {
-  readonly write: (peer: NodeId, cell: Cell) => Effect.Effect<WriteAnswer, PeerFailed>
-  readonly read: (peer: NodeId, request: ReadRequest) => Effect.Effect<ReadAnswer, PeerFailed>
+  readonly write: (peer: NodeId, cell: Cell, done: Call.Done<WriteAnswer, PeerFailed>) => Call.Cancel
+  readonly read: (peer: NodeId, request: ReadRequest, done: Call.Done<ReadAnswer, PeerFailed>) => Call.Cancel
   /** One request of its own, outside the queues: for deliveries in bulk. */
   readonly writeAll: (peer: NodeId, cells: ReadonlyArray<Cell>) => Effect.Effect<ReadonlyArray<WriteAnswer>, PeerFailed>
 }
@@ -38,6 +39,7 @@ export const make = Effect.fnUntraced(function*(
   { replicaTimeout }: Pick<NodeSettings, "replicaTimeout">
 ): Effect.fn.Return<Peers, never, Scope.Scope> {
   const scope = yield* Effect.scope
+  const start = Call.starter(yield* Effect.context<never>())
   const queues = new Map<NodeId, Queues>()
 
   /** Bounds a request in time and tells the failure detector when it came to nothing. */
@@ -92,14 +94,17 @@ export const make = Effect.fnUntraced(function*(
     return queues.get(peer) ?? (queues.set(peer, made), made)
   })
 
-  const of = (peer: NodeId): Effect.Effect<Queues> => {
-    const known = queues.get(peer)
-    return known === undefined ? Scope.provide(makeQueues(peer), scope) : Effect.succeed(known)
-  }
+  const firstTo = <A>(
+    peer: NodeId,
+    submit: (queues: Queues) => Effect.Effect<A, PeerFailed>,
+    done: Call.Done<A, PeerFailed>
+  ) => start(Effect.flatMap(Scope.provide(makeQueues(peer), scope), submit), done)
 
   return {
-    write: (peer, cell) => Effect.flatMap(of(peer), ({ writes }) => writes.submit(cell)),
-    read: (peer, request) => Effect.flatMap(of(peer), ({ reads }) => reads.submit(request)),
+    write: (peer, cell, done) =>
+      queues.get(peer)?.writes.enqueue(cell, done) ?? firstTo(peer, ({ writes }) => writes.submit(cell), done),
+    read: (peer, request, done) =>
+      queues.get(peer)?.reads.enqueue(request, done) ?? firstTo(peer, ({ reads }) => reads.submit(request), done),
     writeAll: (peer, cells) => ask(peer, Duration.times(replicaTimeout, 5), (address) => client.write(address, cells))
   }
 })

@@ -7,7 +7,7 @@
  * - A node whose data directory is new answers no reads and counts for no write quorum until it has compared its
  *   partitions with every other replica: it may have lost what it once acknowledged.
  */
-import { Context, Effect, Layer, Stream } from "effect"
+import { Context, Effect, Exit, Layer, Stream } from "effect"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import type { Cell } from "../domain/Cell.ts"
@@ -22,11 +22,13 @@ import { Disk } from "../storage/Disk.ts"
 import { Identity } from "../storage/Identity.ts"
 import { Storage } from "../storage/Storage.ts"
 import type { StorageError } from "../storage/StorageError.ts"
+import * as Call from "./Call.ts"
 import * as Hints from "./Hints.ts"
 import { LamportClock } from "./LamportClock.ts"
 import * as PartitionDigest from "./PartitionDigest.ts"
 import * as Peers from "./Peers.ts"
 import * as Reconciler from "./Reconciler.ts"
+import { ReplicaCalls } from "./ReplicaCalls.ts"
 import type { ReplicatorStatus } from "./ReplicatorStatus.ts"
 
 export class Replicator extends Context.Service<Replicator, {
@@ -48,8 +50,7 @@ export class Replicator extends Context.Service<Replicator, {
   readonly cells: (keys: ReadonlyArray<Key>) => Stream.Stream<Cell, StorageError>
   readonly status: Effect.Effect<ReplicatorStatus>
 }>()("rondo/replicator/Replicator") {
-  static readonly layer = Layer.effect(
-    Replicator,
+  static readonly layer = Layer.effectContext(
     Effect.gen(function*() {
       const { partitions, replicationFactor } = yield* ClusterConfig
       const config = yield* NodeConfig
@@ -63,6 +64,7 @@ export class Replicator extends Context.Service<Replicator, {
       const peers = yield* Peers.make(client, gossip, config)
       const hints = yield* Hints.make(disk, config)
       const self = identity.nodeId
+      const start = Call.starter(yield* Effect.context<never>())
       let readRepairs = 0
 
       const takeIn = (cells: ReadonlyArray<Cell>) =>
@@ -143,19 +145,33 @@ export class Replicator extends Context.Service<Replicator, {
           )
         })
 
-      const readThere = (replica: NodeId, request: ReadRequest) =>
-        Effect.flatMap(peers.read(replica, request), (answer) => {
-          if (answer.version !== undefined) clock.observe(answer.version.counter)
-          return answer.isUnreadable === true ? Effect.fail(unreadableThere(replica)) : Effect.succeed(answer)
+      const startReadThere = (replica: NodeId, request: ReadRequest, done: Call.Done<ReadAnswer, PeerFailed>) =>
+        peers.read(replica, request, (exit) => {
+          if (Exit.isFailure(exit)) return done(exit)
+          const { isUnreadable, version } = exit.value
+          if (version !== undefined) clock.observe(version.counter)
+          done(isUnreadable === true ? Exit.fail(unreadableThere(replica)) : exit)
         })
 
       /** One key that cannot be read does not take the others of its batch along. */
       const answerOne = (request: ReadRequest) =>
         Effect.catchIf(readHere(request), (error) => error.reason === "storage", () => Effect.succeed(unreadableAnswer))
 
-      const write = (replica: NodeId, cell: Cell) => replica === self ? writeHere(cell) : peers.write(replica, cell)
+      const write = (replica: NodeId, cell: Cell) =>
+        replica === self
+          ? writeHere(cell)
+          : Call.toEffect<WriteAnswer, PeerFailed>((done) => peers.write(replica, cell, done))
 
-      return Replicator.of({
+      const calls = ReplicaCalls.of({
+        write: (replica, cell, done) => {
+          if (replica === self) start(writeHere(cell), done)
+          else peers.write(replica, cell, done)
+        },
+        read: (replica, request, done) =>
+          replica === self ? start(readHere(request), done) : startReadThere(replica, request, done)
+      })
+
+      return Context.make(ReplicaCalls, calls).pipe(Context.add(Replicator, {
         write,
         repair: (replica, cell) =>
           Effect.suspend(() => {
@@ -165,7 +181,8 @@ export class Replicator extends Context.Service<Replicator, {
                 ? Effect.fail(unreadableThere(replica))
                 : Effect.succeed(answer))
           }),
-        read: (replica, request) => replica === self ? readHere(request) : readThere(replica, request),
+        read: (replica, request) =>
+          replica === self ? readHere(request) : Call.toEffect((done) => startReadThere(replica, request, done)),
         hint: hints.add,
         receive,
         answer: (requests) => Effect.forEach(requests, answerOne),
@@ -185,7 +202,7 @@ export class Replicator extends Context.Service<Replicator, {
           comparisons: reconciler.status(),
           readRepairs
         }))
-      })
+      }))
     })
   )
 }

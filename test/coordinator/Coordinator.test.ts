@@ -9,7 +9,9 @@ import type { NodeId } from "../../src/domain/NodeId.ts"
 import { Gossip, type Liveness } from "../../src/gossip/Gossip.ts"
 import type { ReadAnswer, ReadRequest, WriteAnswer } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
+import * as Call from "../../src/replicator/Call.ts"
 import { LamportClock } from "../../src/replicator/LamportClock.ts"
+import { ReplicaCalls } from "../../src/replicator/ReplicaCalls.ts"
 import { Replicator } from "../../src/replicator/Replicator.ts"
 import { Ring } from "../../src/ring/Ring.ts"
 import { DiskFull, type StorageError } from "../../src/storage/StorageError.ts"
@@ -28,7 +30,7 @@ const holding = (cell?: Cell): Read => ({ full }) =>
   Effect.succeed({ version: cell?.version, cell: full ? cell : undefined })
 
 /** The coordinator of `a`, whose key is replicated on `a`, `b` and `c`, which answer what the test says. */
-const start = Effect.fnUntraced(function*() {
+const startCoordinator = Effect.fnUntraced(function*() {
   const world = {
     liveness: new Map<NodeId, Liveness>(),
     write: new Map<NodeId, Write>(),
@@ -41,6 +43,12 @@ const start = Effect.fnUntraced(function*() {
     hints: [] as Array<readonly [node: NodeId, counter: number]>,
     cells: [] as Array<Cell>
   }
+  const start = Call.starter(yield* Effect.context<never>())
+  const read = (node: NodeId, request: ReadRequest) =>
+    Effect.suspend(() => {
+      world.reads.push([node, request.full])
+      return (world.read.get(node) ?? holding())(request)
+    })
   const services = yield* Layer.build(
     Layer.fresh(Coordinator.layer).pipe(Layer.provide([
       ClusterConfig.layerTest(),
@@ -61,24 +69,22 @@ const start = Effect.fnUntraced(function*() {
           }
         })
       ),
+      Layer.succeed(ReplicaCalls, {
+        write: (node, cell, done) => {
+          world.writes.push([node, cell.version.counter])
+          world.cells.push(cell)
+          start(world.write.get(node)?.(cell) ?? Effect.succeed(accepted), done)
+        },
+        read: (node, request, done) => start(read(node, request), done)
+      }),
       Layer.succeed(
         Replicator,
         mock<Replicator["Service"]>({
-          write: (node, cell) =>
-            Effect.suspend(() => {
-              world.writes.push([node, cell.version.counter])
-              world.cells.push(cell)
-              return world.write.get(node)?.(cell) ?? Effect.succeed(accepted)
-            }),
+          read,
           repair: (node, cell) =>
             Effect.suspend(() => {
               world.repairs.push([node, cell.version.counter])
               return world.write.get(node)?.(cell) ?? Effect.succeed(accepted)
-            }),
-          read: (node, request) =>
-            Effect.suspend(() => {
-              world.reads.push([node, request.full])
-              return (world.read.get(node) ?? holding())(request)
             }),
           hint: (node, cell) => {
             world.hints.push([node, cell.version.counter])
@@ -93,7 +99,7 @@ const start = Effect.fnUntraced(function*() {
 describe("Coordinator", () => {
   it.effect("stamps a value, sends it to every replica and acknowledges with the quorum", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       world.write.set(a, () => Effect.succeed({ _tag: "Accepted", replaced: true }))
       world.write.set(c, () => Effect.never)
       assert.deepStrictEqual(yield* coordinator.put(key, value), {
@@ -109,14 +115,14 @@ describe("Coordinator", () => {
 
   it.effect("deletes by writing a tombstone", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       const receipt = yield* coordinator.delete(key)
       assert.deepStrictEqual(world.cells[0], { key, version: receipt.version, value: undefined })
     }))
 
   it.effect("waits for as many replicas as the request asks for", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       world.write.set(b, () => Effect.never)
       world.write.set(c, () => Effect.never)
       assert.strictEqual((yield* coordinator.put(key, value, { w: 1 })).acks, 1)
@@ -127,7 +133,7 @@ describe("Coordinator", () => {
 
   it.effect("keeps a hint for a replica that is down, and does without it", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       world.liveness.set(b, "down")
       assert.deepInclude(yield* coordinator.put(key, value), { acks: 2, replicas: 3 })
       assert.deepStrictEqual(world.writes.map(([node]) => node), [a, c])
@@ -136,7 +142,7 @@ describe("Coordinator", () => {
 
   it.effect("keeps a hint for a replica that fails after all, even after the answer, but not for itself", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       world.write.set(a, () => Effect.fail(failedBy(a, "storage")))
       world.write.set(c, () => Effect.andThen(Effect.sleep("500 millis"), Effect.fail(failedBy(c))))
       yield* coordinator.put(key, value, { w: 1 })
@@ -147,7 +153,7 @@ describe("Coordinator", () => {
 
   it.effect("sends nothing when too few replicas are up, and says that nothing was applied", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       world.liveness.set(b, "down").set(c, "down")
       const failure = yield* Effect.flip(coordinator.put(key, value))
       assert.deepInclude(failure, { wanted: 2, got: 0, replicas: 3, outcome: "not-applied" })
@@ -157,7 +163,7 @@ describe("Coordinator", () => {
 
   it.effect("sends nothing when it cannot stamp, and says that nothing was applied", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       world.next = Effect.fail(new DiskFull({ path: "data" }))
       const failure = yield* Effect.flip(coordinator.put(key, value))
       assert.deepInclude(failure, { got: 0, outcome: "not-applied" })
@@ -167,7 +173,7 @@ describe("Coordinator", () => {
 
   it.effect("stamps again above what a replica holds, until it is the newest", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       world.write.set(b, (cell) =>
         Effect.succeed(cell.version.counter > 700 ? accepted : superseded(cell.version.counter === 1 ? 51 : 700)))
       world.write.set(c, () =>
@@ -184,7 +190,7 @@ describe("Coordinator", () => {
 
   it.effect("does not follow a version absurdly far ahead, and says what stood in the way", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       world.write.set(b, () => Effect.succeed(superseded(1_000_000)))
       world.write.set(c, () => Effect.never)
       const failure = yield* Effect.flip(coordinator.put(key, value, { w: 3 }))
@@ -194,7 +200,7 @@ describe("Coordinator", () => {
 
   it.effect("stops stamping again at the deadline", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       for (const node of [a, b, c]) {
         world.write.set(node, (cell) =>
           Effect.andThen(Effect.sleep("150 millis"), Effect.succeed(superseded(cell.version.counter))))
@@ -211,7 +217,7 @@ describe("Coordinator", () => {
 
   it.effect("reads the cell from one replica and versions from the others, and answers when they agree", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       const cell = cellOf(5)
       for (const node of [a, b, c]) world.read.set(node, holding(cell))
       assert.deepStrictEqual(yield* coordinator.get(key), { cell, answers: 2, replicas: 3 })
@@ -221,14 +227,14 @@ describe("Coordinator", () => {
 
   it.effect("answers that there is nothing when a quorum never had the key", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       assert.deepStrictEqual(yield* coordinator.get(key), { cell: undefined, answers: 2, replicas: 3 })
       assert.deepStrictEqual(world.repairs, [])
     }))
 
   it.effect("brings stale replicas level before it answers, and the others behind the answer", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       world.read.set(a, holding(cellOf(4)))
       world.read.set(b, holding(cellOf(5)))
       assert.deepStrictEqual((yield* coordinator.get(key)).cell, cellOf(5))
@@ -239,7 +245,7 @@ describe("Coordinator", () => {
 
   it.effect("asks another replica for the cell when one fails", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       world.read.set(a, () => Effect.fail(failedBy(a, "recovering")))
       world.read.set(b, holding(cellOf(5)))
       world.read.set(c, holding(cellOf(5)))
@@ -249,7 +255,7 @@ describe("Coordinator", () => {
 
   it.effect("reads from as many as the request asks for, and no replica that is down", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       world.liveness.set(b, "down")
       assert.strictEqual((yield* coordinator.get(key, { r: 1 })).answers, 1)
       assert.deepStrictEqual(world.reads, [[a, true]])
@@ -260,7 +266,7 @@ describe("Coordinator", () => {
 
   it.effect("takes no longer than the request's timeout, for reading and repairing together", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       world.read.set(a, holding(cellOf(5)))
       world.read.set(b, () => Effect.delay(holding(cellOf(4))({ key, full: false }), "200 millis"))
       world.read.set(c, () => Effect.never)
@@ -275,7 +281,7 @@ describe("Coordinator", () => {
 
   it.effect("leaves no read running when the client goes away, while a write goes on to its replicas", () =>
     Effect.gen(function*() {
-      const { coordinator, world } = yield* start()
+      const { coordinator, world } = yield* startCoordinator()
       let running = 0
       const waiting = Effect.suspend(() => {
         running++

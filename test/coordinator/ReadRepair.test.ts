@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import * as Deadlines from "../../src/coordinator/Deadlines.ts"
 import * as readQuorum from "../../src/coordinator/readQuorum.ts"
 import * as ReadRepair from "../../src/coordinator/ReadRepair.ts"
 import type { Cell } from "../../src/domain/Cell.ts"
@@ -32,6 +33,7 @@ const repairing = Effect.fnUntraced(function*(
     repairs.set(node, request())
     reads.set(node, request())
   }
+  const deadlines = yield* Deadlines.make
   const sent: Array<readonly [node: NodeId, cell: Cell]> = []
   const replicator = mock<Replicator["Service"]>({
     repair: (node, cell) =>
@@ -52,7 +54,8 @@ const repairing = Effect.fnUntraced(function*(
     others: options?.others ?? [],
     wanted: options?.wanted ?? 2,
     replicas: 3,
-    timeout: Duration.seconds(1),
+    deadlines,
+    expiresAt: deadlines.now() + 1000,
     scope: yield* Effect.scope
   }))
   yield* settle

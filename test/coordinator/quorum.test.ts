@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import * as Deadlines from "../../src/coordinator/Deadlines.ts"
 import * as quorum from "../../src/coordinator/quorum.ts"
 import { type Request, request, settle } from "./requests.ts"
 
@@ -10,9 +11,12 @@ interface Outcome {
   readonly failures: ReadonlyArray<string>
 }
 
-type Options = Partial<
-  Pick<quorum.CollectOptions<string, string, Outcome, Outcome>, "hedgeAfter" | "spares" | "stragglers" | "timeout">
->
+interface Options {
+  readonly spares?: ReadonlyArray<Effect.Effect<string, string>>
+  readonly hedgeAfter?: Duration.Duration
+  readonly timeout?: Duration.Duration
+  readonly stragglers?: "interrupt" | "continue"
+}
 
 /** Succeeds with `required` answers, in order of arrival, and fails when they cannot come any more. */
 const collecting = Effect.fnUntraced(function*(
@@ -23,10 +27,14 @@ const collecting = Effect.fnUntraced(function*(
   const answers: Array<string> = []
   const failures: Array<string> = []
   const outcome = (): Outcome => ({ answers: [...answers], failures: [...failures] })
-  const collect = quorum.collect<string, string, Outcome, Outcome>({
+  const deadlines = yield* Deadlines.make
+  const collect = quorum.collectEffects<string, string, Outcome, Outcome>({
+    deadlines,
     requests,
-    timeout: Duration.seconds(1),
-    stragglers: "interrupt",
+    spares: options?.spares ?? [],
+    hedgeAt: options?.hedgeAfter && deadlines.now() + Duration.toMillis(options.hedgeAfter),
+    expiresAt: deadlines.now() + Duration.toMillis(options?.timeout ?? Duration.seconds(1)),
+    stragglers: options?.stragglers ?? "interrupt",
     onAnswer: (index, answer) => {
       answers.push(`${index}:${answer}`)
       return answers.length >= required ? Exit.succeed(outcome()) : undefined
@@ -35,8 +43,7 @@ const collecting = Effect.fnUntraced(function*(
       failures.push(`${index}:${error}`)
       return answers.length + open < required ? Exit.fail(outcome()) : undefined
     },
-    onTimeout: () => Exit.fail(outcome()),
-    ...options
+    onTimeout: () => Exit.fail(outcome())
   })
   const fiber = yield* Effect.forkChild(collect)
   yield* settle

@@ -1,11 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Duration, Effect, Fiber, Schema } from "effect"
+import { Arbitrary, Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
+import * as Deadlines from "../../src/coordinator/Deadlines.ts"
 import * as readQuorum from "../../src/coordinator/readQuorum.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import * as Version from "../../src/domain/Version.ts"
 import type { ReadAnswer } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
+import * as Call from "../../src/replicator/Call.ts"
 import { a, b, c, cellOf, failedBy, request, settle, version } from "./requests.ts"
 
 const absentAnswer: ReadAnswer = { version: undefined, cell: undefined }
@@ -18,15 +20,23 @@ const attempting = Effect.fnUntraced(function*(
   absent: readQuorum.ReadAttempt["absent"] = []
 ) {
   const requests = nodes.map(() => request<ReadAnswer, PeerFailed>())
+  const deadlines = yield* Deadlines.make
+  const start = Call.starter(yield* Effect.context<never>())
+  const asked: Array<readonly [node: NodeId, full: boolean]> = []
   const fiber = yield* Effect.forkChild(readQuorum.attempt({
-    candidates: nodes.map((node, index) => ({ node, read: requests[index]!.effect })),
+    nodes,
+    read: (node, full, done) => {
+      asked.push([node, full])
+      return start(requests[nodes.indexOf(node)]!.effect, done)
+    },
     absent,
     wanted,
-    hedgeAfter: Duration.millis(50),
-    timeout: Duration.seconds(1)
+    deadlines,
+    hedgeAt: deadlines.now() + 50,
+    expiresAt: deadlines.now() + 1000
   }))
   yield* settle
-  return { requests, fiber, states: () => requests.map(({ state }) => state()) }
+  return { requests, asked, fiber, states: () => requests.map(({ state }) => state()) }
 })
 
 /** Answers of different replicas, whose versions and kinds often meet. */
@@ -74,6 +84,7 @@ describe("readQuorum", () => {
       failing.requests[2]!.succeed(full(1))
       failing.requests[0]!.succeed(full(1))
       assert.deepStrictEqual((yield* Fiber.join(failing.fiber)).map(({ node }) => node), [c, a])
+      assert.deepStrictEqual(failing.asked, [[a, true], [b, false], [c, true]])
 
       const slow = yield* attempting(2, [a, b, c])
       yield* TestClock.adjust("49 millis")

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import * as Deadlines from "../../src/coordinator/Deadlines.ts"
 import * as writeQuorum from "../../src/coordinator/writeQuorum.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
-import { a, b, c, cellOf, failedBy, request, settle, version } from "./requests.ts"
+import * as Call from "../../src/replicator/Call.ts"
+import { a, b, c, failedBy, request, settle, version } from "./requests.ts"
 
 const accepted: writeQuorum.CountedAnswer = { _tag: "Accepted", replaced: false }
 const replaced: writeQuorum.CountedAnswer = { _tag: "Accepted", replaced: true }
@@ -15,12 +17,15 @@ const attempting = Effect.fnUntraced(function*(
   absent: writeQuorum.WriteAttempt["absent"] = []
 ) {
   const requests = nodes.map(() => request<writeQuorum.CountedAnswer, PeerFailed>())
+  const deadlines = yield* Deadlines.make
+  const start = Call.starter(yield* Effect.context<never>())
   const attempt = writeQuorum.attempt({
-    cell: cellOf(5),
-    requests: nodes.map((node, index) => ({ node, write: requests[index]!.effect })),
+    nodes,
+    send: (node, done) => start(requests[nodes.indexOf(node)]!.effect, done),
     absent,
     wanted,
-    timeout: Duration.seconds(1)
+    deadlines,
+    expiresAt: deadlines.now() + 1000
   })
   const fiber = yield* Effect.forkChild(attempt)
   yield* settle

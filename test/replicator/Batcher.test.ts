@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Deferred, Effect, Exit, Fiber, References, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { PeerFailed } from "../../src/peer/PeerError.ts"
 import * as Batcher from "../../src/replicator/Batcher.ts"
@@ -152,6 +153,23 @@ describe("Batcher", () => {
       assert.deepStrictEqual(yield* Fiber.await(first!), Exit.die("a bug"))
       yield* answer()
       assert.strictEqual(yield* Fiber.join(second!), "re: b")
+    }))
+
+  it.effect("answers the others of a batch when one of them throws at its answer, and goes on with the next", () =>
+    Effect.gen(function*() {
+      const { answer, batcher, submit } = yield* withPeer()
+      const told: Array<Exit.Exit<string, PeerFailed>> = []
+      batcher.enqueue("a", () => {
+        throw new Error("a bug")
+      })
+      batcher.enqueue("b", (exit) => told.push(exit))
+      yield* settle
+      yield* answer()
+      assert.deepStrictEqual(told, [Exit.succeed("re: b")])
+      yield* TestClock.adjust("1 second")
+      const [next] = yield* submit("c")
+      yield* answer()
+      assert.strictEqual(yield* Fiber.join(next!), "re: c")
     }))
 
   it.effect("refuses at once what the queue cannot hold, and takes more when the queue has moved on", () =>

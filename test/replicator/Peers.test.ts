@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import type { Cell } from "../../src/domain/Cell.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
-import type { PeerClient, WriteAnswer } from "../../src/peer/PeerClient.ts"
+import type { PeerClient, ReadAnswer, ReadRequest, WriteAnswer } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
+import * as Call from "../../src/replicator/Call.ts"
 import * as Peers from "../../src/replicator/Peers.ts"
 import { a, b, c, cellOf, d, failedBy, key, settle, version } from "../coordinator/requests.ts"
 import { gossip, mock } from "./fakes.ts"
@@ -16,7 +18,16 @@ const start = Effect.fnUntraced(function*(client: Partial<PeerClient["Service"]>
   const peers = yield* Peers.make(mock(client), gossip(a, { liveness: new Map(), reported }, [d]), {
     replicaTimeout: Duration.seconds(1)
   })
-  return { peers, reported }
+  return {
+    reported,
+    peers: {
+      write: (peer: NodeId, cell: Cell) =>
+        Call.toEffect<WriteAnswer, PeerFailed>((done) => peers.write(peer, cell, done)),
+      read: (peer: NodeId, request: ReadRequest) =>
+        Call.toEffect<ReadAnswer, PeerFailed>((done) => peers.read(peer, request, done)),
+      writeAll: peers.writeAll
+    }
+  }
 })
 
 describe("Peers", () => {
