@@ -28,8 +28,8 @@ export interface Memtable {
   logBytes: number
 }
 
-/** What an entry costs beside its key and value: the objects of the cell, its version and entry, and the map's slot. */
-const entryBytes = 200
+/** What an entry costs beside its key and value, about: the objects of the cell and its version, and the map's slot. */
+const entryBytes = 160
 
 export const make = (firstLog: number): Memtable => ({
   entries: new Map(),
