@@ -33,6 +33,17 @@ export interface Peers {
   readonly writeAll: (peer: NodeId, cells: ReadonlyArray<Cell>) => Effect.Effect<ReadonlyArray<WriteAnswer>, PeerFailed>
 }
 
+/**
+ * Fails when the time is up. Slept in two halves: after a pause of this process an overdue timer comes before the
+ * answers that wait in its sockets, and the second half lets them in.
+ */
+const silence = (peer: NodeId, timeout: Duration.Duration): Effect.Effect<never, PeerFailed> => {
+  const half = Effect.sleep(Duration.times(timeout, 0.5))
+  const failure = () =>
+    new PeerFailed({ peer, reason: "timeout", detail: `no answer within ${Duration.format(timeout)}` })
+  return half.pipe(Effect.andThen(half), Effect.andThen(Effect.suspend(() => Effect.fail(failure()))))
+}
+
 export const make = Effect.fnUntraced(function*(
   client: PeerClient["Service"],
   gossip: Gossip["Service"],
@@ -53,13 +64,7 @@ export const make = Effect.fnUntraced(function*(
       if (address === undefined) {
         return Effect.fail(new PeerFailed({ peer, reason: "unreachable", detail: "its address is not known" }))
       }
-      return Effect.timeoutOrElse(request(address), {
-        duration: timeout,
-        orElse: () =>
-          Effect.fail(
-            new PeerFailed({ peer, reason: "timeout", detail: `no answer within ${Duration.format(timeout)}` })
-          )
-      }).pipe(
+      return Effect.raceFirst(request(address), silence(peer, timeout)).pipe(
         Effect.tapError((error) =>
           error.reason === "unreachable" || error.reason === "timeout" ? gossip.reportFailure(peer) : Effect.void
         )

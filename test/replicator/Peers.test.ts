@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber } from "effect"
+import { Clock, Deferred, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import type { Cell } from "../../src/domain/Cell.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
@@ -97,6 +97,31 @@ describe("Peers", () => {
       yield* TestClock.adjust("1 millis")
       assert.strictEqual((yield* Effect.flip(Fiber.join(bulk))).reason, "timeout")
       assert.deepStrictEqual(reported, [b, c])
+    }))
+
+  it.effect("does not take a pause of its own for the peer's silence", () =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      const sleeps: Array<Deferred.Deferred<void>> = []
+      const paused: Clock.Clock = Object.assign(Object.create(clock), {
+        sleep: () => {
+          const sleep = Deferred.makeUnsafe<void>()
+          sleeps.push(sleep)
+          return Deferred.await(sleep)
+        }
+      })
+      const answer = yield* Deferred.make<ReadonlyArray<WriteAnswer>>()
+      yield* Effect.gen(function*() {
+        const { peers, reported } = yield* start({ write: () => Deferred.await(answer) })
+        const one = yield* Effect.forkChild(peers.write(b, cellOf(1)))
+        yield* settle
+        // However late this sleep ends, the answer that came meanwhile is read after it.
+        Deferred.doneUnsafe(sleeps[0]!, Effect.void)
+        yield* settle
+        Deferred.doneUnsafe(answer, Effect.succeed([accepted]))
+        assert.deepStrictEqual(yield* Fiber.join(one), accepted)
+        assert.deepStrictEqual(reported, [])
+      }).pipe(Effect.provideService(Clock.Clock, paused))
     }))
 
   it.effect("reports a peer that is unreachable, and none that answers with a refusal", () =>
