@@ -1,0 +1,245 @@
+/** Mistakes that somebody could make, each as a change of the sources that a reviewer could pass over. */
+
+export interface Mutation {
+  readonly name: string
+  /** `find` stands in the file exactly once. Files are named from `src`. */
+  readonly changes: ReadonlyArray<{ readonly file: string; readonly find: string; readonly replace: string }>
+}
+
+const one = (name: string, file: string, find: string, replace: string): Mutation => ({
+  name,
+  changes: [{ file, find, replace }]
+})
+
+export const mutations: ReadonlyArray<Mutation> = [
+  // --- durability of one node ------------------------------------------------------------------------------------
+  one(
+    "acknowledge before the sync",
+    "storage/Writer.ts",
+    `if (settings.fsync === "always") yield* syncLog(current)`,
+    `if (settings.fsync !== "always") yield* syncLog(current)`
+  ),
+  one(
+    "skip the directory sync after a new log",
+    "storage/wal/RecordLog.ts",
+    `  yield* Effect.tapError(disk.syncDirectory(directoryOf(path)), () => handle.close)\n`,
+    ``
+  ),
+  one(
+    "skip the directory sync after the manifest",
+    "storage/Disk.ts",
+    `    yield* disk.syncDirectory(directoryOf(path))\n`,
+    ``
+  ),
+  one(
+    "remove the log before the table is in the manifest",
+    "storage/Flusher.ts",
+    `      yield* untilDone(state, adopt(state, table))
+      for (const log of memtable.logs) yield* Effect.ignore(state.disk.remove(log))`,
+    `      for (const log of memtable.logs) yield* Effect.ignore(state.disk.remove(log))
+      yield* untilDone(state, adopt(state, table))`
+  ),
+  one(
+    "cut more than the torn tail",
+    "storage/wal/RecordLog.ts",
+    `  for (const { payload } of reading.frames) {`,
+    `  for (const { payload } of reading._tag === "TornTail" ? reading.frames.slice(0, -1) : reading.frames) {`
+  ),
+  one(
+    "recover only the newest log",
+    "storage/recover.ts",
+    `  for (const file of files) {
+    if (file.kind === "wal" && isKept(file))`,
+    `  for (const file of files.slice(-1)) {
+    if (file.kind === "wal" && isKept(file))`
+  ),
+  one(
+    "forget in the manifest which log comes first",
+    "storage/Flusher.ts",
+    `    () => state.active.firstLog,`,
+    `    () => state.nextFile,`
+  ),
+  one(
+    "go on with a log whose append failed",
+    "storage/wal/RecordLog.ts",
+    `Effect.tapError(handle.append(bytes), () => undo)`,
+    `handle.append(bytes)`
+  ),
+  // --- the merge ------------------------------------------------------------------------------------------------
+  one(
+    "compare versions without the node's id",
+    "domain/Version.ts",
+    `  if (left.nodeId !== right.nodeId) return left.nodeId < right.nodeId ? -1 : 1\n`,
+    ``
+  ),
+  one(
+    "resolve ties by who came last",
+    "domain/Version.ts",
+    `  if (left.nodeId !== right.nodeId) return left.nodeId < right.nodeId ? -1 : 1\n`,
+    `  if (left.nodeId !== right.nodeId) return 1\n`
+  ),
+  one(
+    "let a stale cell replace a newer one",
+    "storage/decide.ts",
+    `    const isNewer = Version.compare(write.cells[index]!.version, stored.version) > 0`,
+    `    const isNewer = Version.compare(write.cells[index]!.version, stored.version) !== 0`
+  ),
+  one(
+    "keep the older cell in compaction",
+    "storage/compaction/merge.ts",
+    `    else if (isNewer(source, winner)) {`,
+    `    else if (!isNewer(source, winner)) {`
+  ),
+  one(
+    "purge a tombstone at the first compaction",
+    "storage/compaction/mergeTables.ts",
+    `    writer.copy(`,
+    `    if (!cellLines.isTombstone(line)) writer.copy(`
+  ),
+  one(
+    "a filter that forgets keys",
+    "storage/sstable/lookUp.ts",
+    `    if (isSettled(newest, table)) return newest
+    if (!Bloom.admits(table.index.bloom, hash)) continue`,
+    `    if (isSettled(newest, table)) return newest
+    if (!Bloom.admits(table.index.bloom, hash) || key.endsWith("7")) continue`
+  ),
+  one(
+    "look into the first table only",
+    "storage/sstable/lookUp.ts",
+    `  newest !== undefined && cellLines.versionUnsafe(newest).counter > table.index.properties.counterMax`,
+    `  newest !== undefined && table.index.properties.counterMax > 0`
+  ),
+  // --- quorums --------------------------------------------------------------------------------------------------
+  one(
+    "acknowledge at W-1",
+    "coordinator/writeQuorum.ts",
+    `return accepted >= wanted ? Exit.succeed(`,
+    `return accepted >= wanted - 1 ? Exit.succeed(`
+  ),
+  one(
+    "count a superseded write as accepted",
+    "coordinator/writeQuorum.ts",
+    `        if (answer._tag === "Superseded") {
+          return Exit.succeed({ _tag: "Superseded", newest: answer.newest, by: nodes[index]! })
+        }
+        accepted++
+        replaced ||= answer.replaced`,
+    `        accepted++
+        replaced ||= answer._tag === "Accepted" && answer.replaced`
+  ),
+  one(
+    "acknowledge a superseded write instead of stamping it again",
+    "coordinator/Coordinator.ts",
+    `            outcome._tag === "Acknowledged"
+              ? Effect.succeed({
+                version: cell.version,
+                acks: outcome.acks,
+                replicas: replicasOf(write),
+                replaced: outcome.replaced
+              })
+              : stampAgain({ ...write, outcome: "unknown" }, outcome.newest, outcome.by)`,
+    `            Effect.succeed({ version: cell.version, acks: 2, replicas: replicasOf(write), replaced: false })`
+  ),
+  one(
+    "count a hint as an acknowledgement",
+    "coordinator/Coordinator.ts",
+    `          done(Exit.failCause(exit.cause))`,
+    `          done(Exit.succeed({ _tag: "Accepted", replaced: false }))`
+  ),
+  one(
+    "answer a read with one replica",
+    "coordinator/readQuorum.ts",
+    `        return answers.length >= wanted ? Exit.succeed(answers) : undefined`,
+    `        return answers.length >= 1 ? Exit.succeed(answers) : undefined`
+  ),
+  one(
+    "repair behind the answer",
+    "coordinator/ReadRepair.ts",
+    `      yield* bringLevel(options, cell, stale, wanted - (answers.length - stale.length))`,
+    `      yield* Effect.forkIn(
+        Effect.ignore(bringLevel(options, cell, stale, wanted - (answers.length - stale.length))),
+        options.scope
+      )`
+  ),
+  // --- identity and clocks --------------------------------------------------------------------------------------
+  one(
+    "lose the Lamport clock at restart",
+    "replicator/LamportClock.ts",
+    `      let counter = Math.max(reserved, yield* storage.counterMax)`,
+    `      let counter = 0`
+  ),
+  {
+    name: "reuse a version after the loss of a disk",
+    changes: [
+      {
+        file: "storage/Identity.ts",
+        find: `incarnation: yield* drawIncarnation, generation: 1`,
+        replace: `incarnation: Incarnation.make("000000000000"), generation: 1`
+      },
+      {
+        file: "replicator/LamportClock.ts",
+        find: `          if (seen <= counter) return true`,
+        replace: `          if (seen <= counter || reserved < 200_000) return true`
+      }
+    ]
+  },
+  one(
+    "measure time by the wall clock",
+    "observability/uptime.ts",
+    `Number(clock.monotonicTimeNanosUnsafe()) / nanosPerMilli`,
+    `clock.currentTimeMillisUnsafe()`
+  ),
+  // --- recovery and repair --------------------------------------------------------------------------------------
+  one(
+    "serve reads while recovering",
+    "replicator/Replicator.ts",
+    `          if (reconciler.recovering()) return Effect.fail(notYet(self))\n`,
+    ``
+  ),
+  one(
+    "count towards writes while recovering",
+    "replicator/Replicator.ts",
+    `        isRecovering && answer._tag === "Accepted" ? recoveringAnswer : answer`,
+    `        answer`
+  ),
+  one(
+    "end recovery after the first comparison",
+    "replicator/Reconciler.ts",
+    `    if (!others.every((node) => progress(node).compared)) return Effect.void`,
+    `    if (!others.some((node) => progress(node).compared)) return Effect.void`
+  ),
+  one(
+    "drop hints at restart, and never compare again",
+    "replicator/Hints.ts",
+    `    if (!isLoaded) continue\n`,
+    `    if (isLoaded) continue\n`
+  ),
+  one(
+    "never compare as a matter of routine",
+    "replicator/Reconciler.ts",
+    `    known.dueAtMillis = beganAtMillis + restMillis * (yield* Random.nextBetween(0.75, 1.25))`,
+    `    known.dueAtMillis = Number.POSITIVE_INFINITY`
+  ),
+  one(
+    "compare without tombstones",
+    "replicator/Replicator.ts",
+    `              for (const cell of cells) accumulated.add(ring.partitionOf(cell.key), cell)`,
+    `              for (const cell of cells) {
+                if (cell.value !== undefined) accumulated.add(ring.partitionOf(cell.key), cell)
+              }`
+  ),
+  // --- messages and membership ----------------------------------------------------------------------------------
+  one(
+    "hand the answers of a batch to the wrong callers",
+    "replicator/Batcher.ts",
+    `          tell(batch, (index) => Exit.succeed(answers[index]!))`,
+    `          tell(batch, (index) => Exit.succeed(answers[answers.length - 1 - index]!))`
+  ),
+  one(
+    "wait for ever for a replica",
+    "coordinator/quorum.ts",
+    `    const expire = () => decide(options.onTimeout())`,
+    `    const expire = () => {}`
+  )
+]
