@@ -26,6 +26,7 @@ describe("convergence", () => {
       "node2 holds a tombstone at 2-node1-0123456789ab, node3 holds nothing"
     ])
     assert.lengthOf(details(final(undefined, undefined, cell(1))), 1)
+    assert.lengthOf(details(final(cell(1), cell(1), cell(2))), 1)
   })
 
   it("breaks when one version has two values", () => {

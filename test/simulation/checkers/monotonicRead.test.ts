@@ -25,6 +25,11 @@ describe("monotonic-read", () => {
     assert.include(violations[0]!.detail, "saw value a at 1-node1-0123456789ab, though get key (operation 1")
   })
 
+  it("is not distracted by a read that began before and ended later", () => {
+    const history = [get([1, 10], 1, "a"), get([2, 3], 3, "c"), get([5, 6], 2, "b")]
+    assert.deepStrictEqual(shown(monotonicRead(run(history))), [[2, 5]])
+  })
+
   it("breaks when a later read returns nothing", () => {
     assert.deepStrictEqual(shown(monotonicRead(run([get([1, 2], 2, "b"), get([3, 4])]))), [[1, 3]])
     assert.deepStrictEqual(shown(monotonicRead(run([get([1, 2], 2), get([3, 4])]))), [[1, 3]])

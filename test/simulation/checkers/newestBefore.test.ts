@@ -20,7 +20,7 @@ describe("the newest that an operation must know of", () => {
       const history = run(Array.from({ length: random.below(30) }, (_, index) => {
         const began = random.below(60)
         return put(`${index}`, [began, began + 1 + random.below(15)], 1 + random.below(40), {
-          quorum: 1 + random.below(4)
+          quorum: 1 + random.below(5)
         })
       }))
       for (const { acknowledged } of keyHistories(history)) {

@@ -31,6 +31,11 @@ describe("quorum-read", () => {
     assert.include(violations[0]!.detail, "put key = b (operation 3, client 1 on node1) was acknowledged with 2-node1-")
   })
 
+  it("takes operations in the order of their places, not of the list", () => {
+    const history = [get([5, 6], 1, "a"), put("b", [3, 4], 2), get([0, 1]), put("a", [1, 2], 1)]
+    assert.deepStrictEqual(shown(quorumRead(run(history))), [[3, 5]])
+  })
+
   it("breaks when an acknowledged write, or delete, is answered with nothing", () => {
     assert.deepStrictEqual(shown(quorumRead(run([put("a", [1, 2], 1), get([3, 4])]))), [[1, 3]])
     assert.deepStrictEqual(shown(quorumRead(run([remove([1, 2], 1), get([3, 4])]))), [[1, 3]])
