@@ -156,13 +156,15 @@ export class Cluster {
     const leaves = Layer.mergeAll(
       Layer.succeed(Disk, SimulatedDisk.make(node.memory, random, node.diskSpeed)),
       Layer.succeed(PeerClient, peerMessages.client(exchange)),
-      ClusterConfig.layerTest(),
+      // Fewer than in production, since every ring and every digest is computed once a node, all on one processor.
+      ClusterConfig.layerTest({ partitions: 128 }),
       NodeConfig.layerTest({
         nodeId: node.id,
         address: node.host.address,
         listen: node.host.address,
         seeds: this.nodes.map(({ host }) => host.address),
         dataDirectory: "data",
+        vnodes: 16,
         ...this.settings
       })
     )
