@@ -6,7 +6,10 @@ import { Cause, Context, Effect, Exit, type Fiber, Layer, Logger, References, Sc
 import { ClusterConfig } from "../../src/config/ClusterConfig.ts"
 import { NodeConfig, type NodeSettings } from "../../src/config/NodeConfig.ts"
 import type { Coordinator } from "../../src/coordinator/Coordinator.ts"
+import type { Cell } from "../../src/domain/Cell.ts"
+import type { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
+import * as Version from "../../src/domain/Version.ts"
 import type { Gossip } from "../../src/gossip/Gossip.ts"
 import * as Node from "../../src/Node.ts"
 import { PeerClient } from "../../src/peer/PeerClient.ts"
@@ -14,7 +17,8 @@ import type { Replicator } from "../../src/replicator/Replicator.ts"
 import type { Ring } from "../../src/ring/Ring.ts"
 import { Disk } from "../../src/storage/Disk.ts"
 import * as DiskMemory from "../../src/storage/DiskMemory.ts"
-import type { Storage } from "../../src/storage/Storage.ts"
+import { Storage } from "../../src/storage/Storage.ts"
+import type { Forgotten } from "./History.ts"
 import { type Host, Network } from "./Network.ts"
 import * as peerMessages from "./peerMessages.ts"
 import type { SeededRandom } from "./SeededRandom.ts"
@@ -39,12 +43,21 @@ export interface SimulatedNode {
   isDamaged: boolean
   /** Its disk takes no more bytes. */
   isFull: boolean
+  /** The newest version of each key that it told a peer it had taken. */
+  promised: Map<Key, Version.Version>
 }
 
 export interface Alarm {
   readonly node: string
   readonly atMillis: number
   readonly text: string
+}
+
+const remember = (node: SimulatedNode, cells: ReadonlyArray<Cell>): void => {
+  for (const { key, version } of cells) {
+    const before = node.promised.get(key)
+    if (before === undefined || Version.compare(version, before) > 0) node.promised.set(key, version)
+  }
 }
 
 /** Errors in the log that no fault of the disk or the network explains. */
@@ -54,6 +67,7 @@ export class Cluster {
   readonly nodes: ReadonlyArray<SimulatedNode>
   readonly network: Network
   readonly alarms: Array<Alarm> = []
+  readonly forgotten: Array<Forgotten> = []
   /** Where clients live, and messages on their way. */
   readonly outside: Process
   private readonly world: World
@@ -94,6 +108,7 @@ export class Cluster {
         if (Exit.isFailure(exit)) return onExit(Cause.pretty(exit.cause))
         node.services = exit.value
         this.world.trace(`${node.id} is built`)
+        if (!node.isDamaged) this.checkMemory(node, process, exit.value)
         onExit(undefined)
       })
     })
@@ -118,7 +133,20 @@ export class Cluster {
   replaceDisk(node: SimulatedNode): void {
     node.memory = DiskMemory.make(this.random.fork(`${node.id} disk ${++this.lives}`).below(2 ** 31))
     node.isDamaged = false
+    node.promised = new Map()
     node.memory.setFull(node.isFull)
+  }
+
+  /** Before repair hides it: does the node hold what it had taken before? */
+  private checkMemory(node: SimulatedNode, process: Process, services: Context.Context<Services>): void {
+    for (const [key, promised] of node.promised) {
+      process.run(Context.get(services, Storage).version(key), Context.empty(), (exit) => {
+        if (Exit.isFailure(exit)) return
+        const held = exit.value
+        if (held !== undefined && Version.compare(held, promised) >= 0) return
+        this.forgotten.push({ node: node.id, key, promised, held, atMillis: this.world.now() })
+      })
+    }
   }
 
   private make(index: number): SimulatedNode {
@@ -134,7 +162,10 @@ export class Cluster {
         serve: (kind, body, onExit): Fiber.Fiber<unknown, unknown> | undefined =>
           node.services === undefined
             ? undefined
-            : node.process!.run(peerMessages.answer(node.services, id, kind, body), Context.empty(), onExit)
+            : node.process!.run(peerMessages.answer(node.services, id, kind, body), Context.empty(), (exit) => {
+              if (kind === "write" && Exit.isSuccess(exit)) remember(node, peerMessages.taken(body, exit.value))
+              onExit(exit)
+            })
       },
       diskSpeed: { factor: 1 },
       memory: DiskMemory.make(this.random.fork(`${id} disk`).below(2 ** 31)),
@@ -144,7 +175,8 @@ export class Cluster {
       clockOffsetMillis: 0,
       slowness: 1,
       isDamaged: false,
-      isFull: false
+      isFull: false,
+      promised: new Map()
     }
     return node
   }

@@ -64,12 +64,22 @@ export interface FinalState {
   readonly convergenceBoundMillis: number
 }
 
+/** What a replica told a coordinator that it had taken, and no longer held when it started again. */
+export interface Forgotten {
+  readonly node: string
+  readonly key: string
+  readonly promised: Version
+  readonly held: Version | undefined
+  readonly atMillis: number
+}
+
 export interface Run {
   readonly seed: number
   readonly replicationFactor: number
   readonly operations: ReadonlyArray<Operation>
   readonly disturbances: ReadonlyArray<Disturbance>
   readonly final: FinalState
+  readonly forgotten: ReadonlyArray<Forgotten>
   /** What nodes said at the level of errors that no fault explains, such as two cells with one version. */
   readonly alarms: ReadonlyArray<{ readonly node: string; readonly atMillis: number; readonly text: string }>
   /** How long a client waits for an operation at most, as the node promises it. */

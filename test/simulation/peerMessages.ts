@@ -109,6 +109,12 @@ export const answer = (
   }
 }
 
+/** The cells of a batch that its receiver said it took. */
+export const taken = (batch: Uint8Array, answers: Uint8Array): ReadonlyArray<Cell> => {
+  const answered = PeerCodec.decodeWriteAnswers(answers) ?? []
+  return (PeerCodec.decodeWrites(batch) ?? []).filter((_, index) => answered[index]?._tag === "Accepted")
+}
+
 export const client = (exchange: Exchange): PeerClient["Service"] => {
   const nothing = Buffer.alloc(0)
   const understood = <A>(peer: string, decoded: A | undefined) =>

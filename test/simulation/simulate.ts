@@ -132,6 +132,7 @@ class Simulation {
         operations: workload.operations,
         disturbances: trouble.disturbances,
         alarms: cluster.alarms,
+        forgotten: cluster.forgotten,
         requestTimeoutMillis: 5000,
         final: {
           cells: this.finalCells(),

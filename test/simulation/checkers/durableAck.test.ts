@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { durableAck } from "./durableAck.ts"
 import {
+  at,
   cell,
   disturbance,
   final,
@@ -82,5 +83,12 @@ describe("durable-ack", () => {
     const two = [put("a", [5, 6], 1)]
     assert.lengthOf(durableAck(run(two, { disturbances: lost("node1", "node1") })), 3)
     assert.deepStrictEqual(durableAck(run(two, { disturbances: lost("node1", "node2") })), [])
+  })
+
+  it("breaks when a replica that started again lacks what it had taken, though repair brought it back since", () => {
+    const forgotten = [{ node: "node2", key: "key", promised: at(2), held: at(1), atMillis: 70 }]
+    const violations = durableAck(run(written, { final: final(cell(2, "b")), forgotten }))
+    assert.deepStrictEqual(shown(violations), [[]])
+    assert.match(violations[0]!.detail, /^node2 had taken key with 2-.* at 70 ms, holds 1-/)
   })
 })

@@ -1,11 +1,11 @@
 /**
  * At the end every replica of a key holds each acknowledged write of it, or a newer one, unless as much was destroyed as
- * held it; and no node holds what nobody wrote.
+ * held it; no node holds what nobody wrote; and no replica has forgotten at its start what it had taken before.
  *
  * A tombstone is never purged so far, so a replica without a cell has lost it.
  */
 import * as Version from "../../../src/domain/Version.ts"
-import type { Checker, FinalCell, Operation, Run, Violation } from "../History.ts"
+import type { Checker, FinalCell, Forgotten, Operation, Run, Violation } from "../History.ts"
 import { finalCellsByKey, keyHistories, type KeyHistory } from "./KeyHistory.ts"
 import * as Provenance from "./provenance.ts"
 import { survivors } from "./survival.ts"
@@ -15,7 +15,7 @@ type Survives = (operation: Operation) => boolean
 type CellsByNode = ReadonlyMap<string, FinalCell>
 
 export const durableAck: Checker = (run) => {
-  const violations: Array<Violation> = []
+  const violations: Array<Violation> = run.forgotten.map(forgotten)
   const cellsByKey = finalCellsByKey(run.final)
   const survives = survivors(run)
   const untouched = new Set(cellsByKey.keys())
@@ -36,6 +36,17 @@ export const durableAck: Checker = (run) => {
   }
   return violations
 }
+
+/** Repair would soon hide it, until the day when W replicas forget at once. */
+const forgotten = ({ atMillis, held, key, node, promised }: Forgotten): Violation => ({
+  promise: "durable-ack",
+  detail:
+    `${node} had taken ${key} with ${Version.format(promised)} and, started again at ${
+      atMillis.toFixed(0)
+    } ms, holds ` +
+    (held === undefined ? "nothing" : Version.format(held)),
+  operations: []
+})
 
 const checkLosses = (
   run: Run,

@@ -93,6 +93,7 @@ export const run = (operations: ReadonlyArray<Operation>, details: Partial<Run> 
   disturbances: [],
   final: final(),
   alarms: [],
+  forgotten: [],
   requestTimeoutMillis: 5_000,
   ...details
 })
