@@ -26,6 +26,87 @@ export const encode = (cell: Cell): string => {
   return `${head},"type":${JSON.stringify(contentType)},${contents}}`
 }
 
+/** Memory that lines are written to, by its bytes and by its words. */
+export interface Target {
+  readonly bytes: Buffer
+  readonly words: Int32Array
+}
+
+export const makeTarget = (sizeBytes: number): Target => {
+  const words = new Int32Array(Math.ceil(sizeBytes / wordBytes))
+  return { bytes: Buffer.from(words.buffer), words }
+}
+
+/** At least the bytes that `writePlain` takes at `start`. */
+export const plainSizeMax = ({ key, value, version }: Cell): number =>
+  plainFixedBytesMax + key.length + version.nodeId.length +
+  (value === undefined ? 0 : value.contentType.length + value.bytes.length)
+
+/** More than the members' names, the counter and the incarnation take. */
+const plainFixedBytesMax = 128
+
+/**
+ * Writes what `encode` gives, when all of it is ASCII that JSON does not escape, as most is: in half the time, since the
+ * value's bytes never become a text. Returns where the line ends, or `undefined` when the cell is not of that kind.
+ */
+export const writePlain = ({ key, value, version }: Cell, target: Target, start: number): number | undefined => {
+  if (value === undefined || !isPlainText(key) || !isPlainText(value.contentType)) return undefined
+  const { bytes } = target
+  const head = `{"key":"${key}","version":"${Version.format(version)}","type":"${value.contentType}","value":"`
+  const valueStart = start + bytes.write(head, start, "latin1")
+  const valueEnd = valueStart + value.bytes.length
+  bytes.set(value.bytes, valueStart)
+  if (!isPlain(target, valueStart, valueEnd)) return undefined
+  bytes[valueEnd] = quote
+  bytes[valueEnd + 1] = closingBrace
+  return valueEnd + 2
+}
+
+const wordBytes = 4
+const quote = 0x22
+const backslash = 0x5c
+const closingBrace = 0x7d
+
+const isPlainUnit = (unit: number): boolean => unit >= 0x20 && unit < 0x80 && unit !== quote && unit !== backslash
+
+const isPlainText = (text: string): boolean => {
+  for (let index = 0; index < text.length; index++) {
+    if (!isPlainUnit(text.charCodeAt(index))) return false
+  }
+  return true
+}
+
+/** Whole words at a time, and byte by byte what stands before the first and behind the last. */
+const isPlain = ({ bytes, words }: Target, start: number, end: number): boolean => {
+  const wordStart = Math.min(Math.ceil(start / wordBytes), Math.floor(end / wordBytes))
+  const wordEnd = Math.floor(end / wordBytes)
+  return arePlainWords(words, wordStart, wordEnd) &&
+    arePlainBytes(bytes, start, Math.max(start, wordStart * wordBytes)) &&
+    arePlainBytes(bytes, Math.max(start, wordEnd * wordBytes), end)
+}
+
+const arePlainBytes = (bytes: Buffer, start: number, end: number): boolean => {
+  for (let index = start; index < end; index++) {
+    if (!isPlainUnit(bytes[index]!)) return false
+  }
+  return true
+}
+
+/**
+ * The highest bit of a byte tells: it is set in what is not ASCII, and a subtraction sets it in a byte that is smaller
+ * than what is taken off; a byte is smaller than one where it equals what it was combined with.
+ *
+ * Source: Henry Warren, "Hacker's Delight" (2002), section 6-1.
+ */
+const arePlainWords = (words: Int32Array, start: number, end: number): boolean => {
+  let marks = 0
+  for (let index = start; index < end; index++) {
+    const word = words[index]!
+    marks |= word | (word - 0x20202020) | ((word ^ 0x22222222) - 0x01010101) | ((word ^ 0x5c5c5c5c) - 0x01010101)
+  }
+  return (marks & 0x80808080) === 0
+}
+
 /** Undoes `encode`; `undefined` when the line is not a cell. */
 export const decode = (line: string): Cell | undefined => {
   const parsed = parseObject(line)

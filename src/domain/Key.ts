@@ -30,6 +30,11 @@ const unitBytesMax = 3
 const surrogateFirst = 0xd800
 const surrogateLast = 0xdfff
 
+/** Of texts without surrogates, JavaScript's `<` and `compare` are the same order. */
+export const hasSurrogates = (text: string): boolean => surrogate.test(text)
+
+const surrogate = /[\ud800-\udfff]/
+
 /**
  * Orders keys by their UTF-8 bytes, which is the order of their code points.
  *

@@ -6,7 +6,6 @@
  */
 import { Effect } from "effect"
 import * as Cell from "../domain/Cell.ts"
-import * as CellLine from "../domain/CellLine.ts"
 import * as Memtable from "./memtable/Memtable.ts"
 import { sortCells } from "./memtable/sortCells.ts"
 import * as lookUp from "./sstable/lookUp.ts"
@@ -16,7 +15,7 @@ import { install, type State } from "./State.ts"
 import type { StorageError } from "./StorageError.ts"
 
 /** Encoded in about a millisecond when values have a kilobyte, then requests get their turn. */
-const cellsPerSlice = 128
+const cellsPerSlice = 512
 
 const retryDelay = "1 second"
 
@@ -49,9 +48,8 @@ const build = Effect.fnUntraced(function*(state: State, memtable: Memtable.Memta
       if (index % cellsPerSlice === cellsPerSlice - 1) yield* Effect.yieldNow
       if (writer.isFull()) yield* writer.drain
       const cell = cells[index]!
-      const isTombstone = Cell.isTombstone(cell)
-      state.versions.put(cell.key, { version: cell.version, isTombstone })
-      writer.add(cell.key, cell.version.counter, isTombstone, `${CellLine.encode(cell)}\n`)
+      state.versions.put(cell.key, { version: cell.version, isTombstone: Cell.isTombstone(cell) })
+      writer.add(cell)
     }
     yield* writer.finish
   }).pipe(Effect.onError(() => writer.abandon))

@@ -3,7 +3,7 @@ import type { Cell } from "../../src/domain/Cell.ts"
 import * as CellLine from "../../src/domain/CellLine.ts"
 import { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
-import { Incarnation } from "../../src/domain/Version.ts"
+import { counterMax, Incarnation } from "../../src/domain/Version.ts"
 import { cell as anyCell, plain } from "./arbitraries.ts"
 
 const cell = (key: string, bytes: Uint8Array | undefined, contentType = "text/plain"): Cell => ({
@@ -13,6 +13,14 @@ const cell = (key: string, bytes: Uint8Array | undefined, contentType = "text/pl
 })
 
 const roundTrip = (cell: Cell) => assert.deepStrictEqual(plain(CellLine.decode(CellLine.encode(cell))), plain(cell))
+
+/** In a buffer that is full of what is escaped, so that what stands around the line would be noticed. */
+const writtenPlain = (cell: Cell, start: number) => {
+  const target = CellLine.makeTarget(start + CellLine.plainSizeMax(cell))
+  target.bytes.fill("\"")
+  const end = CellLine.writePlain(cell, target, start)
+  return end === undefined ? undefined : target.bytes.toString("utf8", start, end)
+}
 
 describe("CellLine", () => {
   it.prop("decodes to the cell that was encoded, whatever its key and bytes", [anyCell], ([cell]) => {
@@ -55,6 +63,51 @@ describe("CellLine", () => {
       CellLine.encode(cell("users/7", undefined)),
       `{"key":"users/7","version":"51-node1-9f86d081884c","deleted":true}`
     )
+  })
+
+  it.prop("is written to a buffer as it is encoded, or not at all, wherever it starts", [anyCell], ([any]) => {
+    for (const start of [0, 1, 2, 3]) {
+      const written = writtenPlain(any, start)
+      if (written !== undefined) assert.strictEqual(written, CellLine.encode(any))
+    }
+  }, { arbitrary: { runs: 1000 } })
+
+  it("is written to a buffer just when nothing in it is escaped, whichever byte stands wherever", () => {
+    for (let byte = 0; byte < 256; byte++) {
+      const escaped = byte < 0x20 || byte > 0x7f || byte === 0x22 || byte === 0x5c
+      for (let place = 0; place < 13; place++) {
+        const one = cell("k", Buffer.alloc(13, "a").fill(byte, place, place + 1))
+        for (const start of [0, 1, 2, 3]) {
+          assert.strictEqual(
+            writtenPlain(one, start),
+            escaped ? undefined : CellLine.encode(one),
+            `${byte} at ${place}`
+          )
+        }
+      }
+    }
+  })
+
+  it("is written to a buffer whatever the length of its value", () => {
+    for (let length = 0; length < 20; length++) {
+      const one = cell("k", Buffer.alloc(length, "~"))
+      for (const start of [0, 1, 2, 3]) assert.strictEqual(writtenPlain(one, start), CellLine.encode(one))
+    }
+    const longest: Cell = {
+      ...cell("k".repeat(1024), Buffer.alloc(5000, "v"), "t".repeat(200)),
+      version: {
+        counter: counterMax,
+        nodeId: NodeId.make("n".repeat(63)),
+        incarnation: Incarnation.make("9f86d081884c")
+      }
+    }
+    assert.strictEqual(writtenPlain(longest, 0), CellLine.encode(longest))
+  })
+
+  it("is not written to a buffer when it is a tombstone or its key or type is escaped", () => {
+    for (const one of [cell("k", undefined), cell("\"", Buffer.from("v")), cell("k", Buffer.from("v"), "é")]) {
+      assert.isUndefined(writtenPlain(one, 0))
+    }
   })
 
   it("ignores members that it does not know", () => {

@@ -1,8 +1,10 @@
 /**
- * Writes a table from lines that come in key order, and makes it durable before anyone may refer to it.
+ * Writes a table from cells that come in key order, and makes it durable before anyone may refer to it.
  */
 import { Effect } from "effect"
 import { crc32 } from "node:zlib"
+import * as Cell from "../../domain/Cell.ts"
+import * as CellLine from "../../domain/CellLine.ts"
 import type { Key } from "../../domain/Key.ts"
 import { type AppendHandle, type Disk } from "../Disk.ts"
 import type { StorageError } from "../StorageError.ts"
@@ -20,10 +22,12 @@ const appendBytesTarget = 256 * 1024
 /** What one UTF-16 unit takes at most. */
 const utf8BytesPerUnitMax = 3
 
+const lineFeed = 0x0a
+
 export interface TableWriter {
-  /** Takes the next line, its line feed included. */
-  readonly add: (key: Key, counter: number, isTombstone: boolean, line: string) => void
-  /** The same, of a line that stands in a block already; its bytes are copied. */
+  /** Takes the next cell. */
+  readonly add: (cell: Cell.Cell) => void
+  /** The same, of a cell whose line stands in a block already; its bytes are copied. */
   readonly copy: (key: Key, counter: number, isTombstone: boolean, line: Line) => void
   /** Whether `drain` has enough to do. */
   readonly isFull: () => boolean
@@ -55,7 +59,7 @@ const make = (
 ): TableWriter => {
   const bloom = Bloom.make(cellsMax)
   const blocks: Array<TableIndex.Block> = []
-  let buffer = Buffer.allocUnsafeSlow(appendBytesTarget + 4 * blockBytesTarget)
+  let target = CellLine.makeTarget(appendBytesTarget + 4 * blockBytesTarget)
   let filled = 0
   let blockStart = 0
   let blockKey: Key | undefined
@@ -68,7 +72,7 @@ const make = (
 
   const endBlock = () => {
     if (blockKey === undefined) return
-    const bytes = buffer.subarray(blockStart, filled)
+    const bytes = target.bytes.subarray(blockStart, filled)
     blocks.push({
       firstKey: blockKey,
       offsetBytes: offsetBytes + blockStart,
@@ -81,10 +85,23 @@ const make = (
 
   const makeRoom = (bytes: number) => {
     if (filled - blockStart >= blockBytesTarget) endBlock()
-    if (filled + bytes <= buffer.length) return
-    const larger = Buffer.allocUnsafeSlow(Math.max(buffer.length * 2, filled + bytes))
-    buffer.copy(larger, 0, 0, filled)
-    buffer = larger
+    if (filled + bytes <= target.bytes.length) return
+    const larger = CellLine.makeTarget(Math.max(target.bytes.length * 2, filled + bytes))
+    target.bytes.copy(larger.bytes, 0, 0, filled)
+    target = larger
+  }
+
+  const writeLine = (cell: Cell.Cell) => {
+    makeRoom(CellLine.plainSizeMax(cell) + 1)
+    const end = CellLine.writePlain(cell, target, filled)
+    if (end === undefined) writeAnyLine(CellLine.encode(cell))
+    else filled = end
+    target.bytes[filled++] = lineFeed
+  }
+
+  const writeAnyLine = (line: string) => {
+    makeRoom(line.length * utf8BytesPerUnitMax + 1)
+    filled += target.bytes.write(line, filled)
   }
 
   const record = (key: Key, counter: number, isTombstone: boolean) => {
@@ -99,7 +116,7 @@ const make = (
 
   const drain = Effect.suspend(() => {
     endBlock()
-    const bytes = buffer.subarray(0, filled)
+    const bytes = target.bytes.subarray(0, filled)
     return Effect.andThen(
       handle.append(bytes),
       Effect.sync(() => {
@@ -124,14 +141,13 @@ const make = (
   })
 
   return {
-    add: (key, counter, isTombstone, line) => {
-      makeRoom(line.length * utf8BytesPerUnitMax)
-      filled += buffer.write(line, filled)
-      record(key, counter, isTombstone)
+    add: (cell) => {
+      writeLine(cell)
+      record(cell.key, cell.version.counter, Cell.isTombstone(cell))
     },
     copy: (key, counter, isTombstone, { block, end, start }) => {
       makeRoom(end + 1 - start)
-      filled += block.copy(buffer, filled, start, end + 1)
+      filled += block.copy(target.bytes, filled, start, end + 1)
       record(key, counter, isTombstone)
     },
     isFull: () => filled >= appendBytesTarget,

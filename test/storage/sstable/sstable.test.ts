@@ -158,7 +158,7 @@ const writeTable = Effect.fnUntraced(
   function*(memory: DiskMemory.DiskMemory, id: number, cells: ReadonlyArray<ReturnType<typeof cell>>) {
     const writer = yield* TableWriter.open(memory.disk, directory, id, cells.length)
     for (const one of cells) {
-      writer.add(one.key, one.version.counter, one.value === undefined, `${CellLine.encode(one)}\n`)
+      writer.add(one)
       if (writer.isFull()) yield* writer.drain
     }
     yield* writer.finish
