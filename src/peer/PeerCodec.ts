@@ -257,27 +257,41 @@ const loneVersion = (message: Message): Version | undefined => {
 }
 
 /**
- * Small values share slabs: a buffer of its own costs one ten times what the copy costs. A slab is small, since it lives
- * as long as the last of its values, and each may be overwritten at another time.
+ * Small values share slabs with others of about their size: a buffer of its own costs one several times what the copy
+ * costs. A slab lives as long as the last of its values, and each may be overwritten at another time: so it holds few,
+ * and none of more than 256 bytes takes less than an eighth of its slab.
  */
-const slabBytes = 1024
-const sharedBytesMax = slabBytes / 4
-let slab = new Uint8Array(slabBytes)
-let slabUsed = 0
+interface Slab {
+  readonly valueBytesMax: number
+  bytes: Uint8Array<ArrayBuffer>
+  used: number
+}
+
+const valuesPerSlab = 4
+
+const newSlabBytes = (valueBytesMax: number) => new Uint8Array(valueBytesMax * valuesPerSlab)
+
+const slabs = [256, 512, 1024, 2048].map((valueBytesMax): Slab => ({
+  valueBytesMax,
+  bytes: newSlabBytes(valueBytesMax),
+  used: 0
+}))
 
 /** A copy, since a view would keep the whole message in memory. */
 const copyOf = (source: Buffer, start: number, end: number): Uint8Array => {
   const length = end - start
-  if (length > sharedBytesMax) {
-    const own = new Uint8Array(length)
-    source.copy(own, 0, start, end)
-    return own
+  for (const slab of slabs) {
+    if (length <= slab.valueBytesMax) return copyInto(slab, source, start, end)
   }
-  if (slabUsed + length > slabBytes) {
-    slab = new Uint8Array(slabBytes)
-    slabUsed = 0
-  }
-  source.copy(slab, slabUsed, start, end)
-  slabUsed += length
-  return new Uint8Array(slab.buffer, slabUsed - length, length)
+  const own = new Uint8Array(length)
+  source.copy(own, 0, start, end)
+  return own
+}
+
+const copyInto = (slab: Slab, source: Buffer, start: number, end: number): Uint8Array => {
+  const at = slab.used + end - start > slab.bytes.length ? 0 : slab.used
+  if (at < slab.used) slab.bytes = newSlabBytes(slab.valueBytesMax)
+  source.copy(slab.bytes, at, start, end)
+  slab.used = at + end - start
+  return new Uint8Array(slab.bytes.buffer, at, end - start)
 }
