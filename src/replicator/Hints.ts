@@ -204,6 +204,8 @@ const writableFile = Effect.fnUntraced(function*(disk: Disk["Service"], hints: P
   yield* disk.makeDirectory(hints.directory)
   const path = `${hints.directory}/${nowMillis}-${String(++hints.sequence).padStart(6, "0")}.ndjson`
   const handle = yield* disk.openAppend(path)
+  // Its name too, or a loss of power takes the file along with all that was synced into it.
+  yield* Effect.tapError(disk.syncDirectory(hints.directory), () => handle.close)
   const file: HintFile = { path, createdAtMillis: nowMillis, bytes: 0, cells: 0 }
   hints.files.push(file)
   hints.open = { file, handle }

@@ -53,6 +53,20 @@ const hintFiles = (memory: DiskMemory.DiskMemory) =>
   Array.from(memory.files().keys()).filter((path) => path.startsWith("data/hints/")).sort()
 
 describe("Hints", () => {
+  it.effect("survive a loss of power once they are flushed, whatever the disk takes along", () =>
+    Effect.gen(function*() {
+      for (let seed = 1; seed <= 20; seed++) {
+        const memory = DiskMemory.make(seed)
+        const hints = yield* start(memory)
+        hints.add(b, 1, 2)
+        yield* flush
+        memory.powerOff()
+        memory.powerOn()
+        const again = yield* start(memory)
+        assert.strictEqual(again.pending(b), 2, `seed ${seed}`)
+      }
+    }))
+
   it.effect("keeps cells for an absent peer and delivers them whole, oldest first", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)

@@ -13,12 +13,12 @@ import * as Version from "../../src/domain/Version.ts"
 import type { Gossip } from "../../src/gossip/Gossip.ts"
 import * as Node from "../../src/Node.ts"
 import { PeerClient } from "../../src/peer/PeerClient.ts"
-import type { Replicator } from "../../src/replicator/Replicator.ts"
+import { Replicator } from "../../src/replicator/Replicator.ts"
 import type { Ring } from "../../src/ring/Ring.ts"
 import { Disk } from "../../src/storage/Disk.ts"
 import * as DiskMemory from "../../src/storage/DiskMemory.ts"
 import { Storage } from "../../src/storage/Storage.ts"
-import type { Forgotten } from "./History.ts"
+import type { Forgotten, ForgottenHints } from "./History.ts"
 import { type Host, Network } from "./Network.ts"
 import * as peerMessages from "./peerMessages.ts"
 import type { SeededRandom } from "./SeededRandom.ts"
@@ -60,6 +60,20 @@ const remember = (node: SimulatedNode, cells: ReadonlyArray<Cell>): void => {
   }
 }
 
+/** Whole lines by peer. */
+const hintsOnDisk = (memory: DiskMemory.DiskMemory): ReadonlyMap<string, number> => {
+  const found = new Map<string, number>()
+  for (const [path, bytes] of memory.files()) {
+    const peer = /^data\/hints\/([^/]+)\/.*\.ndjson$/.exec(path)?.[1]
+    if (peer === undefined) continue
+    const lines = bytes.toString("latin1").split("\n").slice(0, -1)
+    // A page that never reached the device reads as zeros.
+    const whole = lines.filter((line) => !line.includes("\0")).length
+    found.set(peer, (found.get(peer) ?? 0) + whole)
+  }
+  return found
+}
+
 /** Errors in the log that no fault of the disk or the network explains. */
 const alarming = /a node broke the rules|ended by a defect|gossip with .* refused/
 
@@ -68,6 +82,7 @@ export class Cluster {
   readonly network: Network
   readonly alarms: Array<Alarm> = []
   readonly forgotten: Array<Forgotten> = []
+  readonly forgottenHints: Array<ForgottenHints> = []
   /** Where clients live, and messages on their way. */
   readonly outside: Process
   private readonly world: World
@@ -103,12 +118,14 @@ export class Cluster {
     node.services = undefined
     node.machineIsUp = true
     this.world.trace(`${node.id} starts`)
+    const hints = hintsOnDisk(node.memory)
     this.world.post(process, () => {
       process.run(this.build(node), Context.empty(), (exit) => {
         if (Exit.isFailure(exit)) return onExit(Cause.pretty(exit.cause))
         node.services = exit.value
         this.world.trace(`${node.id} is built`)
         if (!node.isDamaged) this.checkMemory(node, process, exit.value)
+        this.checkHints(node, process, exit.value, hints)
         onExit(undefined)
       })
     })
@@ -147,6 +164,22 @@ export class Cluster {
         this.forgotten.push({ node: node.id, key, promised, held, atMillis: this.world.now() })
       })
     }
+  }
+
+  private checkHints(
+    node: SimulatedNode,
+    process: Process,
+    services: Context.Context<Services>,
+    onDisk: ReadonlyMap<string, number>
+  ): void {
+    process.run(Context.get(services, Replicator).status, Context.empty(), (exit) => {
+      if (Exit.isFailure(exit)) return
+      for (const [peer, lines] of onDisk) {
+        const pending = exit.value.hints.find((status) => status.peer === peer)?.pending ?? 0
+        if (pending >= lines) continue
+        this.forgottenHints.push({ node: node.id, peer, onDisk: lines, pending, atMillis: this.world.now() })
+      }
+    })
   }
 
   private make(index: number): SimulatedNode {

@@ -73,6 +73,15 @@ export interface Forgotten {
   readonly atMillis: number
 }
 
+/** Hints that lay on a coordinator's disk when it started, and that it did not take up. */
+export interface ForgottenHints {
+  readonly node: string
+  readonly peer: string
+  readonly onDisk: number
+  readonly pending: number
+  readonly atMillis: number
+}
+
 export interface Run {
   readonly seed: number
   readonly replicationFactor: number
@@ -80,6 +89,7 @@ export interface Run {
   readonly disturbances: ReadonlyArray<Disturbance>
   readonly final: FinalState
   readonly forgotten: ReadonlyArray<Forgotten>
+  readonly forgottenHints: ReadonlyArray<ForgottenHints>
   /** What nodes said at the level of errors that no fault explains, such as two cells with one version. */
   readonly alarms: ReadonlyArray<{ readonly node: string; readonly atMillis: number; readonly text: string }>
   /** How long a client waits for an operation at most, as the node promises it. */

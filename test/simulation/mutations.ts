@@ -210,7 +210,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     `    if (!others.some((node) => progress(node).compared)) return Effect.void`
   ),
   one(
-    "drop hints at restart, and never compare again",
+    "drop hints at restart",
     "replicator/Hints.ts",
     `    if (!isLoaded) continue\n`,
     `    if (isLoaded) continue\n`

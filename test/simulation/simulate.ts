@@ -133,6 +133,7 @@ class Simulation {
         disturbances: trouble.disturbances,
         alarms: cluster.alarms,
         forgotten: cluster.forgotten,
+        forgottenHints: cluster.forgottenHints,
         requestTimeoutMillis: 5000,
         final: {
           cells: this.finalCells(),

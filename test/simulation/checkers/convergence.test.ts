@@ -38,4 +38,10 @@ describe("convergence", () => {
     const state = final(cell(2, "a"), cell(1, "b"), cell(2, "a"))
     assert.deepStrictEqual(details({ ...state, replicasOf: () => ["node1", "node3"] }), [])
   })
+
+  it("breaks when a coordinator that starts again leaves hints on its disk", () => {
+    const forgottenHints = [{ node: "node1", peer: "node2", onDisk: 3, pending: 1, atMillis: 70 }]
+    const [violation] = convergence(run([], { forgottenHints }))
+    assert.match(violation!.detail, /^node1 had 3 hints for node2 .* at 70 ms, takes up 1$/)
+  })
 })

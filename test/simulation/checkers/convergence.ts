@@ -1,10 +1,26 @@
-/** After faults end, every replica of every key holds the same newest version within a bounded time. */
+/**
+ * After faults end, every replica of every key holds the same newest version within a bounded time; and a coordinator that
+ * starts again still means to deliver the hints on its disk.
+ */
 import * as Version from "../../../src/domain/Version.ts"
-import type { Checker, FinalCell, Run, Violation } from "../History.ts"
+import type { Checker, FinalCell, ForgottenHints, Run, Violation } from "../History.ts"
 import { finalCellsByKey } from "./KeyHistory.ts"
 import { shownWords } from "./words.ts"
 
-export const convergence: Checker = (run) => [...checkBound(run), ...checkAgreement(run)]
+export const convergence: Checker = (run) => [
+  ...run.forgottenHints.map(forgotten),
+  ...checkBound(run),
+  ...checkAgreement(run)
+]
+
+/** A comparison would make it good later, at many times the price. */
+const forgotten = ({ atMillis, node, onDisk, peer, pending }: ForgottenHints): Violation => ({
+  promise: "convergence",
+  detail:
+    `${node} had ${onDisk} hints for ${peer} on its disk and, started again at ${atMillis.toFixed(0)} ms, takes up ` +
+    `${pending}`,
+  operations: []
+})
 
 const checkBound = ({ final: { convergedAfterMillis, convergenceBoundMillis } }: Run): ReadonlyArray<Violation> => {
   if (convergedAfterMillis !== undefined && convergedAfterMillis <= convergenceBoundMillis) return []

@@ -94,6 +94,7 @@ export const run = (operations: ReadonlyArray<Operation>, details: Partial<Run> 
   final: final(),
   alarms: [],
   forgotten: [],
+  forgottenHints: [],
   requestTimeoutMillis: 5_000,
   ...details
 })
