@@ -237,9 +237,9 @@ export const mutations: ReadonlyArray<Mutation> = [
     `          tell(batch, (index) => Exit.succeed(answers[answers.length - 1 - index]!))`
   ),
   one(
-    "wait for ever for a replica",
-    "coordinator/quorum.ts",
-    `    const expire = () => decide(options.onTimeout())`,
-    `    const expire = () => {}`
+    "wait for ever for a peer",
+    "replicator/Peers.ts",
+    `  return half.pipe(Effect.andThen(half), Effect.andThen(Effect.suspend(() => Effect.fail(failure()))))`,
+    `  return half.pipe(Effect.andThen(Effect.never), Effect.andThen(Effect.suspend(() => Effect.fail(failure()))))`
   )
 ]
