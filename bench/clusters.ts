@@ -33,6 +33,9 @@ const freePorts = async (): Promise<ReadonlyArray<number>> => {
   return ports
 }
 
+/** Those of `bin/rondo`, for both clusters. */
+const nodeOptions = ["--max-semi-space-size=32", "--disable-warning=ExperimentalWarning"]
+
 interface Process {
   readonly ended: Promise<void>
   readonly output: () => string
@@ -43,7 +46,7 @@ interface Process {
 /** The pipe to its standard input closes when this process ends, and the child with it. */
 const start = (script: string, parameters: ReadonlyArray<string>, environment: Record<string, string>): Process => {
   const profile = process.env["RONDO_BENCH_NODE_OPTIONS"]?.split(" ") ?? []
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...profile, script, ...parameters], {
+  const child = spawn(process.execPath, [...nodeOptions, ...profile, script, ...parameters], {
     env: { ...process.env, ...environment },
     stdio: ["pipe", "pipe", "pipe"]
   })
