@@ -7,7 +7,7 @@ import { vnodesMax } from "../config/NodeConfig.ts"
 import { NodeId } from "../domain/NodeId.ts"
 import { Incarnation } from "../domain/Version.ts"
 
-export const protocolVersion = 1
+export const protocolVersion = 2
 
 /** `joining`, `leaving`, `left` and `removed` come with membership changes. */
 export const MemberState = Schema.Literals(["up"])

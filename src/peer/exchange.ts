@@ -73,7 +73,8 @@ class Connection {
       this.chunks = []
       this.bytes = 0
       this.bytesMin = 0
-      if (parsed.isReusable) this.onIdle(this)
+      // Whoever answers before it has read the request has not understood it: what is still to be sent would stand in the way.
+      if (parsed.isReusable && this.socket.writableLength === 0) this.onIdle(this)
       else this.socket.destroy()
       this.end(Effect.succeed(parsed.answer))
     }

@@ -35,7 +35,7 @@ export const open = Effect.fnUntraced(function*(
 
   const finish = (request: IncomingMessage, response: ServerResponse, exit: Answer): void => {
     if (Exit.isSuccess(exit) && exit.value === directAnswer.sent) return
-    if (response.destroyed && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) return
+    if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) return cutShort(response)
     answers.set(request, exit)
     platform(request, response)
   }
@@ -60,3 +60,10 @@ export const open = Effect.fnUntraced(function*(
   }
   return { takes, answers }
 })
+
+/** The client left, or this node stops before the answer: the platform takes nothing any more by then. */
+const cutShort = (response: ServerResponse): void => {
+  if (response.destroyed || response.headersSent) return
+  response.writeHead(503, ["connection", "close", "content-length", "0"])
+  response.end()
+}
