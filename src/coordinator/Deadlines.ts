@@ -114,6 +114,9 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
     Effect.sync(() => {
       isClosed = true
       sleeper?.interruptUnsafe()
+      // Or a deadline that is set from now on would count on the one who slept.
+      sleeper = undefined
+      sleepsUntil = Number.POSITIVE_INFINITY
       expireThose(Number.POSITIVE_INFINITY)
     })
   )

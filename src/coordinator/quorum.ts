@@ -51,9 +51,10 @@ export const collect = <A, E, B, E2>(options: CollectOptions<A, E, B, E2>): Effe
       const failure = cause.reasons.find(Cause.isFailReason)
       // A defect is a bug of ours: it must surface, not count as an absent replica.
       if (failure === undefined) return Exit.failCause(cause as Cause.Cause<never>)
-      askSpare()
-      // The spare may have decided already.
-      return decided ? undefined : options.onFailure(index, failure.error, open)
+      // Told first: the spare may fail, and decide, at once.
+      const outcome = options.onFailure(index, failure.error, sparesStarted < spares ? open + 1 : open)
+      if (outcome === undefined) askSpare()
+      return outcome
     }
 
     const askSpare = () => {

@@ -9,6 +9,7 @@ import type * as Undici from "@effect/platform-node/Undici"
 import { Clock, Effect } from "effect"
 import type { Socket } from "node:net"
 import { parseAddress } from "../config/NodeConfig.ts"
+import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 import * as HttpAnswer from "./httpAnswer.ts"
 import { PeerFailed } from "./PeerError.ts"
 
@@ -113,7 +114,7 @@ export const make = Effect.fnUntraced(function*(
   /** The one used last, so that those beyond need grow old. */
   const takeIdle = (address: string): Connection | undefined => {
     const connections = idleAt(address)
-    const since = clock.currentTimeMillisUnsafe() - idleMillisMax
+    const since = uptimeMillisUnsafe(clock) - idleMillisMax
     for (let last = connections.pop(); last !== undefined; last = connections.pop()) {
       if (last.idleSinceMillis > since && last.socket.writable) return last
       last.socket.destroy()
@@ -123,7 +124,7 @@ export const make = Effect.fnUntraced(function*(
 
   const opened = (address: string, socket: Socket): Connection => {
     const connection = new Connection(address, socket, (free) => {
-      free.idleSinceMillis = clock.currentTimeMillisUnsafe()
+      free.idleSinceMillis = uptimeMillisUnsafe(clock)
       idleAt(address).push(free)
     })
     open.add(connection)

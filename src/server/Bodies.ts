@@ -5,6 +5,7 @@
  */
 import { Clock, Context, Duration, Effect, Layer } from "effect"
 import { NodeConfig } from "../config/NodeConfig.ts"
+import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 
 /** All bodies together; each value limit fits many times. */
 export const bytesTogetherMax = 64 * 1024 * 1024
@@ -38,7 +39,7 @@ export class Bodies extends Context.Service<Bodies, {
       let bytesTogether = 0
 
       const lookAtPace = Effect.sync(() => {
-        const now = clock.currentTimeMillisUnsafe()
+        const now = uptimeMillisUnsafe(clock)
         for (const body of arriving) {
           const dueAtMillis = body.beganAtMillis + graceMillis + body.bytes / bytesPerSecondMin * 1000
           if (now >= dueAtMillis) body.tooSlow()
@@ -49,7 +50,7 @@ export class Bodies extends Context.Service<Bodies, {
       return {
         begin: (tooSlow) => {
           if (arriving.size >= countMax) return undefined
-          const body: Arriving = { beganAtMillis: clock.currentTimeMillisUnsafe(), bytes: 0, tooSlow }
+          const body: Arriving = { beganAtMillis: uptimeMillisUnsafe(clock), bytes: 0, tooSlow }
           arriving.add(body)
           return body
         },

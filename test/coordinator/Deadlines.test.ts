@@ -133,6 +133,19 @@ describe("Deadlines", () => {
       assert.deepStrictEqual(expired.at(-1), [30, 0])
     }))
 
+  it.effect("lets nobody wait for ever who comes after its scope closed", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const deadlines = yield* Scope.provide(Deadlines.make, scope)
+      deadlines.at(deadlines.now() + 100, () => {})
+      yield* Scope.close(scope, Exit.void)
+      yield* TestClock.adjust("1 second")
+      let expired = 0
+      deadlines.at(deadlines.now() + 50, () => expired++)
+      yield* settle
+      assert.strictEqual(expired, 1)
+    }))
+
   it.effect.prop("expires each at its time, exactly, whatever is set and cancelled meanwhile", {
     steps: Arbitrary.array(
       Arbitrary.all({ millis: isOfMillis(1, 40), pause: isOfMillis(0, 15), cancels: isOfMillis(0, 3) }),

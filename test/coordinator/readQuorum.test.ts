@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Effect, Fiber, Schema } from "effect"
+import { Arbitrary, Effect, Exit, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Deadlines from "../../src/coordinator/Deadlines.ts"
 import * as readQuorum from "../../src/coordinator/readQuorum.ts"
@@ -56,6 +56,25 @@ const answers: Arbitrary.Arbitrary<ReadonlyArray<readQuorum.ReplicaAnswer>> = Ar
 )
 
 describe("readQuorum", () => {
+  it.effect("names every reason, also when the replica asked in the place of one fails at once too", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* Deadlines.make
+      const { failures } = yield* Effect.flip(readQuorum.attempt({
+        nodes: [a, b, c],
+        absent: [],
+        wanted: 2,
+        deadlines,
+        hedgeAt: deadlines.now() + 50,
+        expiresAt: deadlines.now() + 1000,
+        read: (node, _full, done) => {
+          if (node === a) done(Exit.fail(failedBy(a, "recovering")))
+          if (node === c) done(Exit.fail(failedBy(c, "overloaded")))
+          return () => {}
+        }
+      }))
+      assert.deepStrictEqual(failures, [{ node: a, reason: "recovering" }, { node: c, reason: "overloaded" }])
+    }))
+
   it.effect("asks as many replicas as are wanted, and hands over their answers", () =>
     Effect.gen(function*() {
       const { fiber, requests, states } = yield* attempting(2, [a, b, c])

@@ -29,12 +29,12 @@ export const mergeTables = Effect.fnUntraced(function*(
   }).pipe(Effect.onError(() => writer.abandon))
 })
 
-/** Whether there is more. */
+/** Whether there is more. Ends early when the writer is full: lines may be of a megabyte each. */
 const mergeSlice = Effect.fnUntraced(function*(
   sources: ReadonlyArray<merge.TableSource>,
   writer: TableWriter.TableWriter
 ) {
-  for (let count = 0; count < linesPerSlice; count++) {
+  for (let count = 0; count < linesPerSlice && !writer.isFull(); count++) {
     for (let loading = merge.loadAll(sources); loading !== undefined; loading = merge.loadAll(sources)) yield* loading
     const winner = merge.next(sources)
     if (winner === undefined) return false

@@ -1,10 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Cell from "../../../src/domain/Cell.ts"
-import { compare } from "../../../src/domain/Key.ts"
+import { compare, Key } from "../../../src/domain/Key.ts"
 import * as merge from "../../../src/storage/compaction/merge.ts"
+import { mergeTables } from "../../../src/storage/compaction/mergeTables.ts"
 import { pick, tablesMax } from "../../../src/storage/compaction/pick.ts"
+import type { Disk } from "../../../src/storage/Disk.ts"
+import * as DiskMemory from "../../../src/storage/DiskMemory.ts"
 import { sortCells } from "../../../src/storage/memtable/sortCells.ts"
+import * as BlockCache from "../../../src/storage/sstable/BlockCache.ts"
+import * as Table from "../../../src/storage/sstable/Table.ts"
+import * as TableWriter from "../../../src/storage/sstable/TableWriter.ts"
 import { cell, keysOf, Letters, plain } from "../store.ts"
 
 const sized = (...sizes: ReadonlyArray<number>) => sizes.map((sizeBytes, id) => ({ id, sizeBytes }))
@@ -121,4 +127,41 @@ const counting = (one: Cell.Cell, counted: { reads: number }): Cell.Cell => ({
     counted.reads++
     return one.key
   }
+})
+
+describe("merging tables", () => {
+  it.effect("writes large values out as they come, instead of gathering a slice of them", () =>
+    Effect.gen(function*() {
+      const { disk } = DiskMemory.make(1)
+      let largest = 0
+      const watched: Disk["Service"] = {
+        ...disk,
+        openAppend: (path, options) =>
+          Effect.map(disk.openAppend(path, options), (handle) => ({
+            ...handle,
+            append: (bytes) => {
+              largest = Math.max(largest, bytes.length)
+              return handle.append(bytes)
+            }
+          }))
+      }
+      const cache = BlockCache.make(1024 * 1024)
+      const tables: Array<Table.Table> = []
+      for (const id of [1, 2]) {
+        const writer = yield* TableWriter.open(disk, "data", id, 40)
+        for (let index = 0; index < 40; index++) {
+          if (writer.isFull()) yield* writer.drain
+          const key = Key.make(`k${id}-${String(index).padStart(4, "0")}`)
+          writer.add({
+            ...cell(key, index + 1),
+            value: { bytes: Buffer.alloc(200_000, "x"), contentType: "text/plain" }
+          })
+        }
+        yield* writer.finish
+        tables.push(yield* Table.open(disk, cache, "data", id))
+      }
+      yield* mergeTables(watched, "data", 3, tables)
+      assert.isAtMost(largest, 1024 * 1024)
+      assert.strictEqual((yield* Table.open(disk, cache, "data", 3)).index.properties.cells, 80)
+    }))
 })
