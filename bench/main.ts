@@ -28,7 +28,8 @@ const { values: flags } = parseArgs({
 })
 
 const rounds = Number(flags.rounds ?? (flags.quick ? 1 : 3))
-const seconds = Number(flags.seconds ?? (flags.quick ? 2 : 4))
+/** Long enough for flushes and compactions to take their share of most rounds. */
+const seconds = Number(flags.seconds ?? (flags.quick ? 2 : 6))
 const keyCount = flags.quick ? 20_000 : 100_000
 const valueSizes = [100, 1024]
 const connectionCounts = flags.quick ? [128] : [32, 128]
