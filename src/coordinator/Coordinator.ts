@@ -118,11 +118,24 @@ export class Coordinator extends Context.Service<Coordinator, {
         })
 
       const get = (key: Key, options?: ReadOptions): Effect.Effect<ReadReceipt, ReadQuorumFailed> =>
-        Effect.suspend(() => {
+        Effect.suspend(() => read(key, options?.r ?? defaultR, expiry(options?.timeout), readAttempts))
+
+      const read = (
+        key: Key,
+        wanted: number,
+        expiresAt: number,
+        attempts: number
+      ): Effect.Effect<ReadReceipt, ReadQuorumFailed> =>
+        Effect.catchTag(
+          readOnce(key, wanted, expiresAt),
+          "HoldersLost",
+          ({ failure }) => attempts > 1 ? read(key, wanted, expiresAt, attempts - 1) : Effect.fail(failure)
+        )
+
+      const readOnce = (key: Key, wanted: number, expiresAt: number) =>
+        Effect.suspend((): Effect.Effect<ReadReceipt, ReadQuorumFailed | ReadRepair.HoldersLost> => {
           const { absent, present } = order.split(ring.preferenceList(key))
-          const wanted = options?.r ?? defaultR
           const replicas = present.length + absent.length
-          const expiresAt = expiry(options?.timeout)
           return Effect.flatMap(
             readQuorum.attempt({
               nodes: order.forReading(present),
@@ -133,7 +146,7 @@ export class Coordinator extends Context.Service<Coordinator, {
               hedgeAt: deadlines.now() + order.hedgeAfterMillis(),
               expiresAt
             }),
-            (answers) => {
+            (answers): Effect.Effect<ReadReceipt, ReadQuorumFailed | ReadRepair.HoldersLost> => {
               const resolution = readQuorum.resolve(answers)
               if (resolution.newest === undefined || (resolution.stale.length === 0 && resolution.cell !== undefined)) {
                 return Effect.succeed({ cell: resolution.cell, answers: answers.length, replicas })
@@ -162,6 +175,9 @@ export class Coordinator extends Context.Service<Coordinator, {
     })
   )
 }
+
+/** A replica that holds the newest version may be lost while it is asked for it, and another one after it. */
+const readAttempts = 3
 
 /** What stays the same when a write is stamped again. */
 interface WriteInProgress {

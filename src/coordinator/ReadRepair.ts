@@ -4,7 +4,7 @@
  *
  * Source: the "blocking read repair" of Apache Cassandra, which gives monotonic quorum reads.
  */
-import { Effect, Exit, type Scope } from "effect"
+import { Effect, Exit, Schema, type Scope } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
@@ -17,6 +17,12 @@ import type { Deadlines } from "./Deadlines.ts"
 import * as quorum from "./quorum.ts"
 import type { ReplicaAnswer, Resolution } from "./readQuorum.ts"
 import type { ReadReceipt } from "./receipts.ts"
+
+/**
+ * Those that said to hold the newest version do not hand it over any more. Perhaps nobody else has it, and then it was
+ * acknowledged to nobody: a read that asks again does without them.
+ */
+export class HoldersLost extends Schema.TaggedError<HoldersLost>()("HoldersLost", { failure: ReadQuorumFailed }) {}
 
 export interface RepairOptions {
   readonly replicator: Replicator["Service"]
@@ -33,7 +39,7 @@ export interface RepairOptions {
 }
 
 export const repair = Effect.fnUntraced(
-  function*(options: RepairOptions): Effect.fn.Return<ReadReceipt, ReadQuorumFailed> {
+  function*(options: RepairOptions): Effect.fn.Return<ReadReceipt, ReadQuorumFailed | HoldersLost> {
     const { answers, others, replicas, replicator, wanted } = options
     const { cell, holder } = yield* newestCell(options)
     const isLevel = (answer: ReplicaAnswer) =>
@@ -55,11 +61,12 @@ export const repair = Effect.fnUntraced(
 /** The newest cell itself: among the answers, or asked of a replica that said it has the version. */
 const newestCell = (
   { deadlines, expiresAt, key, replicator, resolution, ...options }: RepairOptions
-): Effect.Effect<{ readonly cell: Cell; readonly holder: NodeId }, ReadQuorumFailed> => {
+): Effect.Effect<{ readonly cell: Cell; readonly holder: NodeId }, ReadQuorumFailed | HoldersLost> => {
   const [holder] = resolution.holders
   if (resolution.cell !== undefined) return Effect.succeed({ cell: resolution.cell, holder: holder! })
   const failures: Array<ReplicaFailure> = []
   const failed = () => new ReadQuorumFailed({ wanted: options.wanted, got: 0, replicas: options.replicas, failures })
+  const lost = () => new HoldersLost({ failure: failed() })
   const fetches = resolution.holders.map((node) =>
     Effect.map(replicator.read(node, { key, full: true }), ({ cell }) => ({ node, cell }))
   )
@@ -67,18 +74,17 @@ const newestCell = (
     { node: NodeId; cell: Cell | undefined },
     PeerFailed,
     { cell: Cell; holder: NodeId },
-    ReadQuorumFailed
+    ReadQuorumFailed | HoldersLost
   >({
     deadlines,
     requests: fetches.slice(0, 1),
     spares: fetches.slice(1),
     expiresAt,
     stragglers: "interrupt",
-    onAnswer: (_index, { cell, node }) =>
-      cell === undefined ? Exit.fail(failed()) : Exit.succeed({ cell, holder: node }),
+    onAnswer: (_index, { cell, node }) => cell === undefined ? Exit.fail(lost()) : Exit.succeed({ cell, holder: node }),
     onFailure: (index, error, open) => {
       failures.push({ node: resolution.holders[index]!, reason: error.reason })
-      return open === 0 ? Exit.fail(failed()) : undefined
+      return open === 0 ? Exit.fail(lost()) : undefined
     },
     onTimeout: () => Exit.fail(failed())
   })

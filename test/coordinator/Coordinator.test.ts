@@ -253,6 +253,34 @@ describe("Coordinator", () => {
       assert.deepStrictEqual(world.reads, [[a, true], [c, true], [b, false]])
     }))
 
+  it.effect("does without a replica that is lost between saying that it has something newer and handing it over", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* startCoordinator()
+      world.read.set(a, holding(cellOf(1)))
+      world.read.set(b, ({ full }) => {
+        world.read.set(b, () => Effect.fail(failedBy(b, "unreachable")))
+        return full ? Effect.fail(failedBy(b, "unreachable")) : Effect.succeed({ version: version(2), cell: undefined })
+      })
+      world.read.set(c, holding(cellOf(1)))
+      assert.deepStrictEqual(yield* coordinator.get(key), { cell: cellOf(1), answers: 2, replicas: 3 })
+    }))
+
+  it.effect("gives up when holders are lost again and again", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* startCoordinator()
+      world.read.set(a, holding(cellOf(1)))
+      world.read.set(b, ({ full }) =>
+        full ? Effect.fail(failedBy(b, "storage")) : Effect.succeed({ version: version(2), cell: undefined }))
+      const failure = yield* Effect.flip(coordinator.get(key))
+      assert.deepInclude(failure, { _tag: "ReadQuorumFailed", got: 0, wanted: 2 })
+      assert.strictEqual(
+        world.reads.filter(([node, full]) =>
+          node === b && full
+        ).length,
+        3
+      )
+    }))
+
   it.effect("reads from as many as the request asks for, and no replica that is down", () =>
     Effect.gen(function*() {
       const { coordinator, world } = yield* startCoordinator()
