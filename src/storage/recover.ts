@@ -29,6 +29,8 @@ export const recover = Effect.fnUntraced(function*(
   directory: string,
   cache: BlockCache
 ): Effect.fn.Return<Recovered, StorageError> {
+  // Names that a killed process left unsynced are built upon from here on.
+  yield* disk.syncDirectory(directory)
   const files = (yield* disk.list(directory)).map(parseName).filter((file) => file !== undefined)
   const manifest = yield* readManifest(disk, directory, files)
   const kept = new Set(manifest.tables)

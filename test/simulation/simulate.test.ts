@@ -28,6 +28,10 @@ const found: ReadonlyArray<{ readonly what: string; readonly options: Options }>
   {
     what: "a wall clock set back put off the comparisons of a node by a day",
     options: options(46, { minutes: 1, kinds: clockKinds, keep: [0, 1] })
+  },
+  {
+    what: "a node answered for records of its log that a kill had left unsynced, and lost them with the power",
+    options: options(858, { minutes: 1, keep: [2, 3, 4] })
   }
 ]
 

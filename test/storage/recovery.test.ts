@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Logger } from "effect"
+import { Effect, Exit, Fiber, Logger } from "effect"
 import type { Fsync } from "../../src/config/NodeConfig.ts"
 import type { Cell } from "../../src/domain/Cell.ts"
 import * as CellModule from "../../src/domain/Cell.ts"
@@ -35,6 +35,33 @@ const workload: ReadonlyArray<ReadonlyArray<Cell> | "flush"> = [
   [cell("f", 9)],
   [cell("c", 10)]
 ]
+
+describe("a process that is killed while the system lives", () => {
+  it.effect("leaves nothing that is answered for and lost with the power later", () =>
+    Effect.gen(function*() {
+      for (let seed = 1; seed <= 30; seed++) {
+        const memory = DiskMemory.make(seed)
+        const first = yield* open(memory)
+        yield* first.storage.apply([cell("before", 1)])
+        memory.syncs.closeUnsafe()
+        const appends = memory.count("append")
+        // In the log, and no sync has reached it when the process dies.
+        const fiber = yield* Effect.forkChild(first.storage.apply([cell("a", 2)]))
+        yield* until(Effect.sync(() => memory.count("append") > appends))
+        memory.release()
+        memory.syncs.openUnsafe()
+        const second = yield* open(memory)
+        // The coordinator sends it again, and it is there: acknowledged.
+        yield* second.storage.apply([cell("a", 2)])
+        yield* crash(memory, second)
+        const third = yield* open(memory)
+        assert.isDefined(yield* third.storage.get(key("a")), `seed ${seed}`)
+        yield* third.close
+        yield* Fiber.interrupt(fiber)
+        yield* first.close
+      }
+    }))
+})
 
 /** Runs the workload until the power goes off; returns what was acknowledged and what may have happened as well. */
 const run = Effect.fnUntraced(function*(memory: DiskMemory.DiskMemory, fsync: Fsync = "always") {

@@ -52,7 +52,11 @@ export interface Contents {
   readonly tornBytes: number
 }
 
-/** Reads a whole log and cuts a torn tail from the file; `Corruption` when its middle is damaged. */
+/**
+ * Reads a whole log, cuts a torn tail from the file, and syncs it: a process that was killed may have left records in the
+ * system's cache that no sync has reached, and whoever answers for them now promises that they stay. `Corruption` when the
+ * middle is damaged.
+ */
 export const recover = Effect.fnUntraced(function*(disk: Disk["Service"], path: string) {
   const bytes = (yield* disk.readFile(path)) ?? Buffer.alloc(0)
   const reading = frame.readAll(bytes)
@@ -64,7 +68,7 @@ export const recover = Effect.fnUntraced(function*(disk: Disk["Service"], path: 
     })
   }
   const sizeBytes = reading._tag === "TornTail" ? reading.end : bytes.length
-  if (sizeBytes < bytes.length) yield* disk.truncate(path, sizeBytes)
+  yield* sizeBytes < bytes.length ? disk.truncate(path, sizeBytes) : syncFile(disk, path)
   const payloads: Array<Buffer> = []
   for (const { payload } of reading.frames) {
     if (payload.length > 0) payloads.push(payload)
@@ -72,6 +76,9 @@ export const recover = Effect.fnUntraced(function*(disk: Disk["Service"], path: 
   const contents: Contents = { payloads, sizeBytes, tornBytes: bytes.length - sizeBytes }
   return contents
 })
+
+const syncFile = (disk: Disk["Service"], path: string) =>
+  Effect.flatMap(disk.openAppend(path), (handle) => Effect.ensuring(handle.sync, handle.close))
 
 /** Opens a log that `recover` has read, or creates an empty one, whose name is durable when this returns. */
 export const open = Effect.fnUntraced(function*(disk: Disk["Service"], path: string, sizeBytes: number) {
