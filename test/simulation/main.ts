@@ -13,27 +13,36 @@ import type { Options } from "./simulate.ts"
 import * as Totals from "./Totals.ts"
 import { essential, judge, type Verdict } from "./verdict.ts"
 
-const { values: flags } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "100" },
-    from: { type: "string", default: "1" },
-    nodes: { type: "string", default: "5" },
-    minutes: { type: "string", default: "1" },
-    fault: { type: "string", multiple: true },
-    keep: { type: "string" },
-    jobs: { type: "string" },
-    trace: { type: "string" },
-    twice: { type: "boolean", default: false },
-    "stop-after": { type: "string", default: "1" },
-    json: { type: "boolean", default: false },
-    help: { type: "boolean", short: "h", default: false }
-  }
-})
-
 const fail = (sentence: string): never => {
   process.stderr.write(`${sentence}; see npm run simulate -- --help\n`)
   process.exit(2)
 }
+
+const parse = () =>
+  parseArgs({
+    options: {
+      seeds: { type: "string", default: "100" },
+      from: { type: "string", default: "1" },
+      nodes: { type: "string", default: "5" },
+      minutes: { type: "string", default: "1" },
+      fault: { type: "string", multiple: true },
+      keep: { type: "string" },
+      jobs: { type: "string" },
+      trace: { type: "string" },
+      twice: { type: "boolean", default: false },
+      "stop-after": { type: "string", default: "1" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false }
+    }
+  })
+
+const flags = (() => {
+  try {
+    return parse().values
+  } catch (error) {
+    return fail(error instanceof Error ? error.message.split(".")[0]! : String(error))
+  }
+})()
 
 const number = (name: string, text: string, least: number): number => {
   const value = Number(text)
@@ -63,16 +72,26 @@ const optionsOf = (seed: number): Options => ({
   nodes: Math.floor(number("nodes", flags.nodes, 3)),
   minutes: number("minutes", flags.minutes, 0.1),
   kinds: kindsOf(flags.fault),
-  keep: flags.keep?.split(",").filter((place) => place !== "").map(Number)
+  keep: flags.keep?.split(",").filter((place) => place !== "").map((place) => number("keep", place, 0))
 })
 
 const began = performance.now()
 const elapsedSeconds = () => (performance.now() - began) / 1000
 const totals = Totals.make()
 
+/** A terminal gets a bar, a log file a line now and then. */
+const secondsBetweenLines = 15
+let lineDueAt = secondsBetweenLines
+
 const take = (verdict: Verdict) => {
   Totals.add(totals, verdict)
-  if (!flags.json && process.stderr.isTTY) process.stderr.write(report.progress(totals, seeds, elapsedSeconds()))
+  if (flags.json) return
+  const line = report.progress(totals, seeds, elapsedSeconds())
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`)
+  else if (elapsedSeconds() >= lineDueAt) {
+    lineDueAt = elapsedSeconds() + secondsBetweenLines
+    process.stderr.write(`${line}\n`)
+  }
 }
 
 const finish = () => {

@@ -36,9 +36,7 @@ export const progress = (totals: Totals, seeds: number, seconds: number): string
   const share = totals.seeds / seeds
   const bar = "#".repeat(Math.round(share * 24)).padEnd(24, ".")
   const rate = totals.seeds / seconds
-  return `\r\x1b[K[${bar}] ${totals.seeds}/${seeds} seeds  ${rate.toFixed(1)}/s  ${
-    hours(totals.virtualMillis)
-  } simulated  ` +
+  return `[${bar}] ${totals.seeds}/${seeds} seeds  ${rate.toFixed(1)}/s  ${hours(totals.virtualMillis)} simulated  ` +
     `${thousands(totals.operations)} operations  ${totals.failures.length} failing`
 }
 
