@@ -2,7 +2,7 @@
  * N nodes, each the production Layers in a process of its own, over the simulated network and disks; and the handles by
  * which faults get at them.
  */
-import { Cause, Context, Effect, Exit, type Fiber, Layer, Logger, References, Scope } from "effect"
+import { Cause, Context, Effect, Exit, type Fiber, Layer, Logger, Metric, References, Scope } from "effect"
 import { ClusterConfig } from "../../src/config/ClusterConfig.ts"
 import { NodeConfig, type NodeSettings } from "../../src/config/NodeConfig.ts"
 import type { Coordinator } from "../../src/coordinator/Coordinator.ts"
@@ -74,7 +74,7 @@ const hintsOnDisk = (memory: DiskMemory.DiskMemory): ReadonlyMap<string, number>
   return found
 }
 
-/** Errors in the log that no fault of the disk or the network explains. */
+/** Errors in the log that not even a bad disk explains. */
 const alarming = /a node broke the rules|ended by a defect|gossip with .* refused/
 
 export class Cluster {
@@ -109,7 +109,8 @@ export class Cluster {
       this.random.fork(`${node.id} ${life}`),
       Context.empty().pipe(
         Context.add(Logger.CurrentLoggers, new Set([this.logger(node)])),
-        Context.add(References.MinimumLogLevel, "Error")
+        Context.add(References.MinimumLogLevel, "Error"),
+        Context.add(Metric.FiberRuntimeMetrics, this.watchFibers(node))
       )
     )
     process.clockOffsetMillis = node.clockOffsetMillis
@@ -158,7 +159,9 @@ export class Cluster {
   private checkMemory(node: SimulatedNode, process: Process, services: Context.Context<Services>): void {
     for (const [key, promised] of node.promised) {
       process.run(Context.get(services, Storage).version(key), Context.empty(), (exit) => {
-        if (Exit.isFailure(exit)) return
+        if (Exit.isFailure(exit)) {
+          return this.alarm(node, `cannot read ${key} at its start: ${Cause.pretty(exit.cause)}`)
+        }
         const held = exit.value
         if (held !== undefined && Version.compare(held, promised) >= 0) return
         this.forgotten.push({ node: node.id, key, promised, held, atMillis: this.world.now() })
@@ -238,11 +241,31 @@ export class Cluster {
       Layer.buildWithMemoMap(Node.layerServices.pipe(Layer.provide(leaves)), memoMap, Scope.makeUnsafe()))
   }
 
+  private alarm(node: SimulatedNode, text: string): void {
+    this.alarms.push({ node: node.id, atMillis: this.world.now(), text })
+  }
+
+  /** A fiber in the background that dies of a defect tells nobody else. */
+  private watchFibers(node: SimulatedNode): Metric.FiberRuntimeMetricsService {
+    return {
+      recordFiberStart: () => {},
+      recordFiberEnd: (_, exit) => {
+        if (Exit.isSuccess(exit)) return
+        const defect = exit.cause.reasons.find(Cause.isDieReason)?.defect
+        // A symbol is how a stream of Effect's ends itself at its timeout.
+        if (defect !== undefined && typeof defect !== "symbol") {
+          this.alarm(node, `a fiber died: ${Cause.pretty(exit.cause)}`)
+        }
+      }
+    }
+  }
+
   private logger(node: SimulatedNode) {
     return Logger.make(({ cause, message }) => {
       const text = `${String(message)}${cause.reasons.length === 0 ? "" : ` ${Cause.pretty(cause)}`}`
       this.world.trace(`${node.id} logs ${text.slice(0, 200)}`)
-      if (alarming.test(text)) this.alarms.push({ node: node.id, atMillis: this.world.now(), text })
+      // On a healthy disk every error is news.
+      if (alarming.test(text) || (!node.isDamaged && !node.isFull)) this.alarm(node, text)
     })
   }
 }

@@ -49,7 +49,8 @@ export class Network {
   /** Where messages on their way live: it never stands still and never dies. */
   private readonly wire: Process
   private readonly hosts = new Map<string, Host>()
-  private readonly cuts = new Set<string>()
+  /** How many faults cut a direction: it is mended when the last of them ends. */
+  private readonly cuts = new Map<string, number>()
   private readonly weathers = new Map<string, Weather>()
   private readonly open = new Set<Exchanging>()
   readonly counts: Counts = { messages: 0, lost: 0, duplicated: 0, late: 0 }
@@ -68,11 +69,13 @@ export class Network {
 
   /** Drops everything in this direction. */
   cut(from: string, to: string): void {
-    this.cuts.add(`${from}>${to}`)
+    this.cuts.set(`${from}>${to}`, (this.cuts.get(`${from}>${to}`) ?? 0) + 1)
   }
 
   mend(from: string, to: string): void {
-    this.cuts.delete(`${from}>${to}`)
+    const others = (this.cuts.get(`${from}>${to}`) ?? 0) - 1
+    if (others > 0) this.cuts.set(`${from}>${to}`, others)
+    else this.cuts.delete(`${from}>${to}`)
   }
 
   /** Of one host's links, in both directions. */

@@ -126,10 +126,15 @@ const inject = (
     case "isolate":
       return cut(bothWays, names)
     case "one-way":
-      return cut([[names[0]!, names[1]!]], names)
+      // Who cannot send can do without that peer, as with any that is away.
+      return cut([[names[0]!, names[1]!]], [names[1]!])
     case "loss":
     case "duplicate":
     case "delay": {
+      const { duplicateShare, extraDelayMillisMax, lossShare } = network.weather
+      if ((kind === "loss" ? lossShare : kind === "duplicate" ? duplicateShare : extraDelayMillisMax) > 0) {
+        return undefined
+      }
       const over = kind === "duplicate" ? () => {} : disturb(everybody)
       const { weather } = network
       if (kind === "loss") weather.lossShare = 0.02 + strength * 0.3
@@ -143,6 +148,7 @@ const inject = (
       }
     }
     case "slow-link": {
+      if (network.weatherOf(node.id).extraDelayMillisMax > 0) return undefined
       const over = disturb(names)
       network.weatherOf(node.id).extraDelayMillisMax = 20 + strength * 3000
       return () => {
@@ -151,6 +157,7 @@ const inject = (
       }
     }
     case "slow-disk": {
+      if (node.diskSpeed.factor > 1) return undefined
       const over = disturb(names)
       node.diskSpeed.factor = 10 + strength * 500
       return () => {
@@ -159,6 +166,7 @@ const inject = (
       }
     }
     case "disk-full": {
+      if (node.isFull) return undefined
       const over = disturb(names)
       const set = (isFull: boolean) => {
         node.isFull = isFull

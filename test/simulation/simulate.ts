@@ -68,6 +68,8 @@ class Simulation {
   private readonly random: SeededRandom.SeededRandom
   private readonly world: World
   private readonly cluster: Cluster
+  /** All that the seed draws, and those of them that happen. */
+  private readonly drawn: ReadonlyArray<Schedule.Fault>
   private readonly schedule: ReadonlyArray<Schedule.Fault>
   private stuck: string | undefined
 
@@ -76,12 +78,12 @@ class Simulation {
     this.random = SeededRandom.make(options.seed)
     this.world = new World(options.sink)
     this.cluster = new Cluster(this.world, this.random.fork("cluster"), options.nodes, drawSettings(this.random))
-    const drawn = Schedule.draw(this.random.fork("schedule"), {
+    this.drawn = Schedule.draw(this.random.fork("schedule"), {
       nodes: options.nodes,
       forMillis: options.minutes * minute,
       kinds: options.kinds
     })
-    this.schedule = options.keep === undefined ? drawn : options.keep.flatMap((place) => drawn[place] ?? [])
+    this.schedule = options.keep?.flatMap((place) => this.drawn[place] ?? []) ?? this.drawn
   }
 
   run(): Result {
@@ -113,8 +115,9 @@ class Simulation {
     this.waitFor(() => readAll, minute, "every key is read")
     this.powerCycle()
     this.converge(workload.keys(), world.now())
+    const cells = this.finalCells()
     return {
-      schedule: this.schedule,
+      schedule: this.drawn,
       traceHash: world.traceHash(),
       stuck: this.stuck,
       figures: {
@@ -136,7 +139,7 @@ class Simulation {
         forgottenHints: cluster.forgottenHints,
         requestTimeoutMillis: 5000,
         final: {
-          cells: this.finalCells(),
+          cells,
           replicasOf: (key) => this.replicasOf(key as Key).map(({ id }) => id),
           convergedAfterMillis,
           convergenceBoundMillis

@@ -19,8 +19,31 @@ export interface Verdict {
   readonly figures: Omit<Result["figures"], "faults"> & { readonly faults: Readonly<Record<string, number>> }
 }
 
-/** Runs a seed. What keeps a run from its end breaks `progress`, and a defect of the simulator or the store `no-defect`. */
+/** Runs a seed. What keeps a run from its end breaks `progress`, and an exception in its loop `no-defect`. */
 export const judge = (options: Options): Verdict => {
+  try {
+    return judged(options)
+  } catch (thrown) {
+    const detail = thrown instanceof Error ? thrown.stack ?? thrown.message : String(thrown)
+    return {
+      seed: options.seed,
+      traceHash: "",
+      broken: [{ promise: "no-defect", detail, operations: [] }],
+      schedule: [],
+      figures: {
+        virtualMillis: 0,
+        events: 0,
+        operations: 0,
+        acknowledged: 0,
+        messages: { messages: 0, lost: 0, duplicated: 0, late: 0 },
+        faults: {},
+        convergedAfterMillis: undefined
+      }
+    }
+  }
+}
+
+const judged = (options: Options): Verdict => {
   const { figures, run, schedule, stuck, traceHash } = simulate(options)
   const broken: Array<Broken> = stuck === undefined ? [] : [{ promise: "progress", detail: stuck, operations: [] }]
   // A run that did not reach its end has no final state to speak of.
