@@ -12,6 +12,7 @@
  * - Nothing sleeps once every deadline was met or cancelled and the one slept for has passed.
  */
 import { Clock, Duration, Effect, type Fiber, type Scope } from "effect"
+import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 
 export interface Deadlines {
   /** Milliseconds on a clock that nobody sets. */
@@ -52,8 +53,6 @@ const append = (list: Entry, entry: Entry) => {
   list.previous = entry
 }
 
-const nanosPerMilli = 1_000_000
-
 /** The sleeping fiber lives in the scope. */
 export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function*() {
   const clock = yield* Clock.Clock
@@ -63,7 +62,7 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
   let sleepsUntil = Number.POSITIVE_INFINITY
   let isClosed = false
 
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / nanosPerMilli
+  const now = () => uptimeMillisUnsafe(clock)
 
   const listOf = (distanceMillis: number): Entry => {
     const known = lists.get(distanceMillis)
