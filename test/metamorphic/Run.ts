@@ -1,0 +1,141 @@
+/**
+ * One store, the model beside it, and what is open on both: opened, closed, crashed and opened again.
+ */
+import { Data, Effect, Exit, Scope, Stream } from "effect"
+import type { Cell } from "../../src/domain/Cell.ts"
+import * as CellModule from "../../src/domain/Cell.ts"
+import * as DiskMemory from "../../src/storage/DiskMemory.ts"
+import * as Engine from "../../src/storage/Engine.ts"
+import type { StorageError } from "../../src/storage/StorageError.ts"
+import * as FaultyDisk from "../storage/crashes/FaultyDisk.ts"
+import { settled } from "../storage/crashes/settled.ts"
+import * as compare from "./compare.ts"
+import * as Model from "./Model.ts"
+import type { Settings } from "./Settings.ts"
+import * as Slots from "./Slots.ts"
+import * as Subject from "./Subject.ts"
+
+/** The engine does not do what the model does. */
+export class Mismatch extends Data.TaggedError("Mismatch")<{ readonly problem: string }> {}
+
+export interface Run {
+  readonly memory: DiskMemory.DiskMemory
+  readonly settings: Settings
+  readonly model: Model.Model
+  readonly slots: Slots.Slots
+  /** Whether tombstones may be gone, so that neither their presence nor their absence says anything. */
+  readonly purges: boolean
+  life: Life
+}
+
+/** From one start of the store to its end. */
+interface Life {
+  readonly disk: FaultyDisk.FaultyDisk
+  readonly subject: Subject.Subject
+  readonly scope: Scope.Closeable
+  /** At which operation of the recovery after this life's crash the next one comes. */
+  crashAgainAt: number | undefined
+}
+
+export const start = Effect.fnUntraced(function*(keys: ReadonlyArray<string>, settings: Settings, seed: number) {
+  const memory = DiskMemory.make(seed)
+  const run: Run = {
+    memory,
+    settings,
+    model: Model.make(keys),
+    slots: Slots.make(),
+    purges: false,
+    life: yield* open(settings, FaultyDisk.make(memory.disk))
+  }
+  return run
+})
+
+const open = Effect.fnUntraced(function*(
+  settings: Settings,
+  disk: FaultyDisk.FaultyDisk
+): Effect.fn.Return<Life, StorageError> {
+  const scope = yield* Scope.make()
+  const engine = yield* settled(
+    Engine.open(disk.disk, { directory: "data", ...settings.engine }).pipe(Scope.provide(scope))
+  ).pipe(Effect.onError(() => {
+    // What is cut short must not go on beside its successor.
+    disk.kill()
+    return Scope.close(scope, Exit.void)
+  }))
+  return { disk, subject: Subject.ofEngine(engine), scope, crashAgainAt: undefined }
+})
+
+export const isDead = ({ life, memory }: Run): boolean => memory.isOff() || life.disk.isKilled()
+
+export const restart = Effect.fnUntraced(function*(run: Run) {
+  yield* Slots.closeAll(run.slots)
+  yield* settled(Scope.close(run.life.scope, Exit.void))
+  if (isDead(run)) return yield* recover(run, [])
+  run.life = yield* open(run.settings, FaultyDisk.make(run.memory.disk))
+  yield* checkAll(run, [])
+})
+
+/** The crash comes at the n-th disk operation from now. */
+export const crashAt = (run: Run, operation: number, kill: boolean, againAt: number | undefined): void => {
+  run.life.crashAgainAt = againAt
+  if (!kill) return run.memory.powerOffAt(operation)
+  const at = run.life.disk.operations() + operation
+  run.life.disk.setPlan(({ number }) => number >= at ? "killed" : undefined)
+}
+
+export const crash = (run: Run, kill: boolean, againAt: number | undefined) => {
+  run.life.crashAgainAt = againAt
+  if (kill) run.life.disk.kill()
+  else run.memory.powerOff()
+  return recover(run, [])
+}
+
+/** Opens the store after it died. `pending` are the calls it has not answered: of each all is there, or nothing. */
+export const recover = Effect.fnUntraced(function*(run: Run, pending: ReadonlyArray<ReadonlyArray<Cell>>) {
+  const { memory } = run
+  const { crashAgainAt, disk, scope } = run.life
+  const wasPowerOff = memory.isOff()
+  yield* Slots.closeAll(run.slots)
+  disk.kill()
+  yield* settled(Scope.close(scope, Exit.void))
+  if (wasPowerOff) memory.powerOn()
+  else memory.release()
+  // What was planned for a life that has ended otherwise is off.
+  memory.powerOffAt(Number.POSITIVE_INFINITY)
+  if (crashAgainAt !== undefined) {
+    const next = FaultyDisk.make(memory.disk)
+    if (wasPowerOff) memory.powerOffAt(crashAgainAt)
+    else next.setPlan(({ number }) => number >= crashAgainAt ? "killed" : undefined)
+    const again = yield* Effect.exit(open(run.settings, next))
+    if (Exit.isSuccess(again)) yield* settled(Scope.close(again.value.scope, Exit.void))
+    else if (!memory.isOff() && !next.isKilled()) return yield* again
+    next.kill()
+    if (wasPowerOff) {
+      memory.powerOff()
+      memory.powerOn()
+    } else memory.release()
+  }
+  run.life = yield* open(run.settings, FaultyDisk.make(memory.disk))
+  yield* checkAll(run, pending)
+})
+
+/** The whole store equals the model, but for cells of calls that were not answered. */
+export const checkAll = Effect.fnUntraced(function*(run: Run, pending: ReadonlyArray<ReadonlyArray<Cell>>) {
+  const stored = new Map(
+    (yield* settled(Stream.runCollect(run.life.subject.scan()))).map((cell) => [cell.key as string, cell])
+  )
+  for (const key of run.model.keys) {
+    const found = stored.get(key)
+    const expected = Model.get(run.model, key)
+    const problem = compare.cells(expected, found, run.purges)
+    const isPending = problem !== undefined && found !== undefined &&
+      pending.some((call) => call.some((cell) => cell.key === key && compare.cells(cell, found, false) === undefined))
+    const isNewer = isPending && (expected === undefined || CellModule.compare(found, expected) > 0)
+    if (problem !== undefined && !isNewer) return yield* new Mismatch({ problem: `after a restart: ${problem}` })
+  }
+  for (const call of pending) {
+    const others = pending.filter((other) => other !== call).flat()
+    const problem = compare.allOrNothing(call, others, stored, run.model, run.purges)
+    if (problem !== undefined) return yield* new Mismatch({ problem })
+  }
+})

@@ -1,0 +1,50 @@
+/**
+ * Engine settings under which one sequence must give one answer, drawn from a seed: each dimension by itself, from its
+ * extremes and its default.
+ *
+ * Pure.
+ */
+import type * as Engine from "../../src/storage/Engine.ts"
+import * as SeededRandom from "../simulation/SeededRandom.ts"
+
+/** How often, per request, something happens between two. */
+export interface Disturb {
+  readonly pause: number
+  readonly restart: number
+  readonly crash: number
+  /** The power stays on, because this store does not sync. */
+  readonly onlyKill: boolean
+}
+
+export interface Settings {
+  readonly engine: Omit<Engine.Options, "directory">
+  readonly disturb: Disturb
+}
+
+const defaults: Settings = {
+  engine: { fsync: "always", memtableBytesMax: 16 * 1024 * 1024, blockCacheBytesMax: 16 * 1024 * 1024 },
+  disturb: { pause: 0, restart: 0, crash: 0, onlyKill: false }
+}
+
+/** The first is what a node starts with, undisturbed: when that fails, the settings are not to blame. */
+export const draw = (seed: number, count: number): ReadonlyArray<Settings> => {
+  const random = SeededRandom.make(seed).fork("settings")
+  return [defaults, ...Array.from({ length: count - 1 }, () => one(random))]
+}
+
+const one = ({ pick }: SeededRandom.SeededRandom): Settings => {
+  const fsync = pick(["always", "always", "always", "interval", "never"] as const)
+  return {
+    engine: {
+      fsync,
+      memtableBytesMax: pick([300, 2000, 8000, 30_000, 1_000_000]),
+      blockCacheBytesMax: pick([0, 2000, 20_000, 16 * 1024 * 1024])
+    },
+    disturb: {
+      pause: pick([0, 0.02, 0.3]),
+      restart: pick([0, 0, 0.02, 0.1]),
+      crash: pick([0, 0.02, 0.1]),
+      onlyKill: fsync !== "always"
+    }
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Whether what the engine says is what the model says; if not, a sentence.
+ *
+ * With `purges` a tombstone of the model may be missing: nobody can tell it from a key that never was.
+ *
+ * Pure.
+ */
+import type { Cell } from "../../src/domain/Cell.ts"
+import * as CellModule from "../../src/domain/Cell.ts"
+import * as Version from "../../src/domain/Version.ts"
+import type { Applied } from "../../src/storage/Applied.ts"
+import * as Model from "./Model.ts"
+
+export const describe = (cell: Cell | undefined): string => {
+  if (cell === undefined) return "nothing"
+  const { key, value, version } = cell
+  const what = value === undefined
+    ? "a tombstone"
+    : `${value.bytes.length} bytes of ${JSON.stringify(value.contentType)}`
+  const shown = key.length > 40 ? `${key.slice(0, 12)}... (${key.length} units) ...${key.slice(-12)}` : key
+  return `${JSON.stringify(shown)} ${version.counter}-${version.nodeId} (${what})`
+}
+
+const isSame = (left: Cell, right: Cell): boolean =>
+  left.key === right.key && CellModule.compare(left, right) === 0 &&
+  left.value?.contentType === right.value?.contentType
+
+export const cells = (expected: Cell | undefined, found: Cell | undefined, purges: boolean): string | undefined => {
+  if (found === undefined) {
+    const mayBeMissing = expected === undefined || (purges && expected.value === undefined)
+    return mayBeMissing ? undefined : `expected ${describe(expected)}, found nothing`
+  }
+  return expected !== undefined && isSame(expected, found)
+    ? undefined
+    : `expected ${describe(expected)}, found ${describe(found)}`
+}
+
+export const versions = (
+  expected: Cell | undefined,
+  found: Version.Version | undefined,
+  purges: boolean
+): string | undefined => {
+  if (found === undefined) return cells(expected, undefined, purges)
+  return expected !== undefined && Version.compare(expected.version, found) === 0
+    ? undefined
+    : `expected ${describe(expected)}, found the version ${Version.format(found)}`
+}
+
+export const applied = (expected: Applied, found: Applied | undefined): string | undefined => {
+  const isEqual = found !== undefined && (expected._tag === "Accepted"
+    ? found._tag === "Accepted" && expected.replaced === found.replaced
+    : found._tag === "Superseded" && Version.compare(expected.newest, found.newest) === 0)
+  return isEqual ? undefined : `expected the answer ${JSON.stringify(expected)}, got ${JSON.stringify(found)}`
+}
+
+/** Cells that follow each other in a scan, from a place on: the place behind them, or what is wrong. */
+export const walk = (
+  expected: ReadonlyArray<Cell>,
+  from: number,
+  found: ReadonlyArray<Cell>,
+  purges: boolean
+): number | string => {
+  let at = from
+  for (const cell of found) {
+    while (purges && at < expected.length && expected[at]!.value === undefined && !isSame(expected[at]!, cell)) at++
+    const problem = cells(expected[at], cell, false)
+    if (problem !== undefined) return `at place ${at} of ${expected.length}: ${problem}`
+    at++
+  }
+  return at
+}
+
+/** Nothing is left behind a place. */
+export const isEnd = (expected: ReadonlyArray<Cell>, at: number, purges: boolean): boolean =>
+  purges ? !expected.some((cell, place) => place >= at && cell.value !== undefined) : at >= expected.length
+
+/** A call that was not answered is there as a whole, where nothing newer is, or not at all. */
+export const allOrNothing = (
+  call: ReadonlyArray<Cell>,
+  others: ReadonlyArray<Cell>,
+  stored: ReadonlyMap<string, Cell>,
+  before: Model.Model,
+  purges: boolean
+): string | undefined => {
+  const isThere = (cell: Cell) => {
+    const found = stored.get(cell.key)
+    return found === undefined ? purges && cell.value === undefined : CellModule.compare(found, cell) >= 0
+  }
+  const witness = call.find((cell) => {
+    const found = stored.get(cell.key)
+    const known = Model.get(before, cell.key)
+    const isItsOwn = (known === undefined || !isSame(known, cell)) && !others.some((other) => isSame(other, cell))
+    return found !== undefined && isSame(found, cell) && isItsOwn
+  })
+  const missing = call.find((cell) => !isThere(cell))
+  return witness === undefined || missing === undefined
+    ? undefined
+    : `half a call: ${describe(witness)} of it is there, ${describe(missing)} is not`
+}

@@ -1,0 +1,20 @@
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { examine, report } from "./examine.ts"
+
+/** More run with `npm run test:metamorphic`. */
+const operationsMin = 100_000
+
+it.effect(
+  "one sequence of operations gives the model's answers under all settings, with restarts and crashes in between",
+  () =>
+    Effect.gen(function*() {
+      let done = 0
+      for (let seed = 1; done < operationsMin; seed++) {
+        const { found, operations } = yield* examine(seed)
+        if (found !== undefined) assert.fail(report(found))
+        done += operations
+      }
+    }),
+  180_000
+)

@@ -1,0 +1,191 @@
+/** Does one request to the store and to the model, and compares what they say. */
+import { Cause, Effect, Exit, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import type { Cell } from "../../src/domain/Cell.ts"
+import * as CellModule from "../../src/domain/Cell.ts"
+import type { Key } from "../../src/domain/Key.ts"
+import type { StorageError } from "../../src/storage/StorageError.ts"
+import { settled } from "../storage/crashes/settled.ts"
+import * as compare from "./compare.ts"
+import * as Model from "./Model.ts"
+import { cellOf, type Operation } from "./Operation.ts"
+import * as Run from "./Run.ts"
+import * as Slots from "./Slots.ts"
+
+type Of<Tag extends Operation["_tag"]> = Extract<Operation, { readonly _tag: Tag }>
+type Performed = Effect.Effect<void, StorageError | Run.Mismatch>
+
+const ensure = (problem: string | undefined): Effect.Effect<void, Run.Mismatch> =>
+  problem === undefined ? Effect.void : Effect.fail(new Run.Mismatch({ problem }))
+
+/** `isRetry` after a crash: what was not answered may have happened before. */
+export const perform = (run: Run.Run, operation: Operation, isRetry: boolean): Performed => {
+  switch (operation._tag) {
+    case "apply":
+      return apply(run, operation, isRetry)
+    case "get":
+      return get(run, operation.key)
+    case "version":
+      return version(run, operation.key)
+    case "scan":
+      return scan(run, operation)
+    case "open stream":
+      return openStream(run, operation)
+    case "pull":
+      return pull(run, operation.slot)
+    case "close stream":
+      return settled(Slots.closeStream(run.slots, operation.slot))
+    case "open view":
+      return openView(run, operation.slot)
+    case "close view":
+      return settled(Slots.closeView(run.slots, operation.slot))
+    case "view get":
+      return viewGet(run, operation)
+    case "open cursor":
+      return openCursor(run, operation)
+    case "next":
+      return next(run, operation)
+    case "seek":
+      return seek(run, operation)
+    case "flush":
+      return settled(run.life.subject.flush)
+    case "compact":
+      return settled(run.life.subject.compact)
+    case "verify":
+      return Effect.void
+    case "pause":
+      return pause(operation)
+    case "restart":
+      return Run.restart(run)
+    case "crash":
+      return Run.crash(run, operation.kill, operation.againAt)
+    case "crash soon":
+      return Effect.sync(() => Run.crashAt(run, operation.disk, operation.kill, operation.againAt))
+  }
+}
+
+/** The cells of an operation as this store may be asked to take them. */
+export const callsOf = (run: Run.Run, { calls }: Of<"apply">): ReadonlyArray<ReadonlyArray<Cell>> => {
+  const cells = calls.map((call) => call.map(cellOf))
+  if (!run.purges) return cells
+  // Whether it still knows the tombstone that an older cell would be told of is its own business.
+  const model = Model.copy(run.model)
+  return cells.map((call) =>
+    call.filter((cell) => {
+      const before = Model.get(model, cell.key)
+      if (before !== undefined && before.value === undefined && CellModule.compare(cell, before) <= 0) return false
+      Model.take(model, cell)
+      return true
+    })
+  )
+}
+
+const apply = Effect.fnUntraced(function*(run: Run.Run, operation: Of<"apply">, isRetry: boolean) {
+  const calls = callsOf(run, operation)
+  const { subject } = run.life
+  const answers = yield* settled(Effect.all(calls.map((call) => subject.apply(call)), { concurrency: "unbounded" }))
+  for (const [index, call] of calls.entries()) {
+    for (const [place, cell] of call.entries()) {
+      const problem = compare.applied(Model.take(run.model, cell), answers[index]![place])
+      if (!isRetry && problem !== undefined) {
+        yield* ensure(`${compare.describe(cell)}, number ${place + 1} of call ${index + 1}: ${problem}`)
+      }
+    }
+    if (answers[index]!.length !== call.length) yield* ensure(`${call.length} cells, ${answers[index]!.length} answers`)
+  }
+})
+
+const get = Effect.fnUntraced(function*(run: Run.Run, key: string) {
+  const found = yield* settled(run.life.subject.get(key as Key))
+  yield* ensure(compare.cells(Model.get(run.model, key), found, run.purges))
+})
+
+const version = Effect.fnUntraced(function*(run: Run.Run, key: string) {
+  const found = yield* settled(run.life.subject.version(key as Key))
+  yield* ensure(compare.versions(Model.get(run.model, key), found, run.purges))
+})
+
+const scan = Effect.fnUntraced(function*(run: Run.Run, { limit, range }: Of<"scan">) {
+  const expected = Model.select(run.model, range)
+  const stream = run.life.subject.scan(range)
+  const found = yield* settled(Stream.runCollect(limit === undefined ? stream : Stream.take(stream, limit)))
+  const at = compare.walk(expected, 0, found, run.purges)
+  if (typeof at === "string") return yield* ensure(at)
+  const isEnd = compare.isEnd(expected, at, run.purges)
+  if (limit !== undefined && found.length > limit) return yield* ensure(`${found.length} cells of ${limit}`)
+  if (found.length !== limit && !isEnd) yield* ensure(missing(expected, at))
+})
+
+const missing = (expected: ReadonlyArray<Cell>, at: number) =>
+  `it ends at place ${at} of ${expected.length}, before ${compare.describe(expected[at])}`
+
+const openStream = Effect.fnUntraced(function*(run: Run.Run, { range, slot }: Of<"open stream">) {
+  yield* settled(Slots.closeStream(run.slots, slot))
+  const scope = yield* Scope.make()
+  const pulling = yield* Stream.toPull(run.life.subject.scan(range)).pipe(Scope.provide(scope))
+  run.slots.streams.set(slot, { pull: pulling, scope, expected: Model.select(run.model, range), at: 0 })
+  // A stream begins with its first cells.
+  yield* pull(run, slot)
+})
+
+const pull = Effect.fnUntraced(function*(run: Run.Run, slot: number) {
+  const open = run.slots.streams.get(slot)
+  if (open === undefined) return
+  const exit = yield* Effect.exit(settled(open.pull))
+  if (Exit.isFailure(exit)) {
+    const failure = exit.cause.reasons.find(Cause.isFailReason)?.error
+    if (failure === undefined) return yield* Effect.die(Cause.squash(exit.cause))
+    if (!Cause.isDone(failure)) return yield* Effect.fail(failure)
+    yield* settled(Slots.closeStream(run.slots, slot))
+    if (!compare.isEnd(open.expected, open.at, run.purges)) yield* ensure(missing(open.expected, open.at))
+    return
+  }
+  const at = compare.walk(open.expected, open.at, exit.value, run.purges)
+  if (typeof at === "string") return yield* ensure(at)
+  open.at = at
+})
+
+const openView = Effect.fnUntraced(function*(run: Run.Run, slot: number) {
+  yield* settled(Slots.closeView(run.slots, slot))
+  const scope = yield* Scope.make()
+  const view = yield* settled(run.life.subject.view.pipe(Scope.provide(scope)))
+  run.slots.views.set(slot, { view, scope, model: Model.copy(run.model) })
+})
+
+const viewGet = Effect.fnUntraced(function*(run: Run.Run, { key, slot }: Of<"view get">) {
+  const open = run.slots.views.get(slot)
+  if (open === undefined) return
+  const found = yield* settled(open.view.get(key as Key))
+  yield* ensure(compare.cells(Model.get(open.model, key), found, run.purges))
+})
+
+const openCursor = Effect.fnUntraced(function*(run: Run.Run, { range, slot, view }: Of<"open cursor">) {
+  const open = run.slots.views.get(view)
+  if (open === undefined) return
+  const cursor = yield* settled(open.view.cursor(range))
+  const expected = Model.select(open.model, range)
+  run.slots.cursors.set(slot, { cursor, view, expected, at: 0, reverse: range.reverse === true })
+})
+
+const next = Effect.fnUntraced(function*(run: Run.Run, { count, slot }: Of<"next">) {
+  const open = run.slots.cursors.get(slot)
+  if (open === undefined) return
+  const found = yield* settled(open.cursor.next(count))
+  if (found.length > count) yield* ensure(`${found.length} cells, asked for ${count}`)
+  const at = compare.walk(open.expected, open.at, found, run.purges)
+  if (typeof at === "string") return yield* ensure(at)
+  open.at = at
+  if (found.length === 0 && !compare.isEnd(open.expected, at, run.purges)) yield* ensure(missing(open.expected, at))
+})
+
+const seek = Effect.fnUntraced(function*(run: Run.Run, { key, slot }: Of<"seek">) {
+  const open = run.slots.cursors.get(slot)
+  if (open === undefined) return
+  yield* settled(open.cursor.seek(key))
+  open.at = Model.positionAt(open.expected, key, open.reverse)
+})
+
+const pause = Effect.fnUntraced(function*({ millis, turns }: Of<"pause">) {
+  for (let turn = 0; turn < turns; turn++) yield* Effect.yieldNow
+  if (millis > 0) yield* TestClock.adjust(millis)
+})

@@ -1,0 +1,35 @@
+/**
+ * The operations that a failure needs: those up to it, then without the parts that it happens without.
+ *
+ * Source: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (IEEE TSE 2002), simplified: by
+ * halves, quarters and so on, once.
+ */
+import { Effect } from "effect"
+import type { Failure } from "./execute.ts"
+import type { Operation } from "./Operation.ts"
+
+export interface Shortened extends Failure {
+  readonly operations: ReadonlyArray<Operation>
+}
+
+/** A sequence of some hundred operations is down to what matters by then. */
+const runsMax = 600
+
+export const shorten = Effect.fnUntraced(function*(
+  operations: ReadonlyArray<Operation>,
+  failure: Failure,
+  run: (operations: ReadonlyArray<Operation>) => Effect.Effect<Failure | undefined>
+) {
+  let best: Shortened = { ...failure, operations: operations.slice(0, failure.at + 1) }
+  let runs = 0
+  for (let size = best.operations.length >> 1; size >= 1; size = size === 1 ? 0 : (size + 1) >> 1) {
+    for (let start = 0; start < best.operations.length && runs < runsMax;) {
+      const rest = [...best.operations.slice(0, start), ...best.operations.slice(start + size)]
+      runs++
+      const again = rest.length === 0 ? undefined : yield* run(rest)
+      if (again === undefined) start += size
+      else best = { ...again, operations: rest.slice(0, again.at + 1) }
+    }
+  }
+  return best
+})

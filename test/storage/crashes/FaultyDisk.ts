@@ -1,0 +1,111 @@
+/**
+ * A disk of which any single operation can be made to fail, by its number; and the disk of a process that is killed at
+ * one of its operations while the system lives on.
+ *
+ * `DiskMemory` loses power and fails operations by name. This one, around it, counts every operation of one life of the
+ * store and asks a plan what becomes of each.
+ */
+import { Effect } from "effect"
+import type { AppendHandle, Disk, ReadHandle } from "../../../src/storage/Disk.ts"
+import { DiskError, DiskFull, type StorageError } from "../../../src/storage/StorageError.ts"
+
+/** What happens instead of an operation. `full` fails what needs space only. */
+export type Fault = "EIO" | "full" | "killed"
+
+export interface Operation {
+  /** The first is 1. */
+  readonly number: number
+  readonly name: string
+  readonly path: string
+}
+
+export interface FaultyDisk {
+  readonly disk: Disk["Service"]
+  readonly operations: () => number
+  /** Every operation that failed on purpose. */
+  readonly failed: () => ReadonlyArray<Operation>
+  /** Decides about each operation from now on. */
+  readonly setPlan: (plan: (operation: Operation) => Fault | undefined) => void
+  /** From now on nothing of this life reaches the disk. */
+  readonly kill: () => void
+  readonly isKilled: () => boolean
+}
+
+export const make = (inner: Disk["Service"]): FaultyDisk => {
+  let plan: (operation: Operation) => Fault | undefined = () => undefined
+  let count = 0
+  let killed = false
+  const failed: Array<Operation> = []
+
+  const faultOf = (name: string, path: string): StorageError | undefined => {
+    if (killed) return new DiskError({ operation: name, path, code: "KILLED" })
+    const operation = { number: ++count, name, path }
+    const fault = plan(operation)
+    if (fault === undefined || (fault === "full" && !needsSpace.has(name))) return undefined
+    failed.push(operation)
+    if (fault === "full") return new DiskFull({ path })
+    if (fault === "killed") killed = true
+    return new DiskError({ operation: name, path, code: fault === "EIO" ? "EIO" : "KILLED" })
+  }
+
+  /** `inPart` is what a failing operation still does. */
+  const guard = <A>(
+    name: string,
+    path: string,
+    act: Effect.Effect<A, StorageError>,
+    inPart?: Effect.Effect<void, StorageError>
+  ): Effect.Effect<A, StorageError> =>
+    Effect.suspend(() => {
+      const wasKilled = killed
+      const fault = faultOf(name, path)
+      if (fault === undefined) return act
+      return Effect.andThen(wasKilled || inPart === undefined ? Effect.void : Effect.ignore(inPart), Effect.fail(fault))
+    })
+
+  const around = <Parameters extends readonly [string, ...ReadonlyArray<unknown>], A>(
+    name: string,
+    act: (...parameters: Parameters) => Effect.Effect<A, StorageError>
+  ) =>
+  (...parameters: Parameters) => guard(name, parameters[0], act(...parameters))
+
+  const readHandle = (path: string, handle: ReadHandle): ReadHandle => ({
+    ...handle,
+    read: (offsetBytes, lengthBytes) => guard("read", path, handle.read(offsetBytes, lengthBytes))
+  })
+
+  const appendHandle = (path: string, handle: AppendHandle): AppendHandle => ({
+    ...handle,
+    append: (bytes) => guard("append", path, handle.append(bytes), handle.append(bytes.subarray(0, bytes.length >> 1))),
+    sync: guard("sync", path, handle.sync)
+  })
+
+  return {
+    disk: {
+      ...inner,
+      makeDirectory: around("makeDirectory", inner.makeDirectory),
+      list: around("list", inner.list),
+      readFile: around("readFile", inner.readFile),
+      sizeBytes: around("sizeBytes", inner.sizeBytes),
+      openRead: (path) =>
+        guard("openRead", path, Effect.map(inner.openRead(path), (handle) => readHandle(path, handle))),
+      openAppend: (path, options) =>
+        guard("openAppend", path, Effect.map(inner.openAppend(path, options), (handle) => appendHandle(path, handle))),
+      truncate: around("truncate", inner.truncate),
+      rename: around("rename", inner.rename),
+      remove: around("remove", inner.remove),
+      syncDirectory: around("syncDirectory", inner.syncDirectory)
+    },
+    operations: () => count,
+    failed: () => failed,
+    setPlan: (next) => {
+      plan = next
+    },
+    kill: () => {
+      killed = true
+    },
+    isKilled: () => killed
+  }
+}
+
+/** Opening a file that is there needs none on a real disk, but nobody may rely on it. */
+const needsSpace = new Set(["makeDirectory", "openAppend", "append", "link"])
