@@ -133,9 +133,10 @@ export const checkAll = Effect.fnUntraced(function*(run: Run, pending: ReadonlyA
     const isNewer = isPending && (expected === undefined || CellModule.compare(found, expected) > 0)
     if (problem !== undefined && !isNewer) return yield* new Mismatch({ problem: `after a restart: ${problem}` })
   }
+  const isKnown = (cell: Cell) => compare.cells(Model.get(run.model, cell.key), cell, false) === undefined
   for (const call of pending) {
     const others = pending.filter((other) => other !== call).flat()
-    const problem = compare.allOrNothing(call, others, stored, run.model, run.purges)
+    const problem = compare.allOrNothing(call, others, stored, isKnown, run.purges)
     if (problem !== undefined) return yield* new Mismatch({ problem })
   }
 })

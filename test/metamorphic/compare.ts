@@ -9,7 +9,6 @@ import type { Cell } from "../../src/domain/Cell.ts"
 import * as CellModule from "../../src/domain/Cell.ts"
 import * as Version from "../../src/domain/Version.ts"
 import type { Applied } from "../../src/storage/Applied.ts"
-import * as Model from "./Model.ts"
 
 export const describe = (cell: Cell | undefined): string => {
   if (cell === undefined) return "nothing"
@@ -74,12 +73,15 @@ export const walk = (
 export const isEnd = (expected: ReadonlyArray<Cell>, at: number, purges: boolean): boolean =>
   purges ? !expected.some((cell, place) => place >= at && cell.value !== undefined) : at >= expected.length
 
-/** A call that was not answered is there as a whole, where nothing newer is, or not at all. */
+/**
+ * A call that was not answered is there as a whole, where nothing newer is, or not at all. What others brought, or what
+ * was known before, does not tell that it is there.
+ */
 export const allOrNothing = (
   call: ReadonlyArray<Cell>,
   others: ReadonlyArray<Cell>,
   stored: ReadonlyMap<string, Cell>,
-  before: Model.Model,
+  isKnown: (cell: Cell) => boolean,
   purges: boolean
 ): string | undefined => {
   const isThere = (cell: Cell) => {
@@ -88,8 +90,7 @@ export const allOrNothing = (
   }
   const witness = call.find((cell) => {
     const found = stored.get(cell.key)
-    const known = Model.get(before, cell.key)
-    const isItsOwn = (known === undefined || !isSame(known, cell)) && !others.some((other) => isSame(other, cell))
+    const isItsOwn = !isKnown(cell) && !others.some((other) => isSame(other, cell))
     return found !== undefined && isSame(found, cell) && isItsOwn
   })
   const missing = call.find((cell) => !isThere(cell))

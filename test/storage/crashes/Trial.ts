@@ -1,0 +1,207 @@
+/**
+ * One store on one disk in memory, from one start to the next, beside a ledger of what it was told: the frame of the
+ * tests that disturb a workload at each of its disk operations.
+ */
+import { Cause, Effect, Exit, Logger, Schema, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import type { Cell } from "../../../src/domain/Cell.ts"
+import type { Key } from "../../../src/domain/Key.ts"
+import * as DiskMemory from "../../../src/storage/DiskMemory.ts"
+import * as Engine from "../../../src/storage/Engine.ts"
+import type { Storage } from "../../../src/storage/Storage.ts"
+import { StorageError } from "../../../src/storage/StorageError.ts"
+import * as compare from "../../metamorphic/compare.ts"
+import { cell } from "../store.ts"
+import * as FaultyDisk from "./FaultyDisk.ts"
+import * as Ledger from "./Ledger.ts"
+import { settled } from "./settled.ts"
+import type { Step, Workload } from "./workloads.ts"
+
+export interface Trial {
+  readonly memory: DiskMemory.DiskMemory
+  readonly settings: Partial<Engine.Options>
+  readonly ledger: Ledger.Ledger
+  /** Why calls failed. */
+  readonly refusals: Array<StorageError>
+  /** Errors that the background logged as defects: there must be none. */
+  readonly defects: Array<string>
+  life: Life | undefined
+}
+
+interface Life {
+  readonly disk: FaultyDisk.FaultyDisk
+  readonly storage: Storage["Service"]
+  readonly scope: Scope.Closeable
+}
+
+export const make = (settings: Partial<Engine.Options>, seed: number): Trial => ({
+  memory: DiskMemory.make(seed),
+  settings,
+  ledger: Ledger.make(settings),
+  refusals: [],
+  defects: [],
+  life: undefined
+})
+
+export const directory = "data"
+
+/** Opens the store, in which it may fail like every other operation. */
+export const open = Effect.fnUntraced(function*(trial: Trial, disk = FaultyDisk.make(trial.memory.disk)) {
+  const scope = yield* Scope.make()
+  const logger = Logger.layer([
+    Logger.make(({ message }) => {
+      if (/ended by a defect/.test(String(message))) trial.defects.push(String(message))
+    })
+  ])
+  const opening = Engine.open(disk.disk, {
+    directory,
+    fsync: "always",
+    memtableBytesMax: 1024 * 1024,
+    blockCacheBytesMax: 2000,
+    ...trial.settings
+  }).pipe(Scope.provide(scope), Effect.provide(logger))
+  const storage = yield* Effect.onError(settled(opening), () => Scope.close(scope, Exit.void))
+  trial.life = { disk, storage, scope }
+  return trial.life
+})
+
+export const isDead = ({ life, memory }: Trial): boolean => memory.isOff() || life?.disk.isKilled() === true
+
+/** The process ends as if it were killed; then the power fails as well, or does not. */
+export const crash = Effect.fnUntraced(function*(trial: Trial, how: "power off" | "killed") {
+  const { life, memory } = trial
+  if (how === "power off") memory.powerOff()
+  life?.disk.kill()
+  if (life !== undefined) yield* settled(Scope.close(life.scope, Exit.void))
+  trial.life = undefined
+  if (how === "power off") memory.powerOn()
+  else memory.release()
+  memory.powerOffAt(Number.POSITIVE_INFINITY)
+})
+
+export const close = Effect.fnUntraced(function*(trial: Trial) {
+  const { life } = trial
+  trial.life = undefined
+  if (life !== undefined) yield* settled(Scope.close(life.scope, Exit.void))
+})
+
+/** Does one step; what fails must fail with an error that the interface declares. */
+export const take = Effect.fnUntraced(function*({ ledger, life, memory, refusals }: Trial, step: Step) {
+  const { disk, storage } = life!
+  if (step === "idle") {
+    yield* idle(disk, memory)
+    return true
+  }
+  if (step === "flush") return yield* isTypedSuccess(yield* Effect.exit(settled(storage.flush)), refusals)
+  const exits = yield* settled(
+    Effect.all(step.map((call) => Effect.exit(storage.apply(call))), { concurrency: "unbounded" })
+  )
+  let succeeded = true
+  for (const [index, call] of step.entries()) {
+    const isAcknowledged = yield* isTypedSuccess(exits[index]!, refusals)
+    Ledger.settle(ledger, call, isAcknowledged)
+    succeeded &&= isAcknowledged
+  }
+  return succeeded
+})
+
+const isDeclared = Schema.is(StorageError)
+
+/** Whether it succeeded; why not goes to `refusals`. A defect is nobody's answer. */
+export const isTypedSuccess = Effect.fnUntraced(function*(
+  exit: Exit.Exit<unknown, unknown>,
+  refusals: Array<StorageError> = []
+) {
+  if (Exit.isSuccess(exit)) return true
+  for (const reason of exit.cause.reasons) {
+    const error = Cause.isFailReason(reason) ? reason.error : undefined
+    if (!isDeclared(error)) return yield* Effect.die(new Error(`not a StorageError: ${Cause.pretty(exit.cause)}`))
+    refusals.push(error)
+  }
+  return false
+})
+
+/** In tenths of a second. While the disk fails, something is tried again for ever. */
+const idleStepsMax = 100
+
+/** Until no disk operation was begun for a second of virtual time. */
+export const idle = Effect.fnUntraced(function*(disk: FaultyDisk.FaultyDisk, memory: DiskMemory.DiskMemory) {
+  let quiet = 0
+  let before = -1
+  for (let step = 0; step < idleStepsMax && quiet < 10 && !memory.isOff() && !disk.isKilled(); step++) {
+    for (let turn = 0; turn < 20; turn++) yield* Effect.yieldNow
+    yield* TestClock.adjust("100 millis")
+    const now = disk.operations()
+    quiet = now === before ? quiet + 1 : 0
+    before = now
+  }
+})
+
+export const runSteps = Effect.fnUntraced(function*(trial: Trial, steps: ReadonlyArray<Step>) {
+  for (const step of steps) {
+    if (!(yield* take(trial, step))) return false
+  }
+  return true
+})
+
+/** Everything the store holds, by a scan and by asking for each key. */
+export const read = Effect.fnUntraced(function*({ ledger, life }: Trial) {
+  const { storage } = life!
+  const scanned = yield* settled(Stream.runCollect(storage.scan()))
+  const stored = new Map(scanned.map((one) => [one.key as string, one]))
+  for (const key of ledger.acknowledged.keys()) {
+    const found = yield* settled(storage.get(key as Key))
+    const problem = compare.cells(stored.get(key), found, ledger.purges)
+    if (problem !== undefined) return yield* Effect.die(new Error(`a scan and a look-up disagree: ${problem}`))
+  }
+  return stored as ReadonlyMap<string, Cell>
+})
+
+/** Opens the store after whatever happened to it, and looks at everything that was promised. */
+export const examine = Effect.fnUntraced(function*(trial: Trial) {
+  yield* open(trial)
+  const stored = yield* read(trial)
+  const problem = Ledger.problem(trial.ledger, stored, true)
+  if (problem !== undefined) return problem
+  // From here on what is there is there for good.
+  for (const one of stored.values()) trial.ledger.acknowledged.set(one.key, one)
+  trial.ledger.unanswered.length = 0
+  if (!(yield* take(trial, [[cell("a", 100_001), cell("afterwards", 100_002)]]))) return "it refuses writes"
+  yield* crash(trial, "power off")
+  yield* open(trial)
+  const lost = Ledger.problem(trial.ledger, yield* read(trial), false)
+  if (lost !== undefined) return `after a power failure: ${lost}`
+  if (!(yield* take(trial, "flush"))) return "it does not flush"
+  yield* idle(trial.life!.disk, trial.memory)
+  const leaked = leaks(trial.memory)
+  if (leaked.length > 0) return `files that nobody accounts for: ${leaked.join(", ")}`
+  yield* close(trial)
+  yield* open(trial)
+  const again = Ledger.problem(trial.ledger, yield* read(trial), false)
+  yield* close(trial)
+  return trial.defects[0] ?? again
+})
+
+/** Files beyond the manifest's, of a store that has just flushed: its logs are all in tables. */
+const leaks = (memory: DiskMemory.DiskMemory): ReadonlyArray<string> => {
+  const files = memory.files()
+  const lines = files.get(`${directory}/MANIFEST`)!.toString("utf8").trim().split("\n")
+  const numbers = lines.flatMap((line) => {
+    const { table, tables } = JSON.parse(line) as { readonly table?: number; readonly tables?: ReadonlyArray<number> }
+    return table === undefined ? tables ?? [] : [table]
+  })
+  const known = new Set(numbers.flatMap((number) => {
+    const name = String(number).padStart(6, "0")
+    return [`${directory}/${name}.sst`, `${directory}/${name}.idx`]
+  }))
+  known.add(`${directory}/MANIFEST`)
+  return Array.from(files.keys()).filter((path) => path.startsWith(`${directory}/`) && !known.has(path))
+}
+
+/** A store that has gone through the setup of a workload. */
+export const prepare = Effect.fnUntraced(function*({ settings, setup }: Workload, seed: number) {
+  const trial = make(settings, seed)
+  yield* open(trial)
+  if (!(yield* runSteps(trial, setup))) return yield* Effect.die(new Error("the setup fails"))
+  return trial
+})

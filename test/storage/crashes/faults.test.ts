@@ -1,0 +1,139 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, Exit } from "effect"
+import { TestClock } from "effect/testing"
+import type { Key } from "../../../src/domain/Key.ts"
+import * as compare from "../../metamorphic/compare.ts"
+import { cell } from "../store.ts"
+import * as FaultyDisk from "./FaultyDisk.ts"
+import { settled } from "./settled.ts"
+import * as Trial from "./Trial.ts"
+import { beforeRecovery, type Step, type Workload, workloads } from "./workloads.ts"
+
+interface Disturbance {
+  readonly name: string
+  readonly fault: FaultyDisk.Fault
+  /** How many operations fail, from the n-th on. */
+  readonly count: number
+}
+
+const disturbances: ReadonlyArray<Disturbance> = [
+  { name: "fails", fault: "EIO", count: 1 },
+  { name: "and eight more fail", fault: "EIO", count: 9 },
+  { name: "and all after it fail until the disk is mended", fault: "EIO", count: Number.POSITIVE_INFINITY },
+  {
+    name: "finds the disk full, as do all after it until there is space",
+    fault: "full",
+    count: Number.POSITIVE_INFINITY
+  }
+]
+
+const arm = (disk: FaultyDisk.FaultyDisk, { count, fault }: Disturbance, at: number) => {
+  const from = disk.operations() + at
+  disk.setPlan(({ number }) => number >= from && number < from + count ? fault : undefined)
+}
+
+/** What was acknowledged is served; a read fails only when the disk failed while it read. */
+const readAll = Effect.fnUntraced(function*({ ledger, life }: Trial.Trial, where: string) {
+  const { disk, storage } = life!
+  for (const [key, expected] of ledger.acknowledged) {
+    const failures = disk.failed().length
+    const exit = yield* Effect.exit(settled(storage.get(key as Key)))
+    if (yield* Trial.isTypedSuccess(exit)) {
+      const problem = compare.cells(expected, Exit.getSuccess(exit).valueOrUndefined, ledger.purges)
+      if (problem !== undefined) assert.fail(`${where}: ${problem}`)
+    } else if (disk.failed().length === failures) assert.fail(`${where}: ${key} is not served: ${String(exit)}`)
+  }
+})
+
+/** A full disk is called that, whatever it was needed for; a disk that fails is never taken for damage. */
+const takeDisturbed = Effect.fnUntraced(function*(
+  trial: Trial.Trial,
+  step: Step,
+  { fault }: Disturbance,
+  where: string
+) {
+  yield* Trial.take(trial, step)
+  const expected = fault === "full" ? "DiskFull" : "DiskError"
+  const other = trial.refusals.find(({ _tag }) => _tag !== expected)
+  if (other !== undefined) assert.fail(`${where}: ${JSON.stringify(step)} says ${other.message}`)
+  yield* readAll(trial, where)
+})
+
+/** The store finds out by itself that it can go on: nobody writes meanwhile. */
+const recoversByItself = Effect.fnUntraced(function*({ life }: Trial.Trial, where: string) {
+  for (let second = 0; second < 60; second++) {
+    if ((yield* life!.storage.stats).refusing === undefined) return
+    yield* TestClock.adjust("1 second")
+    for (let turn = 0; turn < 20; turn++) yield* Effect.yieldNow
+  }
+  assert.fail(`${where}: it refuses writes a minute after the fault`)
+})
+
+const examined = Effect.fnUntraced(function*(trial: Trial.Trial, where: string) {
+  const problem = yield* Effect.catchCause(Trial.examine(trial), (cause) => Effect.succeed(Cause.pretty(cause)))
+  if (problem !== undefined) assert.fail(`${where}: ${problem}`)
+})
+
+const failEverywhere = Effect.fnUntraced(function*(workload: Workload, disturbance: Disturbance) {
+  for (let at = 1;; at++) {
+    const where = `operation ${at} of ${workload.name} ${disturbance.name}`
+    const trial = yield* Trial.prepare(workload, at)
+    const { disk, storage } = trial.life!
+    arm(disk, disturbance, at)
+    for (const step of workload.steps) yield* takeDisturbed(trial, step, disturbance, where)
+    disk.setPlan(() => undefined)
+    yield* recoversByItself(trial, where)
+    yield* readAll(trial, where)
+    for (const step of [[[cell("a", 90_000), cell("new", 90_001)]], "flush", "idle"] as ReadonlyArray<Step>) {
+      if (!(yield* Trial.take(trial, step))) assert.fail(`${where}: ${JSON.stringify(step)} fails afterwards`)
+    }
+    assert.isUndefined((yield* storage.stats).damage, where)
+    yield* readAll(trial, where)
+    yield* Trial.crash(trial, "power off")
+    yield* examined(trial, where)
+    if (disk.failed().length === 0) return at - 1
+  }
+})
+
+describe("a disk operation that fails is a typed error and no more: reads go on, and the store recovers by itself", () => {
+  for (const workload of workloads) {
+    for (const disturbance of disturbances) {
+      it.effect(`each operation of ${workload.name} ${disturbance.name}`, () =>
+        Effect.gen(function*() {
+          const operations = yield* failEverywhere(workload, disturbance)
+          assert.isAtLeast(operations, disturbance.fault === "full" ? 5 : workload.operationsMin)
+        }), 120_000)
+    }
+  }
+
+  for (const disturbance of disturbances) {
+    it.effect(`each operation of a recovery ${disturbance.name}`, () =>
+      Effect.gen(function*() {
+        const workload = beforeRecovery()
+        let operations = 0
+        for (const first of [5, 17, 22, 31, 38]) {
+          for (let at = 1, isHit = true; isHit; at++) {
+            const where = `crash at ${first}, then operation ${at} ${disturbance.name}`
+            const trial = yield* Trial.prepare(workload, first * 1000 + at)
+            trial.memory.powerOffAt(first)
+            yield* Trial.runSteps(trial, workload.steps)
+            yield* Trial.crash(trial, "power off")
+            const disk = FaultyDisk.make(trial.memory.disk)
+            arm(disk, disturbance, at)
+            const opened = yield* Trial.isTypedSuccess(yield* Effect.exit(Trial.open(trial, disk)))
+            if (opened) {
+              yield* readAll(trial, where)
+              yield* Trial.idle(disk, trial.memory)
+              disk.setPlan(() => undefined)
+              yield* recoversByItself(trial, where)
+              yield* Trial.close(trial)
+            }
+            yield* examined(trial, where)
+            isHit = disk.failed().length > 0
+            operations++
+          }
+        }
+        assert.isAtLeast(operations, disturbance.fault === "full" ? 5 : 40)
+      }), 120_000)
+  }
+})

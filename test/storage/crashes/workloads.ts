@@ -1,0 +1,100 @@
+/**
+ * What a store does while it is disturbed. Each begins with a setup in peace, so that the first disk operation that is
+ * disturbed belongs to what the workload is named after.
+ */
+import type { Cell } from "../../../src/domain/Cell.ts"
+import type * as Engine from "../../../src/storage/Engine.ts"
+import { cell, tombstone } from "../store.ts"
+import type { Call } from "./Ledger.ts"
+
+export type Step =
+  /** Calls of `apply` at the same time. */
+  | ReadonlyArray<Call>
+  | "flush"
+  /** Until the background has nothing to do. */
+  | "idle"
+
+export interface Workload {
+  readonly name: string
+  readonly settings: Partial<Engine.Options>
+  readonly setup: ReadonlyArray<Step>
+  readonly steps: ReadonlyArray<Step>
+  /** So that a workload that does not do what its name says any more is found. */
+  readonly operationsMin: number
+}
+
+/** Cells with counters that rise, so that a later one is newer than whatever an earlier call may have left. */
+const writing = () => {
+  let counter = 0
+  const put = (key: string, bytes = 60): Cell => cell(key, ++counter, `${key}@${counter} `.repeat(bytes / 10))
+  const remove = (key: string): Cell => tombstone(key, ++counter)
+  /** Keys spread over the whole range, some of them overwritten by each round. */
+  const round = (size: number): ReadonlyArray<Step> =>
+    Array.from({ length: size }, () => [[put(`k${(counter * 7) % 23}`, 150), put(`k${(counter * 5) % 23}`)]])
+  return { put, remove, round }
+}
+
+const small = { memtableBytesMax: 2000 }
+
+const logRotation = (): Workload => {
+  const { put, remove, round } = writing()
+  return {
+    name: "writes that fill one memtable after the other",
+    settings: small,
+    setup: [[[put("a"), put("b"), put("deleted")]]],
+    steps: [
+      [[put("a"), put("b")], [remove("deleted"), put("c", 500)]],
+      ...round(6),
+      [[put("large", 3000), put("a")], [put("b")], [put("c")]],
+      ...round(4),
+      [[remove("a"), put("z")]],
+      "idle"
+    ],
+    operationsMin: 40
+  }
+}
+
+const flush = (): Workload => {
+  const { put, remove, round } = writing()
+  return {
+    name: "a flush",
+    settings: {},
+    setup: [[[put("a"), put("b"), put("deleted")]], "flush", ...round(4), [[remove("deleted"), put("a")]]],
+    steps: ["flush", [[put("b")]], "idle"],
+    operationsMin: 15
+  }
+}
+
+const compaction = (): Workload => {
+  const { put, remove, round } = writing()
+  return {
+    name: "a compaction",
+    settings: small,
+    setup: [
+      [[put("a"), put("deleted")]],
+      "flush",
+      [[put("b"), remove("deleted")]],
+      "flush",
+      ...round(3),
+      "flush",
+      "idle",
+      [[put("a")]]
+    ],
+    steps: ["flush", "idle", [[put("c"), remove("b")]], "flush", ...round(5), "flush", "idle"],
+    operationsMin: 60
+  }
+}
+
+export const workloads: ReadonlyArray<Workload> = [logRotation(), flush(), compaction()]
+
+/** Leaves logs, tables and files of unfinished work for the next start to deal with. */
+export const beforeRecovery = (): Workload => {
+  const { put, remove, round } = writing()
+  return {
+    name: "a recovery",
+    settings: small,
+    setup: [[[put("a"), put("b"), put("deleted")]], "flush", ...round(6), [[remove("deleted")]], "idle"],
+    steps: [[[put("a"), put("b")]], ...round(5), "flush", ...round(2)],
+    operationsMin: 30
+  }
+}
