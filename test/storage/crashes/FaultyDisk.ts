@@ -73,11 +73,22 @@ export const make = (inner: Disk["Service"]): FaultyDisk => {
     read: (offsetBytes, lengthBytes) => guard("read", path, handle.read(offsetBytes, lengthBytes))
   })
 
-  const appendHandle = (path: string, handle: AppendHandle): AppendHandle => ({
-    ...handle,
-    append: (bytes) => guard("append", path, handle.append(bytes), handle.append(bytes.subarray(0, bytes.length >> 1))),
-    sync: guard("sync", path, handle.sync)
-  })
+  /**
+   * Linux drops what a failed sync could not write and calls the next sync a success: whoever goes on with the handle
+   * loses it with the power.
+   */
+  const appendHandle = (path: string, handle: AppendHandle): AppendHandle => {
+    let isPoisoned = false
+    const poison = Effect.sync(() => {
+      isPoisoned = true
+    })
+    return {
+      ...handle,
+      append: (bytes) =>
+        guard("append", path, handle.append(bytes), handle.append(bytes.subarray(0, bytes.length >> 1))),
+      sync: guard("sync", path, Effect.suspend(() => isPoisoned ? Effect.void : handle.sync), poison)
+    }
+  }
 
   return {
     disk: {
