@@ -69,7 +69,8 @@ const closingBrace = 0x7d
 
 const isPlainUnit = (unit: number): boolean => unit >= 0x20 && unit < 0x80 && unit !== quote && unit !== backslash
 
-const isPlainText = (text: string): boolean => {
+/** Whether JSON writes the text as it is, in one byte a unit. */
+export const isPlainText = (text: string): boolean => {
   for (let index = 0; index < text.length; index++) {
     if (!isPlainUnit(text.charCodeAt(index))) return false
   }

@@ -9,10 +9,10 @@
  * - `decode` never throws, never reads behind the source and never allocates more than the source holds.
  * - What it returns is laid out as a cell; whether key, version and content type are sound is for the caller to check.
  */
-import { isUtf8 } from "node:buffer"
 import type { Cell } from "./Cell.ts"
 import type { Key } from "./Key.ts"
 import type { NodeId } from "./NodeId.ts"
+import * as RecentTexts from "./RecentTexts.ts"
 import type { Incarnation } from "./Version.ts"
 
 /** Flags, node id length, key length, content type length, value length, counter. */
@@ -74,10 +74,10 @@ export const decode = (source: Source): Cell | undefined => {
   const end = value + bytes.readUInt32LE(start + 8)
   const flags = bytes[start]!
   if (end > bytes.length || flags > tombstoneFlag || (flags === tombstoneFlag && end > type)) return undefined
-  const keyText = textAt(bytes, key, type)
-  const incarnationText = recentTextAt(incarnations, bytes, incarnation, nodeId)
-  const nodeIdText = recentTextAt(nodeIds, bytes, nodeId, key)
-  const contentType = recentTextAt(contentTypes, bytes, type, value)
+  const keyText = RecentTexts.textAt(bytes, key, type)
+  const incarnationText = RecentTexts.at(incarnations, bytes, incarnation, nodeId)
+  const nodeIdText = RecentTexts.at(nodeIds, bytes, nodeId, key)
+  const contentType = RecentTexts.at(contentTypes, bytes, type, value)
   if (
     keyText === undefined || incarnationText === undefined || nodeIdText === undefined || contentType === undefined
   ) return undefined
@@ -123,7 +123,7 @@ export const decodeText = (source: Source): string | undefined => {
   const end = start + bytes.readUInt16LE(at)
   if (end > bytes.length) return undefined
   source.at = end
-  return textAt(bytes, start, end)
+  return RecentTexts.textAt(bytes, start, end)
 }
 
 const viewOf = (source: Buffer, start: number, end: number): Uint8Array => source.subarray(start, end)
@@ -134,53 +134,9 @@ const integerOf = (double: number): number => {
   return integer === double ? integer : double
 }
 
-/** `undefined` for bytes that are not UTF-8: they would become another text's. */
-const textAt = (bytes: Buffer, start: number, end: number): string | undefined => {
-  const text = bytes.toString("utf8", start, end)
-  return text.includes("\ufffd") && !isUtf8(bytes.subarray(start, end)) ? undefined : text
-}
-
-/**
- * The last distinct texts of one field, ASCII only. Cells repeat few node ids, incarnations and content types:
- * comparing bytes is cheaper than building a text, and the cells kept in memory share one.
- */
-interface RecentTexts {
-  readonly texts: Array<string>
-  /** Where the next one goes. */
-  next: number
-}
-
-const recentTextsMax = 16
-const recentTextBytesMax = 255
-const nodeIds: RecentTexts = { texts: [], next: 0 }
-const incarnations: RecentTexts = { texts: [], next: 0 }
-const contentTypes: RecentTexts = { texts: [], next: 0 }
-
-const recentTextAt = (recent: RecentTexts, bytes: Buffer, start: number, end: number): string | undefined => {
-  if (start === end) return ""
-  for (let index = 0; index < recent.texts.length; index++) {
-    const text = recent.texts[index]!
-    if (isTextAt(text, bytes, start, end)) return text
-  }
-  const text = textAt(bytes, start, end)
-  if (text !== undefined && text.length <= recentTextBytesMax && isAscii(text)) {
-    recent.texts[recent.next] = text
-    recent.next = (recent.next + 1) % recentTextsMax
-  }
-  return text
-}
-
-/** Of an ASCII text, units and bytes are the same. */
-const isTextAt = (text: string, bytes: Buffer, start: number, end: number): boolean => {
-  const { length } = text
-  if (length !== end - start) return false
-  for (let index = 0; index < length; index++) {
-    if (text.charCodeAt(index) !== bytes[start + index]) return false
-  }
-  return true
-}
-
-const isAscii = (text: string): boolean => Buffer.byteLength(text) === text.length
+const nodeIds = RecentTexts.make()
+const incarnations = RecentTexts.make()
+const contentTypes = RecentTexts.make()
 
 /** Short ASCII text is written faster by hand than by a call into C++. */
 const writeText = (target: Buffer, text: string, start: number): number => {

@@ -13,6 +13,8 @@ import type { StorageError } from "./StorageError.ts"
 /** A file that is read at any place. Reading past its end is a `DiskError` with the code `EOF`. */
 export interface ReadHandle {
   readonly read: (offsetBytes: number, lengthBytes: number) => Effect.Effect<Buffer, StorageError>
+  /** The same without an effect, when the bytes are thought to be in memory; `undefined` otherwise, also after a failure. */
+  readonly readNow: (offsetBytes: number, lengthBytes: number) => Buffer | undefined
   readonly close: Effect.Effect<void>
 }
 
@@ -50,8 +52,12 @@ export class Disk extends Context.Service<Disk, {
   readonly truncate: (path: string, sizeBytes: number) => Effect.Effect<void, StorageError>
   /** Puts a file in the place of another in one step. */
   readonly rename: (from: string, to: string) => Effect.Effect<void, StorageError>
+  /** Gives a file a second name, or copies it where the file system has no such names. The copy is durable when the names are. */
+  readonly link: (from: string, to: string) => Effect.Effect<void, StorageError>
   /** Nothing happens when it is not there. */
   readonly remove: (path: string) => Effect.Effect<void, StorageError>
+  /** Removes a directory and what is in it. Nothing happens when it is not there. */
+  readonly removeDirectory: (path: string) => Effect.Effect<void, StorageError>
   readonly syncDirectory: (path: string) => Effect.Effect<void, StorageError>
   /** Keeps every other process out of the directory until the scope closes or this process dies, however it dies. */
   readonly lock: (directory: string) => Effect.Effect<void, StorageError | DirectoryLocked, Scope.Scope>

@@ -24,7 +24,9 @@ export type Operation =
   | "sync"
   | "truncate"
   | "rename"
+  | "link"
   | "remove"
+  | "removeDirectory"
   | "syncDirectory"
 
 /** The disk and the controls that a test turns. */
@@ -174,6 +176,16 @@ class Model {
         }),
       rename: (from, to) =>
         this.withFile("rename", from, (file) => this.rename(directoryOf(to), [[from, undefined], [to, file]])),
+      link: (from, to) =>
+        this.withFile("link", from, (file) => {
+          if (this.names.has(to)) return new DiskError({ operation: "link", path: to, code: "EEXIST" })
+          return this.rename(directoryOf(to), [[to, file]])
+        }),
+      removeDirectory: (path) =>
+        this.run("removeDirectory", path, () => {
+          const below = Array.from(this.names.keys()).filter((name) => name.startsWith(`${path}/`))
+          for (const name of below) this.rename(directoryOf(name), [[name, undefined]])
+        }),
       remove: (path) =>
         this.run("remove", path, () => {
           if (this.names.has(path)) this.rename(directoryOf(path), [[path, undefined]])
@@ -213,6 +225,8 @@ class Model {
               : Buffer.from(file.bytes.subarray(offsetBytes, end))
           })
         ),
+      // Every read takes a turn, so that whatever can happen between asking and answering does.
+      readNow: () => undefined,
       close: Effect.sync(() => {
         closed = true
       })
@@ -270,7 +284,7 @@ class Model {
       this.off = true
       return new DiskError({ operation, path, code: "EOFF" })
     }
-    const adds = operation === "append" || (operation === "openAppend" && !this.names.has(path))
+    const adds = operation === "append" || operation === "link" || (operation === "openAppend" && !this.names.has(path))
     if (this.full && adds) return new DiskFull({ path })
     const index = this.faults.findIndex((fault) => fault.operation === operation && path.includes(fault.path))
     if (index === -1) return undefined

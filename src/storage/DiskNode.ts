@@ -86,67 +86,78 @@ const makeDirectory = Effect.fnUntraced(function*(directory: string) {
   if (first !== undefined) yield* syncParents(absolute, path.resolve(first))
 })
 
-/** Reads until the buffer is full: a single read may return less. */
+/**
+ * A read that the device is asked for brings what lies around it into the page cache: neighbours cost the device little,
+ * and the next read that wants them costs a trip of its own.
+ */
+const readAroundBytes = 64 * 1024
+
+/** Through the thread pool; reads on until all is there, because a single read may return less. */
 const readFully = (descriptor: number, file: string, offset: number, length: number) =>
   call<Buffer>("read", file, (done) => {
-    // Not from Buffer's shared pool: blocks stay in the cache and would keep a whole pool slab alive.
-    const bytes = Buffer.allocUnsafeSlow(length)
+    if (length === 0) return done(null, Buffer.alloc(0))
+    const start = offset - (offset % readAroundBytes)
+    const end = offset + length
+    const around = Buffer.allocUnsafeSlow(Math.ceil((end - start) / readAroundBytes) * readAroundBytes)
+    // A copy of its own: blocks stay in the cache and would keep all that lay around them.
+    const wanted = () => Buffer.from(around.subarray(offset - start, end - start))
     const step = (filled: number): void =>
-      fs.read(descriptor, bytes, filled, length - filled, offset + filled, (error, count) => {
-        if (error !== null) return done(error, bytes)
-        if (count === 0) return done(Object.assign(new Error("end of file"), { code: "EOF" }), bytes)
-        return filled + count === length ? done(null, bytes) : step(filled + count)
+      fs.read(descriptor, around, filled, around.length - filled, start + filled, (error, count) => {
+        if (error !== null) return done(error, around)
+        if (start + filled + count >= end) return done(null, wanted())
+        if (count === 0) return done(Object.assign(new Error("end of file"), { code: "EOF" }), around)
+        return step(filled + count)
       })
-    if (length === 0) done(null, bytes)
-    else step(0)
+    step(0)
   })
 
 /** A trip through the thread pool costs more than a read that the page cache answers, so those are synchronous. */
 const synchronousReadBytesMax = 64 * 1024
 /** Reads slower than this on average are not the page cache's: the device is asked, and the event loop stands still. */
-const slowReadMillis = 0.5
+const slowReadMillis = 0.05
 /** Weight of one read in the average: a process that loses its core for a moment is not taken for a slow device. */
 const readWeight = 1 / 16
 /** How many reads then go through the thread pool before the page cache gets another chance. */
-const readsThroughPoolCount = 256
+const readsThroughPoolCount = 64
 let averageReadMillis = 0
 let readsThroughPool = 0
 
-const readNow = (
-  descriptor: number,
-  file: string,
-  offset: number,
-  length: number
-): Effect.Effect<Buffer, StorageError> => {
+/** Whoever gets nothing reads through the pool, where a failure is told. */
+const readNow = (descriptor: number, offset: number, length: number): Buffer | undefined => {
+  if (readsThroughPool > 0) {
+    readsThroughPool--
+    return undefined
+  }
+  if (length > synchronousReadBytesMax) return undefined
   const bytes = Buffer.allocUnsafeSlow(length)
   const began = performance.now()
   try {
     for (let filled = 0; filled < length;) {
       const count = fs.readSync(descriptor, bytes, filled, length - filled, offset + filled)
-      if (count === 0) throw Object.assign(new Error("end of file"), { code: "EOF" })
+      if (count === 0) return undefined
       filled += count
     }
-  } catch (cause) {
-    return Effect.fail(failure("read", file, cause))
+  } catch {
+    return undefined
   }
   averageReadMillis += (performance.now() - began - averageReadMillis) * readWeight
   if (averageReadMillis > slowReadMillis) {
     averageReadMillis = 0
     readsThroughPool = readsThroughPoolCount
   }
-  return Effect.succeed(bytes)
+  return bytes
 }
 
 const read = (descriptor: number, file: string, offset: number, length: number) =>
   Effect.suspend(() => {
-    if (readsThroughPool === 0 && length <= synchronousReadBytesMax) return readNow(descriptor, file, offset, length)
-    if (readsThroughPool > 0) readsThroughPool--
-    return readFully(descriptor, file, offset, length)
+    const bytes = readNow(descriptor, offset, length)
+    return bytes === undefined ? readFully(descriptor, file, offset, length) : Effect.succeed(bytes)
   })
 
 const openRead = (file: string) =>
   Effect.map(open("openRead", file, "r"), (descriptor): ReadHandle => ({
     read: (offsetBytes, lengthBytes) => read(descriptor, file, offsetBytes, lengthBytes),
+    readNow: (offsetBytes, lengthBytes) => readNow(descriptor, offsetBytes, lengthBytes),
     close: closingOnce(descriptor)
   }))
 
@@ -216,6 +227,25 @@ const sqliteBusy = 5
 
 const isBusy = (cause: unknown): boolean => cause instanceof Error && "errcode" in cause && cause.errcode === sqliteBusy
 
+/** What a file system answers that has no second names, or not between these two places. */
+const linkRefusals = new Set(["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK"])
+
+const link = (from: string, to: string) =>
+  Effect.catchIf(
+    command("link", to, (done) => fs.link(from, to, done)),
+    (error) => error._tag === "DiskError" && linkRefusals.has(error.code),
+    () => copy(from, to)
+  )
+
+const copy = (from: string, to: string) =>
+  command("link", to, (done) => fs.copyFile(from, to, fs.constants.COPYFILE_EXCL, done)).pipe(
+    Effect.andThen(Effect.acquireUseRelease(
+      open("link", to, "r+"),
+      (descriptor) => command("link", to, (done) => fs.fsync(descriptor, done)),
+      closing
+    ))
+  )
+
 export const layer: Layer.Layer<Disk> = Layer.succeed(Disk, {
   makeDirectory,
   list: (directory) =>
@@ -230,6 +260,9 @@ export const layer: Layer.Layer<Disk> = Layer.succeed(Disk, {
   openAppend,
   truncate,
   rename: (from, to) => command("rename", from, (done) => fs.rename(from, to, done)),
+  link,
+  removeDirectory: (directory) =>
+    command("removeDirectory", directory, (done) => fs.rm(directory, { recursive: true, force: true }, done)),
   remove: (file) => whenMissing(command("remove", file, (done) => fs.unlink(file, done)), undefined),
   syncDirectory,
   lock: (directory) =>

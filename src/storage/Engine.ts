@@ -3,48 +3,86 @@
  *
  * Source: O'Neil et al., "The Log-Structured Merge-Tree (LSM-Tree)" (1996), in the shape that LevelDB gave it.
  */
-import { Effect } from "effect"
+import { Effect, Latch } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { Version } from "../domain/Version.ts"
 import { restarting } from "../observability/restarting.ts"
 import * as Compactor from "./compaction/Compactor.ts"
+import { bytesOf } from "./compaction/pick.ts"
 import type { Disk } from "./Disk.ts"
 import * as Flusher from "./Flusher.ts"
+import type { Hole } from "./integrity/Holes.ts"
+import * as Levels from "./Levels.ts"
 import { recover } from "./recover.ts"
-import { scan } from "./scan.ts"
+import * as View from "./scan/View.ts"
 import * as BlockCache from "./sstable/BlockCache.ts"
 import * as cellLines from "./sstable/cellLines.ts"
 import * as lookUp from "./sstable/lookUp.ts"
+import type * as Table from "./sstable/Table.ts"
+import * as TableWriter from "./sstable/TableWriter.ts"
 import * as State from "./State.ts"
 import type { Corruption, StorageError } from "./StorageError.ts"
 import * as Writer from "./Writer.ts"
 
-export interface Options extends State.Settings {
+/** `defaults` says what holds for the settings that are left out. */
+export interface Options extends Partial<Omit<State.Settings, "directory" | "fsync" | "memtableBytesMax">> {
+  readonly directory: string
+  readonly fsync: State.Settings["fsync"]
+  readonly memtableBytesMax: number
   readonly blockCacheBytesMax: number
+  /** Go on without what a damaged or missing log held, instead of refusing to open. */
+  readonly salvage?: boolean
 }
+
+const mebibyte = 1024 * 1024
+
+/** Why these: docs/decisions/leveled-compaction.md. */
+export const defaults = {
+  ...TableWriter.defaults,
+  tableBytes: 16 * mebibyte,
+  levelBytes: 256 * mebibyte,
+  level0Tables: 6,
+  tombstones: "keep"
+} as const
 
 export interface StorageStats {
   readonly memtableBytes: number
   readonly memtableCells: number
   readonly tables: number
   readonly tableBytes: number
+  /** Tables and bytes of each level, from level 0 on. */
+  readonly levels: ReadonlyArray<{ readonly tables: number; readonly bytes: number }>
   readonly logBytes: number
+  readonly cacheBytes: number
   readonly flushes: number
   readonly compactions: number
+  /** Written to tables since the start. */
+  readonly bytesFlushed: number
+  readonly bytesCompacted: number
   readonly syncs: number
   /** Same version, different bytes: should stay 0 for ever. */
   readonly equalVersionConflicts: number
   /** Why writes are refused at the moment, or `undefined`. */
   readonly refusing: StorageError | undefined
-  /** Damage that a read met since the start, of the newest table that has some. */
+  /** Damage that a read met since the start, of a table that has some. */
   readonly damage: Corruption | undefined
+  /** Ranges of keys of which cells are lost until other replicas have given them back. */
+  readonly holes: ReadonlyArray<Hole>
 }
 
 /** Opens the store in a directory that exists, for as long as the scope is open. */
 export const open = Effect.fnUntraced(function*(disk: Disk["Service"], options: Options) {
-  const cache = BlockCache.make(options.blockCacheBytesMax)
-  const state = State.make(disk, options, cache, yield* recover(disk, options.directory, cache))
+  const { blockCacheBytesMax, salvage = false, ...settings } = { ...defaults, ...options }
+  const compactionWanted = Latch.makeUnsafe(true)
+  const context: Table.Context = {
+    disk,
+    directory: settings.directory,
+    cache: BlockCache.make(blockCacheBytesMax),
+    onDamage: () => compactionWanted.openUnsafe()
+  }
+  const recovered = yield* recover({ context, salvage })
+  const state = State.make(settings, context, compactionWanted, recovered)
   const writer = Writer.make(state)
   // Closed after the fibers below have ended, because finalizers run in reverse order.
   yield* Effect.addFinalizer(() => Effect.andThen(writer.close, closeTables(state)))
@@ -58,17 +96,20 @@ export const open = Effect.fnUntraced(function*(disk: Disk["Service"], options: 
     apply: writer.apply,
     get: (key: Key) => Effect.suspend(() => get(state, key)),
     version: (key: Key) => Effect.suspend(() => version(state, key)),
-    scan: (scanOptions?: Parameters<typeof scan>[1]) => scan(state, scanOptions),
+    scan: (scanOptions?: Parameters<typeof View.scan>[1]) => View.scan(state, scanOptions),
+    view: View.open(state),
     counterMax: Effect.sync(() => state.counterMax),
     flush: writer.flush,
-    stats: Effect.sync(() => stats(state))
+    compact: Effect.andThen(writer.flush, compact(state)),
+    stats: Effect.sync(() => stats(state)),
+    salvaged: recovered.salvaged
   }
 })
 
 const get = (state: State.State, key: Key): Effect.Effect<Cell | undefined, StorageError> => {
   const cell = State.inMemory(state, key)
   if (cell !== undefined) return Effect.succeed(cell)
-  const found = lookUp.findCached(state.tables, key)
+  const found = lookUp.findNow(state.tables, key)
   if (found === undefined) return Effect.undefined
   return found === lookUp.mustRead
     ? Effect.map(
@@ -83,7 +124,7 @@ const version = (state: State.State, key: Key): Effect.Effect<Version | undefine
   if (cell !== undefined) return Effect.succeed(cell.version)
   const known = state.versions.get(key)
   if (known !== undefined) return Effect.succeed(known.version)
-  const found = lookUp.findCached(state.tables, key)
+  const found = lookUp.findNow(state.tables, key)
   if (found === undefined) return Effect.undefined
   return found === lookUp.mustRead
     ? Effect.map(
@@ -93,25 +134,39 @@ const version = (state: State.State, key: Key): Effect.Effect<Version | undefine
     : Effect.succeed(cellLines.versionUnsafe(found))
 }
 
-/** A scan that still runs keeps its tables open until it ends. */
-const closeTables = (state: State.State) =>
-  Effect.sync(() => {
-    for (const table of state.tables) table.retire(() => Effect.runFork(table.close))
+const compact = (state: State.State) =>
+  Effect.callback<void, StorageError>((resume) => {
+    state.compactionRequests.push((failure) => resume(failure === undefined ? Effect.void : Effect.fail(failure)))
+    state.compactionWanted.openUnsafe()
   })
 
-const stats = (state: State.State): StorageStats => ({
-  memtableBytes: state.active.sizeBytes + (state.flushing?.sizeBytes ?? 0),
-  memtableCells: state.active.entries.size + (state.flushing?.entries.size ?? 0),
-  tables: state.tables.length,
-  tableBytes: state.tables.reduce((sum, { index }) => sum + index.properties.sizeBytes, 0),
-  logBytes: state.active.logBytes + (state.flushing?.logBytes ?? 0),
-  flushes: state.flushes,
-  compactions: state.compactions,
-  syncs: state.syncs,
-  equalVersionConflicts: state.equalVersionConflicts,
-  refusing: state.logFailure ?? (isBlocked(state) ? state.flushFailure : undefined),
-  damage: state.tables.map((table) => table.damage()).find((damage) => damage !== undefined)
-})
+/** A view that is still open keeps its tables open until it is closed. */
+const closeTables = (state: State.State) =>
+  Effect.sync(() => {
+    for (const table of Levels.all(state.levels)) table.retire(() => Effect.runFork(table.close))
+  })
+
+const stats = (state: State.State): StorageStats => {
+  const tables = Levels.all(state.levels)
+  return {
+    memtableBytes: state.active.sizeBytes + (state.flushing?.sizeBytes ?? 0),
+    memtableCells: state.active.entries.size + (state.flushing?.entries.size ?? 0),
+    tables: tables.length,
+    tableBytes: bytesOf(tables),
+    levels: state.levels.map((level) => ({ tables: level.length, bytes: bytesOf(level) })),
+    logBytes: state.active.logBytes + (state.flushing?.logBytes ?? 0),
+    cacheBytes: state.context.cache.sizeBytes(),
+    flushes: state.flushes,
+    compactions: state.compactions,
+    bytesFlushed: state.bytesFlushed,
+    bytesCompacted: state.bytesCompacted,
+    syncs: state.syncs,
+    equalVersionConflicts: state.equalVersionConflicts,
+    refusing: state.logFailure ?? (isBlocked(state) ? state.flushFailure : undefined),
+    damage: tables.flatMap(({ damaged }) => Array.from(damaged.values()))[0],
+    holes: state.holes
+  }
+}
 
 /** Memory is full of cells that cannot go to a table. */
 const isBlocked = ({ active, settings }: State.State) => active.sizeBytes >= 2 * settings.memtableBytesMax

@@ -6,16 +6,18 @@
  */
 import { Effect } from "effect"
 import * as Cell from "../domain/Cell.ts"
-import * as Memtable from "./memtable/Memtable.ts"
-import { sortCells } from "./memtable/sortCells.ts"
-import * as lookUp from "./sstable/lookUp.ts"
+import * as Levels from "./Levels.ts"
+import type * as Memtable from "./memtable/Memtable.ts"
+import * as SortedRuns from "./memtable/SortedRuns.ts"
 import * as Table from "./sstable/Table.ts"
 import * as TableWriter from "./sstable/TableWriter.ts"
-import { install, type State } from "./State.ts"
+import { install, logPath, type State } from "./State.ts"
 import type { StorageError } from "./StorageError.ts"
 
 /** Encoded in about a millisecond when values have a kilobyte, then requests get their turn. */
 const cellsPerSlice = 512
+
+const none: ReadonlySet<Table.Table> = new Set()
 
 const retryDelay = "1 second"
 
@@ -30,7 +32,9 @@ export const run = (state: State): Effect.Effect<never> =>
       const memtable = state.flushing
       const table = yield* untilDone(state, build(state, memtable))
       yield* untilDone(state, adopt(state, table))
-      for (const log of memtable.logs) yield* Effect.ignore(state.disk.remove(log))
+      for (const log of memtable.logs) {
+        yield* Effect.ignore(state.disk.remove(logPath(state.settings.directory, log)))
+      }
     }))
   )
 
@@ -39,33 +43,38 @@ export const run = (state: State): Effect.Effect<never> =>
  * while the memtable is there it is asked first, and when it is gone an overwrite need not read its table.
  */
 const build = Effect.fnUntraced(function*(state: State, memtable: Memtable.Memtable) {
-  const { cache, disk, settings: { directory } } = state
-  const cells = yield* sortCells(Memtable.cellsOf(memtable))
+  const { disk, settings } = state
+  const { directory } = settings
+  const entries = yield* SortedRuns.inOne(memtable.runs)
   const id = state.nextFile++
-  const writer = yield* TableWriter.open(disk, directory, id, cells.length)
+  const writer = yield* TableWriter.open(disk, directory, id, settings)
   yield* Effect.gen(function*() {
-    for (let index = 0; index < cells.length; index++) {
+    for (let index = 0; index < entries.length; index++) {
       if (index % cellsPerSlice === cellsPerSlice - 1) yield* Effect.yieldNow
       if (writer.isFull()) yield* writer.drain
-      const cell = cells[index]!
+      const cell = entries[index]!.cell!
       state.versions.put(cell.key, { version: cell.version, isTombstone: Cell.isTombstone(cell) })
       writer.add(cell)
     }
     yield* writer.finish
+    yield* disk.syncDirectory(directory)
   }).pipe(Effect.onError(() => writer.abandon))
-  return yield* Table.open(disk, cache, directory, id)
+  return yield* Table.open(state.context, id)
 })
 
 /** From one step to the next, reads find the cells in the table and no longer in the memtable. */
 const adopt = (state: State, table: Table.Table) =>
   install(
     state,
-    (tables) => lookUp.byCounter([...tables, table]),
-    () => state.active.firstLog,
-    (tables) => {
-      state.tables = tables
+    (now) => ({
+      ...now,
+      levels: Levels.replace(now.levels, none, [table], 0),
+      logs: state.active.logs
+    }),
+    () => {
       state.flushing = undefined
       state.flushes++
+      state.bytesFlushed += table.sizeBytes
       state.flushFailure = undefined
       state.compactionWanted.openUnsafe()
       answer(state, undefined)

@@ -8,10 +8,13 @@ import { Effect, Latch, Semaphore } from "effect"
 import type { Fsync } from "../config/NodeConfig.ts"
 import type { Cell } from "../domain/Cell.ts"
 import type { Disk } from "./Disk.ts"
+import type { Hole } from "./integrity/Holes.ts"
+import * as Levels from "./Levels.ts"
 import * as Manifest from "./manifest/Manifest.ts"
 import * as Memtable from "./memtable/Memtable.ts"
-import type { BlockCache } from "./sstable/BlockCache.ts"
-import type { Table } from "./sstable/Table.ts"
+import * as OpenViews from "./scan/OpenViews.ts"
+import type { Tables } from "./sstable/lookUp.ts"
+import type * as Table from "./sstable/Table.ts"
 import type { StorageError } from "./StorageError.ts"
 import * as VersionCache from "./VersionCache.ts"
 
@@ -19,23 +22,44 @@ export interface Settings {
   readonly directory: string
   readonly fsync: Fsync
   readonly memtableBytesMax: number
+  readonly blockBytes: number
+  readonly bloomBitsPerKey: number
+  /** Where compaction splits what it writes. */
+  readonly tableBytes: number
+  readonly levelBytes: number
+  readonly level0Tables: number
+  readonly tombstones: "keep" | "purge"
+}
+
+/** What the manifest says, of the tables that are open. */
+export interface Contents {
+  readonly levels: Levels.Levels
+  readonly holes: ReadonlyArray<Hole>
+  readonly logs: ReadonlyArray<number>
 }
 
 export interface State {
   readonly disk: Disk["Service"]
   readonly settings: Settings
-  readonly cache: BlockCache
+  readonly context: Table.Context
   readonly versions: VersionCache.VersionCache
+  readonly views: OpenViews.OpenViews
   active: Memtable.Memtable
   /** Full, no longer written to, on its way into a table. */
   flushing: Memtable.Memtable | undefined
-  /** In the order of `lookUp.byCounter`. Replaced as a whole, never changed: whoever holds it keeps a consistent set. */
-  tables: ReadonlyArray<Table>
+  levels: Levels.Levels
+  holes: ReadonlyArray<Hole>
+  /** The same for look-ups. */
+  tables: Tables
+  /** The number of the last round whose cells became visible. */
+  sequence: number
   /** The number of the next file, be it a log or a table. */
   nextFile: number
   counterMax: number
   flushes: number
   compactions: number
+  bytesFlushed: number
+  bytesCompacted: number
   syncs: number
   equalVersionConflicts: number
   /** Why the latest write to the log failed; `undefined` once one has succeeded. */
@@ -44,6 +68,8 @@ export interface State {
   flushFailure: StorageError | undefined
   /** Called with the outcome of the next attempt to flush. */
   flushWaiters: Array<(failure: StorageError | undefined) => void>
+  /** Called with the outcome of the next attempt to compact everything. */
+  compactionRequests: Array<(failure: StorageError | undefined) => void>
   readonly flushWanted: Latch.Latch
   readonly compactionWanted: Latch.Latch
   /** One change of the manifest at a time. */
@@ -51,26 +77,32 @@ export interface State {
 }
 
 export const make = (
-  disk: Disk["Service"],
   settings: Settings,
-  cache: BlockCache,
-  recovered: Pick<State, "active" | "tables" | "nextFile" | "counterMax">
+  context: Table.Context,
+  compactionWanted: Latch.Latch,
+  recovered: Pick<State, "active" | "levels" | "holes" | "nextFile" | "counterMax">
 ): State => ({
-  disk,
+  disk: context.disk,
   settings,
-  cache,
+  context,
   versions: VersionCache.make(),
+  views: OpenViews.make(),
   ...recovered,
+  tables: { runs: Levels.runs(recovered.levels), holes: recovered.holes },
+  sequence: 0,
   flushing: undefined,
   flushes: 0,
   compactions: 0,
+  bytesFlushed: 0,
+  bytesCompacted: 0,
   syncs: 0,
   equalVersionConflicts: 0,
   logFailure: undefined,
   flushFailure: undefined,
   flushWaiters: [],
+  compactionRequests: [],
   flushWanted: Latch.makeUnsafe(false),
-  compactionWanted: Latch.makeUnsafe(true),
+  compactionWanted,
   manifestLock: Semaphore.makeUnsafe(1)
 })
 
@@ -79,17 +111,27 @@ export const inMemory = (state: State, key: string): Cell | undefined =>
   Memtable.get(state.active, key) ?? (state.flushing === undefined ? undefined : Memtable.get(state.flushing, key))
 
 /**
- * Writes the manifest for a changed set of tables and, only when that is durable, makes the change visible. When it
- * fails, nobody knows which manifest the disk holds: try again, and remove no file that either of them names.
+ * Writes the manifest for changed contents and, only when that is durable, makes the change visible. When it fails,
+ * nobody knows which manifest the disk holds: try again, and remove no file that either of them names.
  */
 export const install = (
   state: State,
-  change: (tables: ReadonlyArray<Table>) => ReadonlyArray<Table>,
-  firstLog: () => number,
-  visible: (tables: ReadonlyArray<Table>) => void
+  change: (now: Contents) => Contents,
+  visible: () => void
 ): Effect.Effect<void, StorageError> =>
   state.manifestLock.withPermit(Effect.suspend(() => {
-    const tables = change(state.tables)
-    const manifest = { format: 1 as const, tables: tables.map((table) => table.id), firstLog: firstLog() }
-    return Effect.map(Manifest.write(state.disk, state.settings.directory, manifest), () => visible(tables))
+    const { holes, levels, logs } = change({ levels: state.levels, holes: state.holes, logs: logsOf(state) })
+    const tables = levels.flatMap((tables, level) => tables.map((table) => ({ ...table, level })))
+    const manifest = { tables, logs, holes, counterMax: state.counterMax }
+    return Effect.map(Manifest.write(state.disk, state.settings.directory, manifest), () => {
+      state.levels = levels
+      state.holes = holes
+      state.tables = { runs: Levels.runs(levels), holes }
+      visible()
+    })
   }))
+
+const logsOf = ({ active, flushing }: State): ReadonlyArray<number> => [...flushing?.logs ?? [], ...active.logs]
+
+export const logPath = (directory: string, log: number): string =>
+  `${directory}/wal-${String(log).padStart(6, "0")}.log`

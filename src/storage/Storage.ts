@@ -6,7 +6,7 @@
  * - Reads see only what would survive: a cell becomes visible when its log record is as durable as `FSYNC` asks.
  * - The stored version of a key never goes back.
  */
-import { Context, Effect, Layer, type Stream } from "effect"
+import { Context, Effect, Layer, type Scope, type Stream } from "effect"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import type { Cell } from "../domain/Cell.ts"
 import type { Key } from "../domain/Key.ts"
@@ -17,29 +17,40 @@ import * as DiskMemory from "./DiskMemory.ts"
 import * as Engine from "./Engine.ts"
 import type { StorageStats } from "./Engine.ts"
 import { Identity } from "./Identity.ts"
-import type { ScanOptions } from "./scan.ts"
+import type { ScanOptions } from "./scan/Cursor.ts"
+import type { View } from "./scan/View.ts"
 import type { StorageError } from "./StorageError.ts"
 
 export type { Applied } from "./Applied.ts"
 export type { StorageStats } from "./Engine.ts"
-export type { ScanOptions } from "./scan.ts"
+export type { Cursor, ScanOptions } from "./scan/Cursor.ts"
+export type { View } from "./scan/View.ts"
 
 export class Storage extends Context.Service<Storage, {
   /**
    * Merges cells into the store, in order, and answers for each in the same order, once what it accepted is as
-   * durable as `FSYNC` asks. Concurrent calls share one append and one sync.
+   * durable as `FSYNC` asks. Concurrent calls share one append and one sync. All cells of a call become visible, and
+   * survive a crash, together. With `ignoreDamage`, what damage hides counts as absent: only for cells that are the
+   * newest that all other replicas have.
    */
-  readonly apply: (cells: ReadonlyArray<Cell>) => Effect.Effect<ReadonlyArray<Applied>, StorageError>
+  readonly apply: (
+    cells: ReadonlyArray<Cell>,
+    options?: { readonly ignoreDamage: boolean }
+  ) => Effect.Effect<ReadonlyArray<Applied>, StorageError>
   /** The newest cell of the key, tombstones included; `undefined` when the store never had one. */
   readonly get: (key: Key) => Effect.Effect<Cell | undefined, StorageError>
   /** The version alone, without reading the value where that saves work. */
   readonly version: (key: Key) => Effect.Effect<Version | undefined, StorageError>
-  /** Cells in key order, newest of each key, tombstones included; consistent while writes, flushes and compaction go on. */
+  /** Cells in key order, newest of each key; consistent while writes, flushes and compaction go on. */
   readonly scan: (options?: ScanOptions) => Stream.Stream<Cell, StorageError>
   /** The highest counter of any stored cell: what the Lamport clock must stay above after a restart. */
   readonly counterMax: Effect.Effect<number>
+  /** The store as it is now, for as long as the scope is open. */
+  readonly view: Effect.Effect<View, never, Scope.Scope>
   /** Writes the memtable to a table now. */
   readonly flush: Effect.Effect<void, StorageError>
+  /** Writes everything into the last level: obsolete cells go. Takes as long as copying the store. */
+  readonly compact: Effect.Effect<void, StorageError>
   readonly stats: Effect.Effect<StorageStats>
 }>()("rondo/storage/Storage") {
   /** Opens the store in the data directory. `Identity` is needed for its lock: it comes first. */

@@ -19,14 +19,16 @@ import * as Metrics from "../observability/Metrics.ts"
 import type { Applied } from "./Applied.ts"
 import * as decide from "./decide.ts"
 import * as Memtable from "./memtable/Memtable.ts"
-import * as Table from "./sstable/Table.ts"
-import type { State } from "./State.ts"
+import { install, logPath, type State } from "./State.ts"
 import { DiskError, type StorageError } from "./StorageError.ts"
 import * as frame from "./wal/frame.ts"
 import * as RecordLog from "./wal/RecordLog.ts"
 
 export interface Writer {
-  readonly apply: (cells: ReadonlyArray<Cell>) => Effect.Effect<ReadonlyArray<Applied>, StorageError>
+  readonly apply: (
+    cells: ReadonlyArray<Cell>,
+    options?: { readonly ignoreDamage: boolean }
+  ) => Effect.Effect<ReadonlyArray<Applied>, StorageError>
   /** Completes when everything applied before it is in tables. */
   readonly flush: Effect.Effect<void, StorageError>
   /** Runs for as long as the store is open. */
@@ -60,8 +62,8 @@ const bufferBytes = 1024 * 1024
 /** How much larger than its memtable a log may grow. */
 const logFactor = 4
 
-/** More tables than compaction keeps when it keeps up. */
-const tablesBeforeSlowdown = 24
+/** How many times the flushed tables that start a compaction may wait for one before writers are slowed. */
+const level0Slack = 3
 
 export const make = (state: State): Writer => {
   const { disk, settings } = state
@@ -72,6 +74,10 @@ export const make = (state: State): Writer => {
   let log: RecordLog.RecordLog | undefined
   /** Whether the log holds cells that were acknowledged, so that it must not be removed when it breaks. */
   let logHoldsCells = false
+  /** Created, but not known to be in the manifest: it takes no record before. */
+  let unnamed: { readonly id: number; readonly opened: RecordLog.RecordLog } | undefined
+  /** Empty logs that broke: removed once the manifest no longer names them. */
+  const discarded: Array<number> = []
   let syncNeeded = false
   let closed = false
   const buffer = Buffer.allocUnsafeSlow(bufferBytes)
@@ -96,7 +102,8 @@ export const make = (state: State): Writer => {
     if (broken === undefined) return Effect.void
     log = undefined
     // Without cells it is of no use, and while the disk refuses syncs there would be one more at each attempt.
-    return Effect.andThen(broken.close, logHoldsCells ? Effect.void : Effect.ignore(disk.remove(broken.path)))
+    if (!logHoldsCells) discarded.push(state.active.logs.pop()!)
+    return broken.close
   })
 
   const usableLog = Effect.suspend((): Effect.Effect<RecordLog.RecordLog, StorageError> => {
@@ -104,17 +111,23 @@ export const make = (state: State): Writer => {
     return Effect.andThen(discardBrokenLog, openLog)
   })
 
-  const openLog = Effect.suspend(() => {
-    const path = `${settings.directory}/wal-${Table.fileNumber(state.nextFile++)}.log`
+  /** A log is named in the manifest before it holds anything, so that its loss is noticed. */
+  const openLog = Effect.gen(function*() {
+    const { id, opened } = unnamed ??= yield* createLog
+    yield* install(state, (now) => ({ ...now, logs: [...now.logs, id] }), () => state.active.logs.push(id))
+    unnamed = undefined
+    log = opened
+    logHoldsCells = false
+    for (const broken of discarded.splice(0)) yield* Effect.ignore(disk.remove(logPath(settings.directory, broken)))
+    return opened
+  })
+
+  const createLog = Effect.suspend(() => {
+    const id = state.nextFile++
+    const path = logPath(settings.directory, id)
     return RecordLog.open(disk, path, 0).pipe(
       Effect.tapError(() => Effect.ignore(disk.remove(path))),
-      Effect.tap((opened) =>
-        Effect.sync(() => {
-          log = opened
-          logHoldsCells = false
-          state.active.logs.push(path)
-        })
-      )
+      Effect.map((opened) => ({ id, opened }))
     )
   })
 
@@ -195,7 +208,7 @@ export const make = (state: State): Writer => {
     }
     syncNeeded = false
     state.flushing = state.active
-    state.active = Memtable.make(state.nextFile)
+    state.active = Memtable.make()
     state.flushWanted.openUnsafe()
   })
 
@@ -208,7 +221,16 @@ export const make = (state: State): Writer => {
   const hasRoom = () =>
     state.active.sizeBytes < settings.memtableBytesMax &&
     state.active.logBytes < logFactor * settings.memtableBytesMax &&
-    state.tables.length <= tablesBeforeSlowdown
+    lagOf() <= 0
+
+  /** How far the flusher or the compactor is behind: above 0, writers are slowed, at 1 as much as is bearable. */
+  const lagOf = () => {
+    const level0Most = level0Slack * settings.level0Tables
+    return Math.max(
+      state.active.sizeBytes / settings.memtableBytesMax - 1,
+      (state.levels[0]!.length - level0Most) / level0Most
+    )
+  }
 
   /** Makes room in memory: turns the memtable over when it is full, and slows writers down while flushes lag. */
   const makeRoom = Effect.gen(function*() {
@@ -223,10 +245,7 @@ export const make = (state: State): Writer => {
       if (failure !== undefined) refuseAll(failure)
       return
     }
-    const lag = Math.max(
-      state.active.sizeBytes / memtableBytesMax - 1,
-      (state.tables.length - tablesBeforeSlowdown) / tablesBeforeSlowdown
-    )
+    const lag = lagOf()
     if (lag > 0) yield* Effect.sleep(Math.min(slowdownMillisMax, Math.ceil(lag * slowdownMillisMax)))
   })
 
@@ -279,10 +298,11 @@ export const make = (state: State): Writer => {
   })
 
   return {
-    apply: (cells) =>
+    apply: (cells, options) =>
       Effect.callback((resume) => {
         if (closed) return resume(Effect.fail(closedError))
-        waiting.push({ cells, applied: [], needsLog: false, failure: undefined, resume })
+        const ignoreDamage = options?.ignoreDamage === true
+        waiting.push({ cells, applied: [], needsLog: false, failure: undefined, ignoreDamage, resume })
         wakeUp()
       }),
     flush: Effect.callback((resume) => closed ? resume(Effect.fail(closedError)) : askAgain([resume])),
@@ -307,9 +327,10 @@ export const make = (state: State): Writer => {
       refuseAll(closedError)
       tell(flushRequests, closedError)
       for (const waiter of state.flushWaiters) waiter(closedError)
-      if (log === undefined) return Effect.void
+      const unused = unnamed === undefined ? Effect.void : unnamed.opened.close
+      if (log === undefined) return unused
       const vouched = log.isBroken() || settings.fsync === "never" ? Effect.void : Effect.ignore(log.vouch)
-      return Effect.andThen(vouched, log.close)
+      return Effect.andThen(vouched, Effect.andThen(log.close, unused))
     })
   }
 }

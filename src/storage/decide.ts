@@ -24,6 +24,8 @@ export interface Write {
   needsLog: boolean
   /** Why what the store holds of one of the keys could not be read. */
   failure: StorageError | undefined
+  /** Take what damage hides for absent: the cells are what other replicas hold. */
+  readonly ignoreDamage: boolean
 }
 
 /** What the store holds of a key that is not in the active memtable: its version alone where that decides. */
@@ -109,10 +111,12 @@ export class Round {
   /** Lets readers see what was accepted. */
   publish(): void {
     const { changed, memtable, state } = this
+    const sequence = ++state.sequence
+    const views = state.views.current()
     for (const entry of changed) {
       const { counter } = entry.pending!.version
       if (counter > state.counterMax) state.counterMax = counter
-      Memtable.publish(memtable, entry)
+      Memtable.publish(memtable, entry, sequence, views)
     }
   }
 
@@ -129,7 +133,7 @@ export class Round {
     const known = versions.get(cell.key)
     // The version alone decides, unless it is the same: then the contents must be compared.
     if (known !== undefined && Version.compare(known.version, cell.version) !== 0) return known
-    const line = lookUp.findCached(tables, cell.key)
+    const line = lookUp.findNow(tables, cell.key)
     return line === undefined || line === lookUp.mustRead ? line : this.ofLine(line, cell)
   }
 
@@ -139,8 +143,9 @@ export class Round {
   }
 
   private read(unread: Unread) {
-    const cell = unread.write.cells[unread.index]!
-    return Effect.match(lookUp.find(() => this.state.tables, cell.key), {
+    const { index, write } = unread
+    const cell = write.cells[index]!
+    return Effect.match(this.findStored(cell, write.ignoreDamage), {
       onFailure: (failure) => {
         unread.failure = failure
       },
@@ -148,6 +153,19 @@ export class Round {
         unread.stored = line === undefined ? undefined : this.ofLine(line, cell)
       }
     })
+  }
+
+  /**
+   * What damage hides is older than a cell with a higher counter than all that the damaged table held, so it can be
+   * passed over; only whether a value was replaced is not known then.
+   */
+  private findStored(cell: Cell.Cell, ignoreDamage: boolean) {
+    const current = () => this.state.tables
+    return Effect.catchTag(
+      lookUp.find(current, cell.key, { ignoreDamage }),
+      "Corruption",
+      () => lookUp.find(current, cell.key, { counterMin: cell.version.counter })
+    )
   }
 
   private ofLine(line: cellLines.Line, cell: Cell.Cell): Stored {

@@ -3,52 +3,63 @@
  * what belongs to neither: files of a flush or compaction that a crash cut short.
  *
  * Invariants
- * - Damage to anything that was acknowledged stops the start with the place where it is. Nothing is skipped.
+ * - Damage to a log, or to the manifest, stops the start with the place where it is, unless the operator gave it up
+ *   (`salvage`). Nothing is skipped silently.
+ * - Damage to a table does not: its range of keys becomes a hole.
  */
 import { Effect } from "effect"
 import * as Cell from "../domain/Cell.ts"
 import * as cellCodec from "../domain/cellCodec.ts"
 import type { Disk } from "./Disk.ts"
+import * as Holes from "./integrity/Holes.ts"
+import * as Levels from "./Levels.ts"
 import * as Manifest from "./manifest/Manifest.ts"
 import * as Memtable from "./memtable/Memtable.ts"
-import type { BlockCache } from "./sstable/BlockCache.ts"
-import * as lookUp from "./sstable/lookUp.ts"
 import * as Table from "./sstable/Table.ts"
+import { logPath } from "./State.ts"
 import { Corruption, type StorageError } from "./StorageError.ts"
 import * as RecordLog from "./wal/RecordLog.ts"
 
 export interface Recovered {
   readonly active: Memtable.Memtable
-  readonly tables: ReadonlyArray<Table.Table>
+  readonly levels: Levels.Levels
+  readonly holes: ReadonlyArray<Holes.Hole>
   readonly nextFile: number
   readonly counterMax: number
+  /** Whether something that was acknowledged may be lost from the logs, which the operator accepted. */
+  readonly salvaged: boolean
+}
+
+export interface Options {
+  readonly context: Table.Context
+  /** Go on without what a damaged or missing log held. */
+  readonly salvage: boolean
 }
 
 export const recover = Effect.fnUntraced(function*(
-  disk: Disk["Service"],
-  directory: string,
-  cache: BlockCache
+  options: Options
 ): Effect.fn.Return<Recovered, StorageError> {
+  const { directory, disk } = options.context
   // Names that a killed process left unsynced are built upon from here on.
   yield* disk.syncDirectory(directory)
   const files = (yield* disk.list(directory)).map(parseName).filter((file) => file !== undefined)
-  const manifest = yield* readManifest(disk, directory, files)
-  const kept = new Set(manifest.tables)
-  const isKept = ({ id, kind }: StoreFile) => kind === "wal" ? id >= manifest.firstLog : kept.has(id)
-  for (const file of files) {
-    if (!isKept(file)) yield* disk.remove(`${directory}/${file.name}`)
+  const stored = yield* readManifest(options, files)
+  const names = new Set(stored.tables.map(({ id }) => id))
+  const logs = new Set(stored.logs)
+  for (const { id, kind, name } of files) {
+    if (!(kind === "wal" ? logs : names).has(id)) yield* disk.remove(`${directory}/${name}`)
   }
-  const tables = lookUp.byCounter(
-    yield* Effect.forEach(manifest.tables, (id) => Table.open(disk, cache, directory, id))
-  )
-  const active = Memtable.make(manifest.firstLog)
-  for (const file of files) {
-    if (file.kind === "wal" && isKept(file)) yield* replay(disk, `${directory}/${file.name}`, active)
+  const { holes, levels } = yield* openTables(options, stored)
+  const active = Memtable.make()
+  let salvaged = false
+  for (const log of stored.logs) {
+    const isThere = files.some(({ id, kind }) => kind === "wal" && id === log)
+    salvaged = (yield* replay(options, log, isThere, active)) || salvaged
   }
-  let counterMax = tables.reduce((max, { index }) => Math.max(max, index.properties.counterMax), 0)
-  for (const { version } of Memtable.cellsOf(active)) counterMax = Math.max(counterMax, version.counter)
-  const nextFile = files.reduce((max, { id }) => Math.max(max, id + 1), manifest.firstLog)
-  return { active, tables, nextFile, counterMax }
+  let counterMax = stored.counterMax
+  for (const { cell } of active.entries.values()) counterMax = Math.max(counterMax, cell!.version.counter)
+  const nextFile = [...files.map(({ id }) => id), ...names, ...logs].reduce((max, id) => Math.max(max, id + 1), 1)
+  return { active, levels, holes, nextFile, counterMax, salvaged }
 })
 
 interface StoreFile {
@@ -65,27 +76,92 @@ const parseName = (name: string): StoreFile | undefined => {
 }
 
 const readManifest = Effect.fnUntraced(function*(
-  disk: Disk["Service"],
-  directory: string,
+  { context: { directory, disk } }: Options,
   files: ReadonlyArray<StoreFile>
-) {
-  const manifest = yield* Manifest.read(disk, directory)
-  if (manifest !== undefined) return manifest
+): Effect.fn.Return<Manifest.Manifest, StorageError> {
+  const reading = yield* Manifest.read(disk, directory)
+  if (reading?.format === 2) return reading.manifest
+  if (reading?.format === 1) return yield* fromFormatOne(disk, directory, reading.manifest, files)
   // The manifest is written before the first of them, so it was lost, and without it they would pass for garbage.
   if (files.length > 0) {
     return yield* new Corruption({
-      path: `${directory}/MANIFEST`,
+      path: Manifest.pathOf(directory),
       offsetBytes: 0,
       reason: `it is missing, but ${files[0]!.name} is there`
     })
   }
-  const empty: Manifest.Manifest = { format: 1, tables: [], firstLog: 1 }
-  yield* Manifest.write(disk, directory, empty)
-  return empty
+  yield* Manifest.write(disk, directory, Manifest.empty)
+  return Manifest.empty
 })
 
-const replay = Effect.fnUntraced(function*(disk: Disk["Service"], path: string, active: Memtable.Memtable) {
-  const { payloads, sizeBytes, tornBytes } = yield* RecordLog.recover(disk, path)
+/** Its tables may overlap in any way, as those of level 0 may. */
+const fromFormatOne = Effect.fnUntraced(function*(
+  disk: Disk["Service"],
+  directory: string,
+  { firstLog, tables }: Manifest.ManifestOne,
+  files: ReadonlyArray<StoreFile>
+) {
+  const entries = yield* Effect.forEach(
+    tables,
+    (id) => Effect.map(Table.readIndex(disk, directory, id), ({ properties }) => ({ ...properties, id, level: 0 }))
+  )
+  const manifest: Manifest.Manifest = {
+    tables: entries,
+    logs: files.filter(({ id, kind }) => kind === "wal" && id >= firstLog).map(({ id }) => id).sort((a, b) => a - b),
+    holes: [],
+    counterMax: entries.reduce((max, { counterMax }) => Math.max(max, counterMax), 0)
+  }
+  yield* Manifest.write(disk, directory, manifest)
+  return manifest
+})
+
+/** A table that cannot be opened is moved aside, and what it held becomes a hole. */
+const openTables = Effect.fnUntraced(function*(
+  { context }: Options,
+  stored: Manifest.Manifest
+) {
+  const { directory, disk } = context
+  const tables: Array<Array<Table.Table>> = Levels.empty.map(() => [])
+  const lost: Array<Manifest.TableEntry> = []
+  const holes = Array.from(stored.holes)
+  for (const entry of stored.tables) {
+    const opened = Table.open(context, entry.id)
+    const table = yield* Effect.catchTag(opened, "Corruption", (error) => Effect.succeed(error))
+    if (!(table instanceof Corruption)) tables[entry.level]!.push(table)
+    else {
+      yield* Effect.logError(`${table.message}. What it held is asked of other replicas`)
+      const { counterMax, keyMax, keyMin } = entry
+      const { offsetBytes, path: file, reason } = table
+      holes.push({ from: keyMin, to: Holes.after(keyMax), counterMax, file, offsetBytes, reason })
+      lost.push(entry)
+    }
+  }
+  const levels = tables.map(Levels.inOrder)
+  if (lost.length > 0) {
+    const kept = stored.tables.filter((entry) => !lost.includes(entry))
+    yield* Manifest.write(disk, directory, { ...stored, tables: kept, holes })
+    for (const { id } of lost) yield* moveAside(disk, directory, id)
+  }
+  return { levels, holes }
+})
+
+/** For whoever wants to look at them: nothing reads them any more. */
+const moveAside = Effect.fnUntraced(function*(disk: Disk["Service"], directory: string, id: number) {
+  for (const path of [Table.dataPath(directory, id), Table.indexPath(directory, id)]) {
+    yield* Effect.ignore(disk.rename(path, `${path}.damaged`))
+  }
+})
+
+/** Whether something was lost. */
+const replay = Effect.fnUntraced(function*(
+  { context: { directory, disk }, salvage }: Options,
+  log: number,
+  isThere: boolean,
+  active: Memtable.Memtable
+): Effect.fn.Return<boolean, StorageError> {
+  const path = logPath(directory, log)
+  if (!isThere) return yield* missingLog(path, salvage)
+  const { lostBytes, payloads, sizeBytes, tornBytes } = yield* RecordLog.recover(disk, path, { salvage })
   if (tornBytes > 0) {
     yield* Effect.logWarning(`${path}: cut ${tornBytes} bytes of an unfinished write at byte ${sizeBytes}`)
   }
@@ -98,6 +174,15 @@ const replay = Effect.fnUntraced(function*(disk: Disk["Service"], path: string, 
     }
     yield* Effect.yieldNow
   }
-  active.logs.push(path)
+  active.logs.push(log)
   active.logBytes += sizeBytes
+  return lostBytes > 0
+})
+
+const missingLog = Effect.fnUntraced(function*(path: string, salvage: boolean) {
+  if (!salvage) {
+    return yield* new Corruption({ path, offsetBytes: 0, reason: "it is missing, and the MANIFEST names it" })
+  }
+  yield* Effect.logError(`${path} is missing: what it held is given up`)
+  return true
 })

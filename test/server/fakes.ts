@@ -55,7 +55,12 @@ export const storageStats: StorageStats = {
   syncs: 9,
   equalVersionConflicts: 0,
   refusing: undefined,
-  damage: undefined
+  damage: undefined,
+  levels: [],
+  cacheBytes: 0,
+  bytesFlushed: 0,
+  bytesCompacted: 0,
+  holes: []
 }
 
 export const replicatorStatus: ReplicatorStatus = {
@@ -134,6 +139,8 @@ export class Cluster {
       get: () => Effect.die("not used here"),
       version: () => Effect.die("not used here"),
       scan: () => Stream.empty,
+      view: Effect.die("not used here"),
+      compact: Effect.void,
       counterMax: Effect.succeed(0),
       flush: Effect.void,
       stats: Effect.sync(() => this.storageStats)

@@ -39,6 +39,7 @@ export const make = (memory: DiskMemory, random: SeededRandom, speed: Speed): Di
       })),
     openAppend: (path, options) => Effect.map(slowly("names", disk.openAppend(path, options)), appendHandle),
     truncate: (path, sizeBytes) => slowly("sync", disk.truncate(path, sizeBytes)),
+    link: (from, to) => slowly("names", disk.link(from, to)),
     rename: (from, to) => slowly("names", disk.rename(from, to)),
     remove: (path) => slowly("names", disk.remove(path)),
     syncDirectory: (path) => slowly("sync", disk.syncDirectory(path))

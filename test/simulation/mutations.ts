@@ -35,29 +35,30 @@ export const mutations: ReadonlyArray<Mutation> = [
     "remove the log before the table is in the manifest",
     "storage/Flusher.ts",
     `      yield* untilDone(state, adopt(state, table))
-      for (const log of memtable.logs) yield* Effect.ignore(state.disk.remove(log))`,
-    `      for (const log of memtable.logs) yield* Effect.ignore(state.disk.remove(log))
-      yield* untilDone(state, adopt(state, table))`
+`,
+    `      for (const log of memtable.logs) yield* state.disk.remove(logPath(state.settings.directory, log)).pipe(Effect.ignore)
+      yield* untilDone(state, adopt(state, table))
+`
   ),
   one(
     "cut more than the torn tail",
     "storage/wal/RecordLog.ts",
-    `  for (const { payload } of reading.frames) {`,
-    `  for (const { payload } of reading._tag === "TornTail" ? reading.frames.slice(0, -1) : reading.frames) {`
+    `payloads: payloadsOf(reading.frames), sizeBytes, tornBytes`,
+    `payloads: payloadsOf(reading._tag === "TornTail" ? reading.frames.slice(0, -1) : reading.frames), sizeBytes, tornBytes`
   ),
   one(
     "recover only the newest log",
     "storage/recover.ts",
-    `  for (const file of files) {
-    if (file.kind === "wal" && isKept(file))`,
-    `  for (const file of files.slice(-1)) {
-    if (file.kind === "wal" && isKept(file))`
+    `  for (const log of stored.logs) {`,
+    `  for (const log of stored.logs.slice(-1)) {`
   ),
   one(
-    "forget in the manifest which log comes first",
+    "forget in the manifest which logs there are",
     "storage/Flusher.ts",
-    `    () => state.active.firstLog,`,
-    `    () => state.nextFile,`
+    `      logs: state.active.logs
+`,
+    `      logs: []
+`
   ),
   one(
     "go on with a log whose append failed",
@@ -86,29 +87,29 @@ export const mutations: ReadonlyArray<Mutation> = [
   ),
   one(
     "keep the older cell in compaction",
-    "storage/compaction/merge.ts",
-    `    else if (isNewer(source, winner)) {`,
-    `    else if (!isNewer(source, winner)) {`
+    "storage/compaction/LineSource.ts",
+    `    ? byVersion > 0
+    : Cell.compare(cellLines`,
+    `    ? byVersion < 0
+    : Cell.compare(cellLines`
   ),
   one(
     "purge a tombstone at the first compaction",
     "storage/compaction/mergeTables.ts",
-    `    writer.copy(`,
-    `    if (!cellLines.isTombstone(line)) writer.copy(`
+    `options.purge && cellLines.isTombstoneAt`,
+    `cellLines.isTombstoneAt`
   ),
   one(
     "a filter that forgets keys",
     "storage/sstable/lookUp.ts",
-    `    if (isSettled(newest, table)) return newest
-    if (!Bloom.admits(table.index.bloom, hash)) continue`,
-    `    if (isSettled(newest, table)) return newest
-    if (!Bloom.admits(table.index.bloom, hash) || key.endsWith("7")) continue`
+    `!Bloom.admits(table.index.bloom, hash) ?`,
+    `!Bloom.admits(table.index.bloom, hash) || key.endsWith("7") ?`
   ),
   one(
     "look into the first table only",
     "storage/sstable/lookUp.ts",
-    `  newest !== undefined && cellLines.versionUnsafe(newest).counter > table.index.properties.counterMax`,
-    `  newest !== undefined && table.index.properties.counterMax > 0`
+    `  newest !== undefined && cellLines.counterOf(newest) > counterMax`,
+    `  newest !== undefined && counterMax > 0`
   ),
   // --- quorums --------------------------------------------------------------------------------------------------
   one(

@@ -271,7 +271,7 @@ describe("I/O errors", () => {
       const opened = yield* open(memory)
       const { storage } = opened
       for (let counter = 1; counter <= 4; counter++) {
-        yield* storage.apply([cell(`k${counter}`, counter)])
+        yield* storage.apply([cell(`k${counter}`, counter), cell("z", counter)])
         if (counter < 4) yield* storage.flush
       }
       yield* memory.syncs.close

@@ -4,6 +4,7 @@ import type { Fsync } from "../../src/config/NodeConfig.ts"
 import type { Cell } from "../../src/domain/Cell.ts"
 import * as CellModule from "../../src/domain/Cell.ts"
 import * as DiskMemory from "../../src/storage/DiskMemory.ts"
+import * as Manifest from "../../src/storage/manifest/Manifest.ts"
 import type { StorageError } from "../../src/storage/StorageError.ts"
 import * as RecordLog from "../../src/storage/wal/RecordLog.ts"
 import {
@@ -273,6 +274,7 @@ describe("recovery", () => {
       const opened = yield* open(memory)
       yield* opened.close
       const log = yield* RecordLog.open(memory.disk, `${directory}/wal-000001.log`, 0)
+      yield* Manifest.write(memory.disk, directory, { ...Manifest.empty, logs: [1] })
       yield* log.append([Buffer.from("no cell")])
       assert.include((yield* Effect.flip(open(memory))).message, "not cells")
     }))
@@ -306,7 +308,7 @@ describe("recovery", () => {
       assert.strictEqual(walOf(memory).length, 1)
     }))
 
-  it.effect("refuses a damaged manifest, a missing or damaged index, and a table of the wrong length", () =>
+  it.effect("refuses a damaged manifest, and to go on without a log that it names", () =>
     Effect.gen(function*() {
       const spoil = Effect.fnUntraced(
         function*(spoiling: (memory: DiskMemory.DiskMemory) => Effect.Effect<void, StorageError>) {
@@ -314,6 +316,7 @@ describe("recovery", () => {
           const opened = yield* open(memory)
           yield* opened.storage.apply([cell("a", 1)])
           yield* opened.storage.flush
+          yield* opened.storage.apply([cell("b", 2)])
           yield* opened.close
           yield* spoiling(memory)
           return (yield* Effect.flip(open(memory))).message
@@ -321,9 +324,10 @@ describe("recovery", () => {
       )
       const damaged = (name: string) => spoil((memory) => Effect.sync(() => memory.damage(`${directory}/${name}`, 12)))
       assert.match(yield* damaged("MANIFEST"), /MANIFEST is damaged .*checksum/)
-      assert.match(yield* damaged("000002.idx"), /000002.idx is damaged .*checksum/)
-      assert.match(yield* spoil((memory) => memory.disk.remove(`${directory}/000002.idx`)), /missing/)
-      assert.match(yield* spoil((memory) => memory.disk.truncate(`${directory}/000002.sst`, 3)), /has 3 bytes/)
+      assert.match(
+        yield* spoil((memory) => memory.disk.remove(`${directory}/wal-000003.log`)),
+        /wal-000003.log .*missing/
+      )
     }))
 
   it.effect("reports a damaged block to those who read it, and serves the rest", () =>
@@ -342,12 +346,76 @@ describe("recovery", () => {
       yield* Effect.flip(storage.get(key("a"))).pipe(Effect.provide(logger))
       assert.strictEqual(logged.length, 1, "once, however often it is read")
       assert.include(String(logged[0]), `${directory}/000002.sst is damaged at byte 0`)
-      assert.deepStrictEqual((yield* storage.stats).damage, error)
       assert.deepInclude(error, { _tag: "Corruption", path: `${directory}/000002.sst`, offsetBytes: 0 })
       assert.strictEqual((yield* Effect.flip(storage.version(key("a"))))._tag, "Corruption")
-      assert.strictEqual((yield* Effect.flip(storage.apply([cell("a", 5)])))._tag, "Corruption")
+      assert.strictEqual((yield* Effect.flip(storage.apply([cell("a", 2)])))._tag, "Corruption")
       assert.strictEqual((yield* Effect.flip(collect(storage)))._tag, "Corruption")
       assertCell(yield* storage.get(key("b")), cell("b", 2))
       assert.deepStrictEqual(yield* storage.apply([cell("b", 1)]), [{ _tag: "Superseded", newest: version(2) }])
     }))
+
+  it.effect("keeps in mind what damage took, also over a restart, until it is repaired", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const opened = yield* open(memory)
+      yield* opened.storage.apply([cell("a", 1, "x".repeat(20_000)), cell("b", 2)])
+      yield* opened.storage.flush
+      memory.damage(`${directory}/000002.sst`, 5000)
+      yield* Effect.flip(opened.storage.get(key("a")))
+      yield* until(Effect.map(opened.storage.stats, ({ holes }) => holes.length === 1))
+      yield* opened.close
+      const reopened = yield* open(memory)
+      const [hole] = (yield* reopened.storage.stats).holes
+      assert.deepInclude(hole, { from: "a", to: "b", counterMax: 2, file: `${directory}/000002.sst`, offsetBytes: 0 })
+      assert.strictEqual((yield* Effect.flip(reopened.storage.get(key("a"))))._tag, "Corruption")
+      assert.strictEqual((yield* Effect.flip(reopened.storage.get(key("aa"))))._tag, "Corruption")
+      assertCell(yield* reopened.storage.get(key("b")), cell("b", 2))
+      assert.isUndefined(yield* reopened.storage.get(key("c")))
+      assert.strictEqual((yield* Effect.flip(reopened.storage.apply([cell("a", 2)])))._tag, "Corruption")
+      yield* reopened.storage.apply([cell("a", 3)])
+      assertCell(yield* reopened.storage.get(key("a")), cell("a", 3))
+      yield* reopened.storage.flush
+      assertCell(yield* reopened.storage.get(key("a")), cell("a", 3))
+      yield* reopened.close
+    }))
+
+  for (
+    const [what, spoil] of [
+      ["is missing", (memory: DiskMemory.DiskMemory) => memory.disk.remove(`${directory}/000002.idx`)],
+      [
+        "is damaged",
+        (memory: DiskMemory.DiskMemory) => Effect.sync(() => memory.damage(`${directory}/000002.idx`, 12))
+      ],
+      ["has the wrong length", (memory: DiskMemory.DiskMemory) => memory.disk.truncate(`${directory}/000002.sst`, 3)]
+    ] as const
+  ) {
+    it.effect(`starts without a table of which a file ${what}: its keys cannot be read, and the others can`, () =>
+      Effect.gen(function*() {
+        const memory = DiskMemory.make(1)
+        const opened = yield* open(memory)
+        yield* opened.storage.apply([cell("b", 1), cell("d", 2)])
+        yield* opened.storage.flush
+        yield* opened.storage.apply([cell("a", 3), cell("b", 4)])
+        yield* opened.storage.flush
+        yield* opened.close
+        yield* spoil(memory)
+        const storage = yield* openScoped(memory)
+        const { holes } = yield* storage.stats
+        assert.deepStrictEqual(holes.map(({ counterMax, from, to }) => ({ counterMax, from, to })), [
+          { counterMax: 2, from: "b", to: "d\u0000" }
+        ])
+        assertCell(yield* storage.get(key("a")), cell("a", 3))
+        assertCell(yield* storage.get(key("b")), cell("b", 4))
+        for (const name of ["c", "d"]) {
+          assert.strictEqual((yield* Effect.flip(storage.get(key(name))))._tag, "Corruption")
+        }
+        assert.isUndefined(yield* storage.get(key("e")))
+        const names = Array.from(memory.files().keys())
+        assert.isTrue(
+          names.some((name) => name.includes("000002") && name.endsWith(".damaged")),
+          "kept for who wants it"
+        )
+        assert.isFalse(names.some((name) => /000002[.](sst|idx)$/.test(name)))
+      }))
+  }
 })

@@ -76,6 +76,7 @@ export const open = Effect.fnUntraced(function*(memory: DiskMemory, settings: Se
     fsync: "always",
     memtableBytesMax: 1024 * 1024,
     blockCacheBytesMax: 1024 * 1024,
+    level0Tables: 4,
     ...settings
   }).pipe(Scope.provide(scope), Effect.onError(() => Scope.close(scope, Exit.void)))
   const opened: Open = { storage, close: Scope.close(scope, Exit.void) }

@@ -1,21 +1,29 @@
 /**
  * Merges tables in the background, one merge at a time, for as long as the store is open.
+ *
+ * Invariants
+ * - A table's files are removed only when a manifest without it is durable and nobody reads it.
  */
 import { Effect, type Scope } from "effect"
 import * as Metrics from "../../observability/Metrics.ts"
 import type { Disk } from "../Disk.ts"
-import * as lookUp from "../sstable/lookUp.ts"
+import type { Hole } from "../integrity/Holes.ts"
+import * as Levels from "../Levels.ts"
 import * as Table from "../sstable/Table.ts"
+import * as TableWriter from "../sstable/TableWriter.ts"
 import { install, type State } from "../State.ts"
 import type { StorageError } from "../StorageError.ts"
-import { mergeTables } from "./mergeTables.ts"
-import { pick } from "./pick.ts"
+import * as mergeTables from "./mergeTables.ts"
+import { bytesOf, type Compaction, levelLast, overlapping, pick } from "./pick.ts"
 
 /** How long a failed merge waits: it is not urgent, and what stood in its way may need a person. */
 const retryDelay = "5 seconds"
 
 /** How long a manifest that could not be written waits. */
 const installRetryDelay = "1 second"
+
+/** A store of any size is in a few hundred tables, each of which takes an open file. */
+const tablesAtMost = 256
 
 /** Begins with what an earlier run, ended by a defect, left undone. */
 export const run = (state: State, scope: Scope.Scope): Effect.Effect<never> =>
@@ -26,6 +34,9 @@ export const run = (state: State, scope: Scope.Scope): Effect.Effect<never> =>
       yield* state.compactionWanted.close
       yield* Effect.catch(compactAll(state, scope), (error) =>
         Effect.logError(`compaction failed and is tried again: ${error.message}`).pipe(
+          Effect.andThen(Effect.sync(() =>
+            answer(state, error)
+          )),
           Effect.andThen(Effect.sleep(retryDelay)),
           Effect.andThen(state.compactionWanted.open)
         ))
@@ -33,35 +44,110 @@ export const run = (state: State, scope: Scope.Scope): Effect.Effect<never> =>
   )
 
 const compactAll = Effect.fnUntraced(function*(state: State, scope: Scope.Scope) {
-  for (let chosen = choose(state); chosen.length > 0; chosen = choose(state)) {
-    yield* Metrics.timed(compact(state, scope, chosen), Metrics.compacted)
+  for (let chosen = choose(state); chosen !== undefined; chosen = choose(state)) {
+    const waiting = chosen.answers
+    yield* Metrics.timed(chosen.isMove ? move(state, chosen) : compact(state, scope, chosen), Metrics.compacted)
+    if (waiting) answer(state, undefined)
   }
 })
 
-const choose = ({ settings, tables }: State): ReadonlyArray<Table.Table> =>
-  pick(
-    tables.map((table) => ({ table, sizeBytes: table.index.properties.sizeBytes })),
-    settings.memtableBytesMax / 4
-  ).map(({ table }) => table)
+interface Chosen extends Compaction<Table.Table> {
+  /** Whether somebody asked for it and waits. */
+  readonly answers: boolean
+}
 
-const compact = Effect.fnUntraced(function*(state: State, scope: Scope.Scope, old: ReadonlyArray<Table.Table>) {
-  const { cache, disk, settings: { directory } } = state
-  const id = state.nextFile++
-  yield* mergeTables(disk, directory, id, old)
-  const merged = yield* Table.open(disk, cache, directory, id)
-  const dropped = new Set(old)
-  const installed = install(
+const choose = (state: State): Chosen | undefined => {
+  const { levels, settings } = state
+  if (state.compactionRequests.length > 0) {
+    const upper = levels.slice(0, levelLast).flat()
+    return { upper, lower: levels[levelLast]!, target: levelLast, isMove: false, answers: true }
+  }
+  const damaged = damagedTable(levels)
+  if (damaged !== undefined) return { ...damaged, lower: [], isMove: false, answers: false }
+  const picked = pick(levels, settings)
+  return picked === undefined ? undefined : { ...picked, answers: false }
+}
+
+/** Written anew where it is, without what cannot be read: what is lost becomes a hole that other replicas can fill. */
+const damagedTable = (levels: Levels.Levels) => {
+  for (let target = 0; target < levels.length; target++) {
+    const table = levels[target]!.find(({ damaged }) => damaged.size > 0)
+    if (table !== undefined) return { upper: [table], target }
+  }
+  return undefined
+}
+
+const answer = (state: State, failure: StorageError | undefined) => {
+  for (const waiter of state.compactionRequests.splice(0)) waiter(failure)
+}
+
+const move = (state: State, { target, upper }: Compaction<Table.Table>) =>
+  untilDone(install(
     state,
-    (tables) => lookUp.byCounter([...tables.filter((table) => !dropped.has(table)), merged]),
-    () => (state.flushing ?? state.active).firstLog,
-    (tables) => {
-      state.tables = tables
+    (now) => ({ ...now, levels: Levels.replace(now.levels, new Set(upper), upper, target) }),
+    () => {
       state.compactions++
     }
+  ))
+
+const compact = Effect.fnUntraced(function*(
+  state: State,
+  scope: Scope.Scope,
+  { lower, target, upper }: Compaction<Table.Table>
+) {
+  const { disk, settings } = state
+  const old = [...upper, ...lower]
+  const options: mergeTables.Options = {
+    ...settings,
+    disk,
+    nextId: () => state.nextFile++,
+    tableBytes: Math.max(settings.tableBytes, bytesOf(Levels.all(state.levels)) / tablesAtMost),
+    purge: settings.tombstones === "purge" && isLowest(state.levels, old, target)
+  }
+  const { holes, ids } = yield* mergeTables.mergeTables(runsOf(state.levels, old), options)
+  const merged = yield* Effect.onError(
+    Effect.forEach(ids, (id) => Table.open(state.context, id)),
+    () => mergeTables.removeAll(options, ids)
   )
-  yield* untilDone(installed)
-  for (const table of old) yield* Effect.forkIn(removeWhenFree(disk, directory, table), scope)
+  yield* untilDone(install(
+    state,
+    (now) => ({
+      ...now,
+      levels: Levels.replace(now.levels, new Set(old), merged, target),
+      holes: [...now.holes, ...holes]
+    }),
+    () => {
+      state.compactions++
+      state.bytesCompacted += bytesOf(merged)
+    }
+  ))
+  yield* reportLost(holes)
+  for (const table of old) yield* Effect.forkIn(removeWhenFree(disk, settings.directory, table), scope)
 })
+
+/** Each table of level 0 by itself, and what is chosen of the other levels as runs. */
+const runsOf = (levels: Levels.Levels, chosen: ReadonlyArray<Table.Table>) => {
+  const isChosen = new Set(chosen)
+  return Levels.runs(levels.map((tables) => tables.filter((table) => isChosen.has(table))))
+}
+
+/** Whether no table that is not merged can hold anything older of the same keys. */
+const isLowest = (levels: Levels.Levels, merged: ReadonlyArray<Table.Table>, target: number): boolean => {
+  const isMerged = new Set(merged)
+  return levels.every((tables, level) => {
+    // What is above is newer. Level 0 is merged as a whole, unless one of its tables is written anew in its place.
+    if (level < target) return true
+    const others = tables.filter((table) => !isMerged.has(table))
+    return merged.every((table) => overlapping(others, table).length === 0)
+  })
+}
+
+const reportLost = (holes: ReadonlyArray<Hole>) =>
+  Effect.forEach(holes, ({ file, from, offsetBytes, to }) =>
+    Effect.logError(
+      `cells from ${JSON.stringify(from)} up to ${JSON.stringify(to)} are lost here: ${file} is damaged at ` +
+        `byte ${offsetBytes}. They are asked of other replicas`
+    ), { discard: true })
 
 const untilDone = (installed: Effect.Effect<void, StorageError>): Effect.Effect<void> =>
   Effect.catch(
@@ -77,7 +163,5 @@ const untilDone = (installed: Effect.Effect<void, StorageError>): Effect.Effect<
 const removeWhenFree = (disk: Disk["Service"], directory: string, table: Table.Table) =>
   Effect.callback<void>((resume) => table.retire(() => resume(Effect.void))).pipe(
     Effect.andThen(table.close),
-    Effect.andThen(disk.remove(Table.dataPath(directory, table.id))),
-    Effect.andThen(disk.remove(Table.indexPath(directory, table.id))),
-    Effect.ignore
+    Effect.andThen(TableWriter.remove(disk, directory, table.id))
   )

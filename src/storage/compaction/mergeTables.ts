@@ -1,46 +1,99 @@
 /**
- * Merges tables into one: the newest cell of each key, tombstones included. Lines are copied as they are.
+ * Merges runs of tables into one run: the newest cell of each key. Lines are copied as they are.
  */
 import { Effect } from "effect"
 import type { Disk } from "../Disk.ts"
+import type { Hole } from "../integrity/Holes.ts"
+import { Merger } from "../merge/Merger.ts"
 import * as cellLines from "../sstable/cellLines.ts"
 import type { Table } from "../sstable/Table.ts"
 import * as TableWriter from "../sstable/TableWriter.ts"
-import * as merge from "./merge.ts"
+import type { StorageError } from "../StorageError.ts"
+import { LineSource, order } from "./LineSource.ts"
 
-/** Merged in about a millisecond, then requests get their turn. */
-const linesPerSlice = 256
+export interface Options extends TableWriter.Settings {
+  readonly disk: Disk["Service"]
+  readonly directory: string
+  /** The number of the next file. */
+  readonly nextId: () => number
+  /** A table ends with the line that reaches this size. */
+  readonly tableBytes: number
+  /** Leave tombstones out: nothing older is anywhere below. */
+  readonly purge: boolean
+}
 
-export const mergeTables = Effect.fnUntraced(function*(
-  disk: Disk["Service"],
-  directory: string,
-  id: number,
-  tables: ReadonlyArray<Table>
-) {
-  const cellsMax = tables.reduce((sum, table) => sum + table.index.properties.cells, 0)
-  const writer = yield* TableWriter.open(disk, directory, id, cellsMax)
-  const sources = tables.map((table) => merge.ofTable(table, ""))
+export interface Merged {
+  /** Complete tables, in key order; their files are durable, their names not yet. */
+  readonly ids: ReadonlyArray<number>
+  /** What could not be read of the sources. */
+  readonly holes: ReadonlyArray<Hole>
+}
+
+/** Merged in about half a millisecond, then requests get their turn. */
+const linesPerSlice = 512
+
+export const mergeTables = Effect.fnUntraced(function*(runs: ReadonlyArray<ReadonlyArray<Table>>, options: Options) {
+  const { directory, disk } = options
+  const ids: Array<number> = []
+  const holes: Array<Hole> = []
+  const merger = new Merger(runs.map((run) => new LineSource(run, (hole) => holes.push(hole))), order)
+  let writer: TableWriter.TableWriter | undefined
+  const abandon = Effect.suspend(() => writer === undefined ? Effect.void : writer.abandon)
+
   yield* Effect.gen(function*() {
-    while (yield* mergeSlice(sources, writer)) {
+    for (;;) {
+      yield* loadWaiting(merger)
+      const source = merger.next()
+      if (source === undefined) break
+      if (writer === undefined) {
+        const id = options.nextId()
+        writer = yield* TableWriter.open(disk, directory, id, options)
+        ids.push(id)
+      }
+      copySlice(merger, writer, options)
       if (writer.isFull()) yield* writer.drain
+      if (writer.sizeBytes() >= options.tableBytes) {
+        yield* writer.finish
+        writer = undefined
+      }
       yield* Effect.yieldNow
     }
-    yield* writer.finish
-  }).pipe(Effect.onError(() => writer.abandon))
+    if (writer === undefined) return
+    // Tombstones alone, and they were left out.
+    if (writer.sizeBytes() > 0) yield* writer.finish
+    else {
+      yield* writer.abandon
+      ids.pop()
+    }
+    writer = undefined
+  }).pipe(Effect.onError(() => Effect.andThen(abandon, removeAll(options, ids))))
+  yield* disk.syncDirectory(directory)
+  const merged: Merged = { ids, holes }
+  return merged
 })
 
-/** Whether there is more. Ends early when the writer is full: lines may be of a megabyte each. */
-const mergeSlice = Effect.fnUntraced(function*(
-  sources: ReadonlyArray<merge.TableSource>,
-  writer: TableWriter.TableWriter
-) {
-  for (let count = 0; count < linesPerSlice && !writer.isFull(); count++) {
-    for (let loading = merge.loadAll(sources); loading !== undefined; loading = merge.loadAll(sources)) yield* loading
-    const winner = merge.next(sources)
-    if (winner === undefined) return false
-    const line = winner.line()
-    writer.copy(winner.key()!, cellLines.counterOf(line), cellLines.isTombstone(line), line)
-    winner.advance()
+/** Removes tables that will not be used. */
+export const removeAll = ({ directory, disk }: Options, ids: ReadonlyArray<number>): Effect.Effect<void> =>
+  Effect.forEach(ids, (id) => TableWriter.remove(disk, directory, id), { discard: true })
+
+const loadWaiting = Effect.fnUntraced(function*(merger: Merger<LineSource>): Effect.fn.Return<void, StorageError> {
+  while (merger.waiting.length > 0) {
+    yield* Effect.forEach(merger.waiting.filter((source) => source.mustLoad()), ({ load }) => load, {
+      concurrency: "unbounded",
+      discard: true
+    })
+    merger.resume()
   }
-  return true
 })
+
+/** Ends early when the writer is full, since lines may be of a megabyte each, and when a source must be loaded. */
+const copySlice = (merger: Merger<LineSource>, writer: TableWriter.TableWriter, options: Options): void => {
+  for (let count = 0; count < linesPerSlice && merger.waiting.length === 0 && !writer.isFull(); count++) {
+    const source = merger.next()
+    if (source === undefined || writer.sizeBytes() >= options.tableBytes) return
+    const { block, end, start } = source
+    const isDropped = options.purge && cellLines.isTombstoneAt(block, end)
+    if (!isDropped) writer.copy(block, start, end, source.hash(), cellLines.counterAt(block, source.versionStart()))
+    merger.advance()
+  }
+}

@@ -6,39 +6,123 @@
  */
 import { Effect, Schema } from "effect"
 import { crc32 } from "node:zlib"
+import { Key } from "../../domain/Key.ts"
+import { levelCount } from "../compaction/pick.ts"
 import { type Disk, writeAtomically } from "../Disk.ts"
+import type { Hole } from "../integrity/Holes.ts"
+import type { TableProperties } from "../sstable/TableIndex.ts"
 import { Corruption } from "../StorageError.ts"
 
-const Contents = Schema.Struct({
-  format: Schema.Literal(1),
-  /** Tables by number, oldest first. */
-  tables: Schema.Array(Schema.Int),
-  /** Logs with a lower number are already in tables. */
-  firstLog: Schema.Int
-})
-export type Manifest = typeof Contents.Type
+/** A live table: what its index says as well, so that the loss of the index tells what was lost. */
+export interface TableEntry extends TableProperties {
+  readonly id: number
+  readonly level: number
+}
 
-const ContentsJson = Schema.fromJsonString(Contents)
+export interface Manifest {
+  readonly tables: ReadonlyArray<TableEntry>
+  /** Logs that hold cells which are in no table, oldest first. */
+  readonly logs: ReadonlyArray<number>
+  readonly holes: ReadonlyArray<Hole>
+  /** No cell was ever stored with a higher counter, but in the logs. */
+  readonly counterMax: number
+}
+
+/** The first format named tables without saying what is in them, and of the logs only the first. */
+export interface ManifestOne {
+  readonly tables: ReadonlyArray<number>
+  readonly firstLog: number
+}
+
+export type Reading =
+  | { readonly format: 1; readonly manifest: ManifestOne }
+  | { readonly format: 2; readonly manifest: Manifest }
 
 const fileName = "MANIFEST"
 
-export const write = (disk: Disk["Service"], directory: string, manifest: Manifest) => {
-  const { firstLog, format, tables } = manifest
-  const body = `${JSON.stringify({ format, tables, firstLog })}\n`
-  return writeAtomically(disk, `${directory}/${fileName}`, Buffer.from(`${body}{"crc32":${crc32(body)}}\n`))
+export const pathOf = (directory: string): string => `${directory}/${fileName}`
+
+export const empty: Manifest = { tables: [], logs: [], holes: [], counterMax: 0 }
+
+export const encode = ({ counterMax, holes, logs, tables }: Manifest): Buffer => {
+  const lines = [JSON.stringify({ format: 2, counterMax, logs })]
+  for (const { cells, counterMax, id, keyMax, keyMin, level, sizeBytes, tombstones } of tables) {
+    lines.push(JSON.stringify({ table: id, level, cells, tombstones, keyMin, keyMax, counterMax, sizeBytes }))
+  }
+  for (const { counterMax, file, from, offsetBytes, reason, to } of holes) {
+    lines.push(JSON.stringify({ hole: file, offsetBytes, from, to, counterMax, reason }))
+  }
+  const body = `${lines.join("\n")}\n`
+  return Buffer.from(`${body}{"crc32":${crc32(body)}}\n`)
 }
+
+export const write = (disk: Disk["Service"], directory: string, manifest: Manifest) =>
+  writeAtomically(disk, pathOf(directory), encode(manifest))
+
+const Head = Schema.Union([
+  Schema.Struct({ format: Schema.Literal(1), tables: Schema.Array(Schema.Int), firstLog: Schema.Int }),
+  Schema.Struct({ format: Schema.Literal(2), counterMax: Schema.Int, logs: Schema.Array(Schema.Int) })
+])
+
+const Level = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: levelCount - 1 }))
+
+const Entry = Schema.Union([
+  Schema.Struct({
+    table: Schema.Int,
+    level: Level,
+    cells: Schema.Int,
+    tombstones: Schema.Int,
+    keyMin: Key,
+    keyMax: Key,
+    counterMax: Schema.Int,
+    sizeBytes: Schema.Int
+  }),
+  Schema.Struct({
+    hole: Schema.String,
+    offsetBytes: Schema.Int,
+    from: Schema.String,
+    to: Schema.String,
+    counterMax: Schema.Int,
+    reason: Schema.String
+  })
+])
+
+const decodeHead = Schema.decodeEffect(Schema.fromJsonString(Head))
+const decodeEntry = Schema.decodeEffect(Schema.fromJsonString(Entry))
 
 /** `undefined` when the directory has none, because nothing was ever stored in it. */
 export const read = Effect.fnUntraced(function*(disk: Disk["Service"], directory: string) {
-  const path = `${directory}/${fileName}`
+  const path = pathOf(directory)
   const bytes = yield* disk.readFile(path)
-  if (bytes === undefined) return undefined
-  const bodyBytes = bytes.indexOf("\n") + 1
+  return bytes === undefined ? undefined : yield* decode(path, bytes)
+})
+
+export const decode = Effect.fnUntraced(function*(path: string, bytes: Buffer) {
+  const bodyBytes = bytes.lastIndexOf("\n", bytes.length - 2) + 1
   const body = bytes.toString("utf8", 0, bodyBytes)
   if (bytes.toString("utf8", bodyBytes) !== `{"crc32":${crc32(body)}}\n`) {
     return yield* new Corruption({ path, offsetBytes: 0, reason: "the checksum does not match" })
   }
-  return yield* Schema.decodeEffect(ContentsJson)(body).pipe(
+  return yield* decodeLines(body.split("\n")).pipe(
     Effect.mapError((error) => new Corruption({ path, offsetBytes: 0, reason: error.message }))
   )
+})
+
+const decodeLines = Effect.fnUntraced(function*(lines: ReadonlyArray<string>) {
+  const head = yield* decodeHead(lines[0]!)
+  if (head.format === 1) return { format: 1, manifest: head } satisfies Reading as Reading
+  const tables: Array<TableEntry> = []
+  const holes: Array<Hole> = []
+  for (const line of lines.slice(1, -1)) {
+    const entry = yield* decodeEntry(line)
+    if ("hole" in entry) {
+      const { hole: file, ...rest } = entry
+      holes.push({ file, ...rest })
+    } else {
+      const { table: id, ...rest } = entry
+      tables.push({ id, ...rest })
+    }
+  }
+  const { counterMax, logs } = head
+  return { format: 2, manifest: { tables, logs, holes, counterMax } } satisfies Reading as Reading
 })

@@ -1,40 +1,60 @@
 /**
- * The cells that came since the last flush, by key, and the logs that hold them until a table does.
+ * The cells that came since the last flush, by key and in key order, and the logs that hold them until a table does.
  *
- * A plain `Map`: looked up for every read and write, sorted once, when it is flushed. Each key has an entry that also
- * holds what the writer's round under way wants to put there, so a round looks each key up once.
+ * A plain `Map`, looked up for every read and write, beside sorted runs of its entries for scans and the flush. Each key
+ * has an entry that also holds what the writer's round under way wants to put there, so a round looks each key up once.
  *
- * Invariant
+ * Invariants
  * - A reader takes an entry's `cell` and never its `pending`, which is set only between a round's decision and its end.
+ * - A view finds in an entry's `older` what it showed when the view was opened.
  */
 import type { Cell } from "../../domain/Cell.ts"
+import * as SortedRuns from "./SortedRuns.ts"
 
 export interface Entry {
+  readonly key: string
   /** What readers see; `undefined` only while the key's first cell is pending. */
   cell: Cell | undefined
+  /** The round that made it visible. */
+  sequence: number
+  /** What views that are older than `sequence` see. */
+  older: Older | undefined
   /** Accepted, but not logged yet. */
   pending: Cell | undefined
   /** What `cell` counts for; looking at it again would cost more than keeping it. */
   sizeBytes: number
 }
 
+interface Older {
+  readonly cell: Cell
+  readonly sequence: number
+  older: Older | undefined
+}
+
+/** The rounds after which the oldest and the newest of the open views were opened. */
+export interface OpenViews {
+  readonly oldest: number
+  readonly newest: number
+}
+
 export interface Memtable {
   readonly entries: Map<string, Entry>
+  /** Every entry that has ever shown a cell. */
+  readonly runs: SortedRuns.SortedRuns<Entry>
   sizeBytes: number
-  /** Logs with a lower number hold nothing of this memtable. */
-  readonly firstLog: number
-  readonly logs: Array<string>
+  /** The numbers of the logs that hold its cells. */
+  readonly logs: Array<number>
   /** What its cells took in the logs. */
   logBytes: number
 }
 
 /** What an entry costs beside its key and value, about: the objects of the cell and its version, and the map's slot. */
-const entryBytes = 160
+const entryBytes = 200
 
-export const make = (firstLog: number): Memtable => ({
+export const make = (): Memtable => ({
   entries: new Map(),
+  runs: SortedRuns.make(),
   sizeBytes: 0,
-  firstLog,
   logs: [],
   logBytes: 0
 })
@@ -45,25 +65,46 @@ export const get = ({ entries }: Memtable, key: string): Cell | undefined => {
   return entry === undefined ? undefined : entry.cell
 }
 
+/** The cell that a view of that round sees. */
+export const visible = (entry: Entry, sequence: number): Cell | undefined => {
+  if (entry.sequence <= sequence) return entry.cell
+  let older = entry.older
+  while (older !== undefined && older.sequence > sequence) older = older.older
+  return older?.cell
+}
+
 /** Makes an entry for a key that has none. Readers do not see it before `publish`. */
 export const reserve = ({ entries }: Memtable, cell: Cell): Entry => {
-  const entry: Entry = { cell: undefined, pending: cell, sizeBytes: 0 }
+  const entry: Entry = { key: cell.key, cell: undefined, sequence: 0, older: undefined, pending: cell, sizeBytes: 0 }
   entries.set(cell.key, entry)
   return entry
 }
 
-/** Puts the pending cell in the place of the one that readers saw. */
-export const publish = (memtable: Memtable, entry: Entry): void => {
+/** Puts the pending cell in the place of the one that readers saw, which open views go on seeing. */
+export const publish = (memtable: Memtable, entry: Entry, sequence: number, views?: OpenViews): void => {
   const sizeBytes = sizeBytesOf(entry.pending!)
   memtable.sizeBytes += sizeBytes - entry.sizeBytes
+  if (entry.cell === undefined) SortedRuns.add(memtable.runs, entry)
+  entry.older = views === undefined ? undefined : keptFor(views, entry)
   entry.cell = entry.pending
+  entry.sequence = sequence
   entry.pending = undefined
   entry.sizeBytes = sizeBytes
 }
 
+/** Of what the entry showed, what one of the views may still ask for. */
+const keptFor = (views: OpenViews, { cell, older, sequence }: Entry): Older | undefined => {
+  const isSeen = cell !== undefined && sequence <= views.newest
+  const kept = isSeen ? { cell, sequence, older } : older
+  for (let node = kept; node !== undefined; node = node.older) {
+    if (node.sequence <= views.oldest) node.older = undefined
+  }
+  return kept
+}
+
 /** Forgets the pending cell. */
 export const withdraw = ({ entries }: Memtable, entry: Entry): void => {
-  if (entry.cell === undefined) entries.delete(entry.pending!.key)
+  if (entry.cell === undefined) entries.delete(entry.key)
   entry.pending = undefined
 }
 
@@ -71,16 +112,7 @@ export const withdraw = ({ entries }: Memtable, entry: Entry): void => {
 export const set = (memtable: Memtable, cell: Cell): void => {
   const entry = memtable.entries.get(cell.key)
   if (entry !== undefined) entry.pending = cell
-  publish(memtable, entry ?? reserve(memtable, cell))
-}
-
-/** What readers see, in no order. */
-export const cellsOf = ({ entries }: Memtable): Array<Cell> => {
-  const cells: Array<Cell> = []
-  for (const { cell } of entries.values()) {
-    if (cell !== undefined) cells.push(cell)
-  }
-  return cells
+  publish(memtable, entry ?? reserve(memtable, cell), 0)
 }
 
 const sizeBytesOf = ({ key, value }: Cell): number =>

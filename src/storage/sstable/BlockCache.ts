@@ -6,13 +6,8 @@
  *
  * Source: Corbató, "A Paging Experiment with the Multics System" (1968).
  */
-import type { LineDirectory } from "./LineDirectory.ts"
-
 export interface CachedBlock {
   readonly bytes: Buffer
-  /** How often it was looked into. */
-  hits: number
-  directory: LineDirectory | undefined
   used: boolean
   readonly slots: BlockSlots
   readonly index: number
@@ -59,7 +54,7 @@ export const make = (bytesMax: number): BlockCache => {
     },
     put: (slots, index, bytes) => {
       if (slots[index] !== undefined) return
-      const cached = { bytes, hits: 0, directory: undefined, used: false, slots, index }
+      const cached = { bytes, used: false, slots, index }
       slots[index] = cached
       queue.push(cached)
       sizeBytes += bytes.length

@@ -2,27 +2,30 @@
  * An immutable table: lines of cells sorted by key in `NNNNNN.sst`, its index in `NNNNNN.idx`.
  *
  * Invariants
- * - A block's checksum is verified each time it comes from the disk.
- * - A block that does not match it fails each read, and is logged at the first.
+ * - A block's checksum is verified each time it comes from the disk. One that does not match is read once more, and
+ *   then fails each read, and is logged at the first.
  * - Its files are removed only when no look-up and no scan reads them (`retain`, `release`, `retire`).
  */
 import { Effect } from "effect"
 import { crc32 } from "node:zlib"
 import type { Disk, ReadHandle } from "../Disk.ts"
 import { Corruption, type StorageError } from "../StorageError.ts"
-import type { BlockCache, BlockSlots, CachedBlock } from "./BlockCache.ts"
+import type { BlockCache, BlockSlots } from "./BlockCache.ts"
 import * as TableIndex from "./TableIndex.ts"
 
-export interface Table {
+export interface Table extends TableIndex.TableProperties {
   readonly id: number
   readonly path: string
   readonly index: TableIndex.TableIndex
-  /** A block that is in memory. */
-  readonly cached: (block: number) => CachedBlock | undefined
-  /** A block from memory or from the disk; `keep` puts it into the cache. */
-  readonly read: (block: number, keep: boolean) => Effect.Effect<Buffer, StorageError>
-  /** The damage that a read met last. */
-  readonly damage: () => Corruption | undefined
+  /** A block, when it is in memory or nearly so. */
+  readonly readNow: (block: number) => Buffer | undefined
+  /** A block from memory or from the disk, kept in the cache. */
+  readonly read: (block: number) => Effect.Effect<Buffer, StorageError>
+  /** The lines of several blocks, past the cache. */
+  readonly span: (block: number, count: number) => Effect.Effect<Buffer, StorageError>
+  readonly spanNow: (block: number, count: number) => Buffer | undefined
+  /** Blocks that cannot be read, by number. */
+  readonly damaged: ReadonlyMap<number, Corruption>
   readonly retain: () => void
   readonly release: () => void
   /** Calls `whenFree` once nobody holds the table any more. */
@@ -35,19 +38,20 @@ export const dataPath = (directory: string, id: number): string => `${directory}
 export const indexPath = (directory: string, id: number): string => `${directory}/${fileNumber(id)}.idx`
 export const fileNumber = (id: number): string => String(id).padStart(6, "0")
 
-export const open = Effect.fnUntraced(function*(
-  disk: Disk["Service"],
-  cache: BlockCache,
-  directory: string,
-  id: number
-): Effect.fn.Return<Table, StorageError> {
+/** What all tables of a store share. */
+export interface Context {
+  readonly disk: Disk["Service"]
+  readonly directory: string
+  readonly cache: BlockCache
+  /** Called when a block turns out to be damaged. */
+  readonly onDamage: () => void
+}
+
+export const open = Effect.fnUntraced(function*(context: Context, id: number): Effect.fn.Return<Table, StorageError> {
+  const { directory, disk } = context
   const path = dataPath(directory, id)
-  const indexFile = indexPath(directory, id)
-  const bytes = yield* disk.readFile(indexFile)
-  if (bytes === undefined) return yield* new Corruption({ path: indexFile, offsetBytes: 0, reason: "it is missing" })
-  const index = TableIndex.decode(bytes)
-  if (typeof index === "string") return yield* new Corruption({ path: indexFile, offsetBytes: 0, reason: index })
-  const sizeBytes = yield* disk.sizeBytes(path)
+  const index = yield* readIndex(disk, directory, id)
+  const sizeBytes = yield* Effect.catchIf(disk.sizeBytes(path), isMissing, () => Effect.succeed(0))
   if (sizeBytes !== index.properties.sizeBytes) {
     return yield* new Corruption({
       path,
@@ -55,28 +59,32 @@ export const open = Effect.fnUntraced(function*(
       reason: `it has ${sizeBytes} bytes, its index says ${index.properties.sizeBytes}`
     })
   }
-  return make(id, path, index, yield* disk.openRead(path), cache)
+  return make(id, path, index, yield* disk.openRead(path), context)
 })
+
+/** Reads and verifies the index alone. */
+export const readIndex = Effect.fnUntraced(function*(disk: Disk["Service"], directory: string, id: number) {
+  const path = indexPath(directory, id)
+  const bytes = yield* disk.readFile(path)
+  if (bytes === undefined) return yield* new Corruption({ path, offsetBytes: 0, reason: "it is missing" })
+  const index = TableIndex.decode(bytes)
+  return typeof index === "string" ? yield* new Corruption({ path, offsetBytes: 0, reason: index }) : index
+})
+
+const isMissing = (error: StorageError) => error._tag === "DiskError" && error.code === "ENOENT"
 
 const make = (
   id: number,
   path: string,
   index: TableIndex.TableIndex,
   handle: ReadHandle,
-  cache: BlockCache
+  { cache, onDamage }: Context
 ): Table => {
-  const slots: BlockSlots = new Array(index.blocks.length)
+  const { checksums, offsets } = index
+  const slots: BlockSlots = new Array(checksums.length)
+  const damaged = new Map<number, Corruption>()
   let holders = 0
   let whenFree: (() => void) | undefined
-  let damage: Corruption | undefined
-  const damagedBlocks = new Set<number>()
-
-  const refuse = (block: number, found: Corruption) => {
-    damage = found
-    const isKnown = damagedBlocks.has(block)
-    damagedBlocks.add(block)
-    return Effect.andThen(isKnown ? Effect.void : Effect.logError(found.message), Effect.fail(found))
-  }
 
   const freeWhenUnused = () => {
     if (holders > 0 || whenFree === undefined) return
@@ -85,28 +93,74 @@ const make = (
     free()
   }
 
-  const load = (block: number, keep: boolean) => {
-    const { crc32: expected, lengthBytes, offsetBytes } = index.blocks[block]!
-    return Effect.flatMap(handle.read(offsetBytes, lengthBytes), (bytes) => {
-      if (crc32(bytes) !== expected) {
-        return refuse(block, new Corruption({ path, offsetBytes, reason: "the block's checksum does not match" }))
-      }
-      if (keep) cache.put(slots, block, bytes)
-      return Effect.succeed(bytes)
-    })
+  /** The first of the blocks, whose bytes these are, that does not match its checksum. */
+  const mismatch = (bytes: Buffer, first: number, end: number): number | undefined => {
+    const base = offsets[first]!
+    for (let block = first; block < end; block++) {
+      const isWhole = end === first + 1
+      const part = isWhole ? bytes : bytes.subarray(offsets[block]! - base, offsets[block + 1]! - base)
+      if (crc32(part) !== checksums[block]) return block
+    }
+    return undefined
   }
 
-  const table: Table = {
+  const refuse = (block: number) => {
+    const known = damaged.get(block)
+    if (known !== undefined) return Effect.fail(known)
+    const found = new Corruption({
+      path,
+      offsetBytes: offsets[block]!,
+      reason: "the block's checksum does not match"
+    })
+    damaged.set(block, found)
+    onDamage()
+    return Effect.andThen(Effect.logError(found.message), Effect.fail(found))
+  }
+
+  const readVerified = (first: number, end: number): Effect.Effect<Buffer, StorageError> => {
+    const read = handle.read(offsets[first]!, offsets[end]! - offsets[first]!)
+    const attempt = Effect.map(read, (bytes) => ({ bytes, bad: mismatch(bytes, first, end) }))
+    return Effect.flatMap(
+      // The bytes may have been spoilt on their way: only what reads wrong twice is damaged.
+      Effect.flatMap(attempt, (once) => once.bad === undefined ? Effect.succeed(once) : attempt),
+      ({ bad, bytes }) => bad === undefined ? Effect.succeed(bytes) : refuse(bad)
+    )
+  }
+
+  const spanNow = (block: number, count: number): Buffer | undefined => {
+    const bytes = handle.readNow(offsets[block]!, offsets[block + count]! - offsets[block]!)
+    // Damage is found again, and told, by the read that follows.
+    return bytes === undefined || mismatch(bytes, block, block + count) !== undefined ? undefined : bytes
+  }
+
+  const cached = (block: number) => cache.get(slots, block)?.bytes
+
+  const keep = (block: number, bytes: Buffer) => {
+    cache.put(slots, block, bytes)
+    return bytes
+  }
+
+  return {
+    ...index.properties,
     id,
     path,
     index,
-    cached: (block) => cache.get(slots, block),
-    read: (block, keep) =>
+    damaged,
+    readNow: (block) => {
+      const known = cached(block)
+      if (known !== undefined) return known
+      const bytes = spanNow(block, 1)
+      return bytes === undefined ? undefined : keep(block, bytes)
+    },
+    read: (block) =>
       Effect.suspend(() => {
-        const cached = cache.get(slots, block)
-        return cached === undefined ? load(block, keep) : Effect.succeed(cached.bytes)
+        const known = cached(block)
+        return known === undefined
+          ? Effect.map(readVerified(block, block + 1), (bytes) => keep(block, bytes))
+          : Effect.succeed(known)
       }),
-    damage: () => damage,
+    span: (block, count) => Effect.suspend(() => readVerified(block, block + count)),
+    spanNow,
     retain: () => {
       holders++
     },
@@ -120,5 +174,4 @@ const make = (
     },
     close: handle.close
   }
-  return table
 }

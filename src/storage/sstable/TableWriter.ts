@@ -5,16 +5,20 @@ import { Effect } from "effect"
 import { crc32 } from "node:zlib"
 import * as Cell from "../../domain/Cell.ts"
 import * as CellLine from "../../domain/CellLine.ts"
-import type { Key } from "../../domain/Key.ts"
-import { type AppendHandle, type Disk } from "../Disk.ts"
+import type { AppendHandle, Disk } from "../Disk.ts"
 import type { StorageError } from "../StorageError.ts"
 import * as Bloom from "./Bloom.ts"
-import type { Line } from "./cellLines.ts"
+import * as cellLines from "./cellLines.ts"
 import { dataPath, indexPath } from "./Table.ts"
 import * as TableIndex from "./TableIndex.ts"
 
-/** A block is what one look-up reads: small enough to search quickly, large enough for a small index. */
-export const blockBytesTarget = 16 * 1024
+export interface Settings {
+  /** A block is what one look-up reads: it ends with the line that reaches this size. */
+  readonly blockBytes: number
+  readonly bloomBitsPerKey: number
+}
+
+export const defaults: Settings = { blockBytes: 4 * 1024, bloomBitsPerKey: Bloom.bitsPerKeyDefault }
 
 /** How much is collected before it is handed to the disk. */
 const appendBytesTarget = 256 * 1024
@@ -22,69 +26,76 @@ const appendBytesTarget = 256 * 1024
 /** What one UTF-16 unit takes at most. */
 const utf8BytesPerUnitMax = 3
 
+/** Keys put into the filter in about a millisecond. */
+const keysPerSlice = 8192
+
 const lineFeed = 0x0a
 
 export interface TableWriter {
   /** Takes the next cell. */
   readonly add: (cell: Cell.Cell) => void
-  /** The same, of a cell whose line stands in a block already; its bytes are copied. */
-  readonly copy: (key: Key, counter: number, isTombstone: boolean, line: Line) => void
+  /** The same, of a cell whose line stands in a block already, up to its line feed at `end`; its bytes are copied. */
+  readonly copy: (block: Buffer, start: number, end: number, hash: Bloom.KeyHash, counter: number) => void
   /** Whether `drain` has enough to do. */
   readonly isFull: () => boolean
+  /** The lines taken so far. */
+  readonly sizeBytes: () => number
   /** Hands what was collected to the disk. */
   readonly drain: Effect.Effect<void, StorageError>
-  /** Completes the table: after this both its files and their names are durable. */
+  /** Completes the table, which has at least one cell: after this its files are durable, their names not yet. */
   readonly finish: Effect.Effect<void, StorageError>
   /** Closes and removes what was written of a table that will not be used. */
   readonly abandon: Effect.Effect<void>
 }
 
-/** `cellsMax` bounds the cells that will be added; the Bloom filter is made for it. */
 export const open = Effect.fnUntraced(function*(
   disk: Disk["Service"],
   directory: string,
   id: number,
-  cellsMax: number
+  settings: Settings
 ) {
   const handle = yield* disk.openAppend(dataPath(directory, id), { empty: true })
-  return make(disk, directory, id, cellsMax, handle)
+  return make(disk, directory, id, settings, handle)
 })
 
 const make = (
   disk: Disk["Service"],
   directory: string,
   id: number,
-  cellsMax: number,
+  settings: Settings,
   handle: AppendHandle
 ): TableWriter => {
-  const bloom = Bloom.make(cellsMax)
-  const blocks: Array<TableIndex.Block> = []
-  let target = CellLine.makeTarget(appendBytesTarget + 4 * blockBytesTarget)
+  const { blockBytes } = settings
+  const firstKeys: Array<string> = []
+  const lengths: Array<number> = []
+  const checksums: Array<number> = []
+  // Two for each key; the filter is made last, when their number is known.
+  let hashes = new Int32Array(4096)
+  let target = CellLine.makeTarget(appendBytesTarget + 4 * blockBytes)
   let filled = 0
   let blockStart = 0
-  let blockKey: Key | undefined
+  /** Where the last line begins, of those in `target`. */
+  let lineStart = 0
+  let keyMax: string | undefined
   let offsetBytes = 0
   let cells = 0
   let tombstones = 0
   let counterMax = 0
-  let keyMin: Key | undefined
-  let keyMax: Key | undefined
 
   const endBlock = () => {
-    if (blockKey === undefined) return
+    if (blockStart === filled) return
     const bytes = target.bytes.subarray(blockStart, filled)
-    blocks.push({
-      firstKey: blockKey,
-      offsetBytes: offsetBytes + blockStart,
-      lengthBytes: bytes.length,
-      crc32: crc32(bytes)
-    })
+    firstKeys.push(keyOfLine(blockStart))
+    keyMax = keyOfLine(lineStart)
+    lengths.push(bytes.length)
+    checksums.push(crc32(bytes))
     blockStart = filled
-    blockKey = undefined
   }
 
+  const keyOfLine = (start: number) => cellLines.keyOf(cellLines.at(target.bytes, start))
+
   const makeRoom = (bytes: number) => {
-    if (filled - blockStart >= blockBytesTarget) endBlock()
+    if (filled - blockStart >= blockBytes) endBlock()
     if (filled + bytes <= target.bytes.length) return
     const larger = CellLine.makeTarget(Math.max(target.bytes.length * 2, filled + bytes))
     target.bytes.copy(larger.bytes, 0, 0, filled)
@@ -93,6 +104,7 @@ const make = (
 
   const writeLine = (cell: Cell.Cell) => {
     makeRoom(CellLine.plainSizeMax(cell) + 1)
+    lineStart = filled
     const end = CellLine.writePlain(cell, target, filled)
     if (end === undefined) writeAnyLine(CellLine.encode(cell))
     else filled = end
@@ -101,21 +113,24 @@ const make = (
 
   const writeAnyLine = (line: string) => {
     makeRoom(line.length * utf8BytesPerUnitMax + 1)
+    lineStart = filled
     filled += target.bytes.write(line, filled)
   }
 
-  const record = (key: Key, counter: number, isTombstone: boolean) => {
-    blockKey ??= key
-    keyMin ??= key
-    keyMax = key
+  const record = ({ first, second }: Bloom.KeyHash, counter: number, isTombstone: boolean) => {
+    if (2 * cells === hashes.length) {
+      const larger = new Int32Array(2 * hashes.length)
+      larger.set(hashes)
+      hashes = larger
+    }
+    hashes[2 * cells] = first
+    hashes[2 * cells + 1] = second
     cells++
     if (isTombstone) tombstones++
     if (counter > counterMax) counterMax = counter
-    Bloom.add(bloom, Bloom.hash(key))
   }
 
-  const drain = Effect.suspend(() => {
-    endBlock()
+  const append = Effect.suspend(() => {
     const bytes = target.bytes.subarray(0, filled)
     return Effect.andThen(
       handle.append(bytes),
@@ -127,13 +142,37 @@ const make = (
     )
   })
 
-  const writeIndex = Effect.suspend(() => {
+  const drain = Effect.suspend(() => {
+    endBlock()
+    return append
+  })
+
+  const makeFilter = Effect.gen(function*() {
+    const bloom = Bloom.make(cells, settings.bloomBitsPerKey)
+    for (let index = 0; index < cells; index++) {
+      if (index % keysPerSlice === keysPerSlice - 1) yield* Effect.yieldNow
+      Bloom.addHash(bloom, hashes[2 * index]!, hashes[2 * index + 1]!)
+    }
+    return bloom
+  })
+
+  /** The last line of the file says what it is; readers of cells stop before it. */
+  const writeFooter = Effect.suspend(() => {
+    filled += target.bytes.write(`{"format":"${TableIndex.format}","cells":${cells},"tombstones":${tombstones}}\n`)
+    blockStart = filled
+    return append
+  })
+
+  const writeIndex = Effect.fnUntraced(function*(bloom: Bloom.Bloom) {
+    const properties = { cells, tombstones, keyMin: firstKeys[0]!, keyMax: keyMax!, counterMax, sizeBytes: offsetBytes }
     const index = TableIndex.encode({
-      properties: { cells, tombstones, keyMin: keyMin!, keyMax: keyMax!, counterMax, sizeBytes: offsetBytes },
-      blocks,
+      properties: properties as TableIndex.TableProperties,
+      firstKeys,
+      offsets: TableIndex.offsetsOf(lengths),
+      checksums: Uint32Array.from(checksums),
       bloom
     })
-    return Effect.acquireUseRelease(
+    yield* Effect.acquireUseRelease(
       disk.openAppend(indexPath(directory, id), { empty: true }),
       (indexHandle) => Effect.andThen(indexHandle.append(index), indexHandle.sync),
       (indexHandle) => indexHandle.close
@@ -143,26 +182,31 @@ const make = (
   return {
     add: (cell) => {
       writeLine(cell)
-      record(cell.key, cell.version.counter, Cell.isTombstone(cell))
+      record(Bloom.hash(cell.key), cell.version.counter, Cell.isTombstone(cell))
     },
-    copy: (key, counter, isTombstone, { block, end, start }) => {
+    copy: (block, start, end, hash, counter) => {
       makeRoom(end + 1 - start)
+      lineStart = filled
       filled += block.copy(target.bytes, filled, start, end + 1)
-      record(key, counter, isTombstone)
+      record(hash, counter, cellLines.isTombstoneAt(block, end))
     },
     isFull: () => filled >= appendBytesTarget,
+    sizeBytes: () => offsetBytes + filled,
     drain,
     finish: Effect.gen(function*() {
       yield* drain
+      yield* writeFooter
       yield* handle.sync
       yield* handle.close
-      yield* writeIndex
-      yield* disk.syncDirectory(directory)
+      yield* writeIndex(yield* makeFilter)
     }),
-    abandon: handle.close.pipe(
-      Effect.andThen(disk.remove(dataPath(directory, id))),
-      Effect.andThen(disk.remove(indexPath(directory, id))),
-      Effect.ignore
-    )
+    abandon: Effect.andThen(handle.close, remove(disk, directory, id))
   }
 }
+
+/** Removes a table's files, as far as that is possible: what stays is garbage that the next start removes. */
+export const remove = (disk: Disk["Service"], directory: string, id: number): Effect.Effect<void> =>
+  Effect.andThen(
+    Effect.ignore(disk.remove(dataPath(directory, id))),
+    Effect.ignore(disk.remove(indexPath(directory, id)))
+  )

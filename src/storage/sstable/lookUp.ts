@@ -1,58 +1,61 @@
 /**
- * Finds the newest line of a key among all tables that may hold it. Versions decide, never the age of a table.
- *
- * Tables come in the order of `byCounter`: once a line is found, tables that hold only lower counters are not asked.
+ * Finds the newest line of a key among all tables that may hold it. Versions decide, never the age of a table: a table
+ * that holds only lower counters than the line found so far is not asked.
  */
 import { Effect } from "effect"
 import * as Version from "../../domain/Version.ts"
-import type { StorageError } from "../StorageError.ts"
-import type { CachedBlock } from "./BlockCache.ts"
+import * as Holes from "../integrity/Holes.ts"
+import * as Levels from "../Levels.ts"
+import { Corruption, type StorageError } from "../StorageError.ts"
 import * as Bloom from "./Bloom.ts"
 import * as cellLines from "./cellLines.ts"
-import * as LineDirectory from "./LineDirectory.ts"
 import type { Table } from "./Table.ts"
 import * as TableIndex from "./TableIndex.ts"
 
-/** A block that may hold the key is not in memory. */
+/** A block that may hold the key has to be waited for. */
 export const mustRead = Symbol("mustRead")
 
-/** Those that may hold the highest counters first. */
-export const byCounter = (tables: ReadonlyArray<Table>): ReadonlyArray<Table> =>
-  tables.toSorted((left, right) => right.index.properties.counterMax - left.index.properties.counterMax)
-
-/** Whether no table from here on can hold anything newer. */
-const isSettled = (newest: cellLines.Line | undefined, table: Table): boolean =>
-  newest !== undefined && cellLines.versionUnsafe(newest).counter > table.index.properties.counterMax
-
-/** Answers from memory, or says that it cannot: most look-ups need no effect and no thread pool. */
-export const findCached = (
-  tables: ReadonlyArray<Table>,
-  key: string
-): cellLines.Line | undefined | typeof mustRead => {
-  if (tables.length === 0) return undefined
-  const hash = Bloom.hash(key)
-  let newest: cellLines.Line | undefined
-  for (const table of tables) {
-    if (isSettled(newest, table)) return newest
-    if (!Bloom.admits(table.index.bloom, hash)) continue
-    const block = TableIndex.blockOf(table.index, key)
-    if (block === -1) continue
-    const cached = table.cached(block)
-    if (cached === undefined) return mustRead
-    newest = newer(newest, findInCached(cached, key, hash))
-  }
-  return newest
+/** What is looked into: the sorted runs, newest first, and the ranges of keys of which cells were lost. */
+export interface Tables {
+  readonly runs: ReadonlyArray<ReadonlyArray<Table>>
+  readonly holes: ReadonlyArray<Holes.Hole>
 }
 
-/** A block that is looked into this often is worth a directory. */
-const hitsBeforeDirectory = 4
+/** Whether no cell with a counter up to `counterMax` can be newer than the line. */
+const isSettled = (newest: cellLines.Line | undefined, counterMax: number): boolean =>
+  newest !== undefined && cellLines.counterOf(newest) > counterMax
 
-const findInCached = (cached: CachedBlock, key: string, hash: Bloom.KeyHash): cellLines.Line | undefined => {
-  if (cached.directory === undefined) {
-    if (++cached.hits < hitsBeforeDirectory) return cellLines.find(cached.bytes, cellLines.prefixOf(key))
-    cached.directory = LineDirectory.make(cached.bytes)
+/** Answers without waiting, or says that it cannot: most look-ups need no effect and no thread pool. */
+export const findNow = (tables: Tables, key: string): cellLines.Line | undefined | typeof mustRead => {
+  const { holes, runs } = tables
+  if (runs.length === 0 && holes.length === 0) return undefined
+  const hash = Bloom.hash(key)
+  let newest: cellLines.Line | undefined
+  for (let run = 0; run < runs.length; run++) {
+    const table = candidate(runs[run]!, key, hash)
+    if (table === undefined || isSettled(newest, table.counterMax)) continue
+    const block = TableIndex.blockOf(table.index, key)
+    const bytes = table.readNow(block)
+    if (bytes === undefined) return mustRead
+    newest = newer(newest, cellLines.find(bytes, key))
   }
-  return LineDirectory.find(cached.directory, cached.bytes, key, hash)
+  return holes.length > 0 && missing(holes, key, newest) !== undefined ? mustRead : newest
+}
+
+const candidate = (run: ReadonlyArray<Table>, key: string, hash: Bloom.KeyHash): Table | undefined => {
+  const table = Levels.tableFor(run, key)
+  return table === undefined || !Bloom.admits(table.index.bloom, hash) ? undefined : table
+}
+
+/** Why the line, or that there is none, may not be the newest that was stored. */
+const missing = (holes: ReadonlyArray<Holes.Hole>, key: string, newest: cellLines.Line | undefined) =>
+  holes.find((hole) => Holes.covers(hole, key) && !isSettled(newest, hole.counterMax))
+
+export interface Options {
+  /** Only cells with at least this counter matter: what cannot hold any is passed over. */
+  readonly counterMin?: number
+  /** Take damaged blocks and lost ranges for empty. */
+  readonly ignoreDamage?: boolean
 }
 
 /**
@@ -60,39 +63,51 @@ const findInCached = (cached: CachedBlock, key: string, hash: Bloom.KeyHash): ce
  * closed the tables of an earlier moment.
  */
 export const find = (
-  current: () => ReadonlyArray<Table>,
-  key: string
+  current: () => Tables,
+  key: string,
+  options: Options = {}
 ): Effect.Effect<cellLines.Line | undefined, StorageError> =>
   Effect.suspend(() => {
+    const { holes, runs } = current()
+    const { counterMin = 0 } = options
     const hash = Bloom.hash(key)
-    const candidates: Array<Candidate> = []
-    for (const table of current()) {
-      if (!Bloom.admits(table.index.bloom, hash)) continue
-      const block = TableIndex.blockOf(table.index, key)
-      if (block === -1) continue
+    const candidates: Array<Table> = []
+    for (const run of runs) {
+      const table = candidate(run, key, hash)
+      if (table === undefined || table.counterMax < counterMin) continue
       // All at once: compaction may drop any of them while another is read.
       table.retain()
-      candidates.push({ table, block })
+      candidates.push(table)
     }
-    return Effect.ensuring(findAmong(candidates, cellLines.prefixOf(key)), Effect.sync(() => release(candidates)))
+    const ranges = options.ignoreDamage === true ? [] : holes.filter(({ counterMax }) => counterMax >= counterMin)
+    return Effect.ensuring(findAmong(candidates, ranges, key, options), Effect.sync(() => release(candidates)))
   })
 
-interface Candidate {
-  readonly table: Table
-  readonly block: number
-}
-
-const findAmong = Effect.fnUntraced(function*(candidates: ReadonlyArray<Candidate>, prefix: string) {
+const findAmong = Effect.fnUntraced(function*(
+  candidates: ReadonlyArray<Table>,
+  holes: ReadonlyArray<Holes.Hole>,
+  key: string,
+  { ignoreDamage }: Options
+) {
   let newest: cellLines.Line | undefined
-  for (const { block, table } of candidates) {
-    if (isSettled(newest, table)) break
-    newest = newer(newest, cellLines.find(yield* table.read(block, true), prefix))
+  let damage: { readonly error: Corruption; readonly counterMax: number } | undefined
+  for (const table of candidates) {
+    if (isSettled(newest, table.counterMax)) continue
+    const read = table.read(TableIndex.blockOf(table.index, key))
+    const bytes = yield* Effect.catchTag(read, "Corruption", (error) => Effect.succeed(error))
+    if (!(bytes instanceof Corruption)) newest = newer(newest, cellLines.find(bytes, key))
+    else if (ignoreDamage !== true) {
+      damage = { error: bytes, counterMax: Math.max(damage?.counterMax ?? 0, table.counterMax) }
+    }
   }
-  return newest
+  // A newer line may have been found behind the damage: then it does not matter.
+  if (damage !== undefined && !isSettled(newest, damage.counterMax)) return yield* damage.error
+  const hole = missing(holes, key, newest)
+  return hole === undefined ? newest : yield* Holes.corruption(hole)
 })
 
-const release = (candidates: ReadonlyArray<Candidate>) => {
-  for (const { table } of candidates) table.release()
+const release = (candidates: ReadonlyArray<Table>) => {
+  for (const table of candidates) table.release()
 }
 
 const newer = (left: cellLines.Line | undefined, right: cellLines.Line | undefined) => {

@@ -8,7 +8,7 @@
  *   on the device is unknown, and syncing again would wrongly report it as safe.
  */
 import { Effect } from "effect"
-import { type AppendHandle, directoryOf, type Disk } from "../Disk.ts"
+import { type AppendHandle, directoryOf, type Disk, writeAtomically } from "../Disk.ts"
 import { Corruption, DiskError, type StorageError } from "../StorageError.ts"
 import * as frame from "./frame.ts"
 
@@ -50,17 +50,24 @@ export interface Contents {
   readonly sizeBytes: number
   /** Bytes behind the last whole record that a crash left, and that are cut. */
   readonly tornBytes: number
+  /** Bytes between whole records that were durable once and are damaged; not 0 only when it was salvaged. */
+  readonly lostBytes: number
 }
 
 /**
  * Reads a whole log, cuts a torn tail from the file, and syncs it: a process that was killed may have left records in the
  * system's cache that no sync has reached, and whoever answers for them now promises that they stay. `Corruption` when the
- * middle is damaged.
+ * middle is damaged, unless it is to be salvaged: then whole records are kept and the rest is left in a file beside it.
  */
-export const recover = Effect.fnUntraced(function*(disk: Disk["Service"], path: string) {
+export const recover = Effect.fnUntraced(function*(
+  disk: Disk["Service"],
+  path: string,
+  options?: { readonly salvage: boolean }
+): Effect.fn.Return<Contents, StorageError> {
   const bytes = (yield* disk.readFile(path)) ?? Buffer.alloc(0)
   const reading = frame.readAll(bytes)
   if (reading._tag === "DamagedMiddle") {
+    if (options?.salvage === true) return yield* salvage(disk, path, bytes)
     return yield* new Corruption({
       path,
       offsetBytes: reading.offset,
@@ -69,12 +76,22 @@ export const recover = Effect.fnUntraced(function*(disk: Disk["Service"], path: 
   }
   const sizeBytes = reading._tag === "TornTail" ? reading.end : bytes.length
   yield* sizeBytes < bytes.length ? disk.truncate(path, sizeBytes) : syncFile(disk, path)
-  const payloads: Array<Buffer> = []
-  for (const { payload } of reading.frames) {
-    if (payload.length > 0) payloads.push(payload)
-  }
-  const contents: Contents = { payloads, sizeBytes, tornBytes: bytes.length - sizeBytes }
-  return contents
+  return { payloads: payloadsOf(reading.frames), sizeBytes, tornBytes: bytes.length - sizeBytes, lostBytes: 0 }
+})
+
+const payloadsOf = (frames: ReadonlyArray<frame.Frame>): ReadonlyArray<Buffer> =>
+  frames.filter(({ payload }) => payload.length > 0).map(({ payload }) => payload)
+
+/** Puts a log of the whole records alone in the place of the damaged one, which is kept as `.damaged`. */
+const salvage = Effect.fnUntraced(function*(disk: Disk["Service"], path: string, bytes: Buffer) {
+  const frames = frame.salvage(bytes)
+  const kept = framed(frames.map(({ payload }) => payload), 0)
+  const lostBytes = bytes.length - kept.length
+  yield* disk.remove(`${path}.damaged`)
+  yield* disk.link(path, `${path}.damaged`)
+  yield* writeAtomically(disk, path, kept)
+  yield* Effect.logError(`${path}: ${lostBytes} damaged bytes are given up; the file is kept as ${path}.damaged`)
+  return { payloads: payloadsOf(frames), sizeBytes: kept.length, tornBytes: 0, lostBytes }
 })
 
 const syncFile = (disk: Disk["Service"], path: string) =>

@@ -82,3 +82,14 @@ const wasDurable = (bytes: Buffer, damaged: number): boolean => {
     if (frame !== undefined && frame.durableBytes > damaged && frame.durableBytes <= offset) return true
   }
 }
+
+/** Every whole record, whatever lies between them. */
+export const salvage = (bytes: Buffer): ReadonlyArray<Frame> => {
+  const frames: Array<Frame> = []
+  for (let offset = 0; offset !== -1;) {
+    const found = at(bytes, offset)
+    if (found !== undefined) frames.push(found)
+    offset = bytes.indexOf(magicBytes, found === undefined ? offset + 1 : found.end)
+  }
+  return frames
+}

@@ -1,132 +1,117 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber, Schema } from "effect"
 import * as Cell from "../../../src/domain/Cell.ts"
 import { compare, Key } from "../../../src/domain/Key.ts"
-import * as merge from "../../../src/storage/compaction/merge.ts"
 import { mergeTables } from "../../../src/storage/compaction/mergeTables.ts"
-import { pick, tablesMax } from "../../../src/storage/compaction/pick.ts"
+import * as pick from "../../../src/storage/compaction/pick.ts"
 import type { Disk } from "../../../src/storage/Disk.ts"
 import * as DiskMemory from "../../../src/storage/DiskMemory.ts"
-import { sortCells } from "../../../src/storage/memtable/sortCells.ts"
+import * as SortedRuns from "../../../src/storage/memtable/SortedRuns.ts"
 import * as BlockCache from "../../../src/storage/sstable/BlockCache.ts"
+import * as cellLines from "../../../src/storage/sstable/cellLines.ts"
 import * as Table from "../../../src/storage/sstable/Table.ts"
 import * as TableWriter from "../../../src/storage/sstable/TableWriter.ts"
-import { cell, keysOf, Letters, plain } from "../store.ts"
+import { cell, keysOf, Letters, plain, tombstone } from "../store.ts"
 
-const sized = (...sizes: ReadonlyArray<number>) => sizes.map((sizeBytes, id) => ({ id, sizeBytes }))
-const sizesOf = (tables: ReadonlyArray<{ readonly sizeBytes: number }>) => tables.map(({ sizeBytes }) => sizeBytes)
+interface Sized extends pick.Sized {
+  readonly name: string
+}
+
+const table = (name: string, keyMin: string, keyMax: string, sizeBytes: number): Sized => ({
+  name,
+  keyMin,
+  keyMax,
+  sizeBytes
+})
+
+const levelsOf = (levels: Readonly<Record<number, ReadonlyArray<Sized>>>): pick.Levels<Sized> =>
+  Array.from({ length: pick.levelCount }, (_, level) => levels[level] ?? [])
+
+const named = (chosen: pick.Compaction<Sized> | undefined) =>
+  chosen === undefined ? undefined : {
+    upper: chosen.upper.map(({ name }) => name),
+    lower: chosen.lower.map(({ name }) => name),
+    target: chosen.target,
+    isMove: chosen.isMove
+  }
+
+const settings: pick.Settings = { levelBytes: 100, level0Tables: 3 }
 
 describe("which tables to merge", () => {
-  it("are four of similar size, and nothing before there are four", () => {
-    assert.deepStrictEqual(sizesOf(pick(sized(100, 110, 95), 10)), [])
-    assert.deepStrictEqual(sizesOf(pick(sized(100, 1000, 110, 95, 105), 10)), [95, 100, 105, 110])
+  it("are all of level 0 with what they overlap, and nothing before there are enough", () => {
+    const last = [table("x", "a", "f", 40), table("y", "g", "m", 40), table("z", "n", "z", 10)]
+    const flushed = ["p", "q", "r"].map((name) => table(name, "b", "h", 5))
+    assert.isUndefined(pick.pick(levelsOf({ 0: flushed.slice(1), 6: last }), settings))
+    assert.deepStrictEqual(named(pick.pick(levelsOf({ 0: flushed, 6: last }), settings)), {
+      upper: ["p", "q", "r"],
+      lower: ["x", "y"],
+      target: 6,
+      isMove: false
+    })
   })
 
-  it("are not tables of different size", () => {
-    assert.deepStrictEqual(sizesOf(pick(sized(10, 100, 1000, 10_000), 10)), [])
+  it("only change their level when nothing overlaps", () => {
+    const flushed = [table("p", "e", "f", 5), table("q", "a", "b", 5), table("r", "c", "d", 5)]
+    assert.isTrue(pick.pick(levelsOf({ 0: flushed, 6: [table("x", "m", "z", 90)] }), settings)?.isMove)
+    assert.isFalse(pick.pick(levelsOf({ 0: [...flushed, table("s", "b", "c", 1)] }), settings)?.isMove)
   })
 
-  it("count small ones as equal", () => {
-    assert.deepStrictEqual(sizesOf(pick(sized(1, 5, 30, 99), 100)), [1, 5, 30, 99])
+  it("go to a level in between once the last one has outgrown the base", () => {
+    const flushed = ["p", "q", "r"].map((name) => table(name, "b", "h", 5))
+    assert.strictEqual(pick.pick(levelsOf({ 0: flushed, 6: [table("x", "a", "z", 101)] }), settings)?.target, 5)
+    assert.strictEqual(pick.pick(levelsOf({ 0: flushed, 6: [table("x", "a", "z", 1001)] }), settings)?.target, 4)
   })
 
-  it("are the smallest when sizes never match", () => {
-    const sizes = Array.from({ length: tablesMax + 1 }, (_, index) => 2 ** index)
-    assert.deepStrictEqual(sizesOf(pick(sized(...sizes), 0)), [1, 2, 4, 8])
+  it("leave a level that is too large with the one that overlaps least for its size", () => {
+    const levels = levelsOf({
+      5: [table("p", "a", "c", 60), table("q", "d", "f", 60)],
+      6: [table("x", "a", "b", 300), table("y", "c", "d", 300), table("z", "e", "e", 20)]
+    })
+    assert.deepStrictEqual(named(pick.pick(levels, settings)), {
+      upper: ["q"],
+      lower: ["y", "z"],
+      target: 6,
+      isMove: false
+    })
   })
 
-  it("keep a growing store at few tables, each cell rewritten few times", () => {
-    let tables: Array<{ sizeBytes: number }> = []
-    let written = 0
-    for (let flush = 0; flush < 1000; flush++) {
-      tables.push({ sizeBytes: 10 })
-      for (let chosen = pick(tables, 4); chosen.length > 0; chosen = pick(tables, 4)) {
-        const sizeBytes = chosen.reduce((sum, table) => sum + table.sizeBytes, 0)
-        tables = [...tables.filter((table) => !chosen.includes(table)), { sizeBytes }]
-        written += sizeBytes
-      }
-      assert.isAtMost(tables.length, 16)
-    }
-    assert.isBelow(written / 10_000, 6)
-  })
-})
-
-describe("merging sources", () => {
-  it.prop("gives the newest cell of each key in key order", { parts: Letters }, ({ parts }) => {
-    const names = keysOf(parts)
-    const sources = [0, 1, 2].map((source) =>
-      names
-        .filter((_, index) => (index + source) % 3 !== 0)
-        .map((name, index) => cell(name, 1 + ((index * 7 + source * 5) % 4), `from ${source}`))
-        .sort((left, right) => compare(left.key, right.key))
-    )
-    const expected = new Map<string, Cell.Cell>()
-    for (const one of sources.flat()) {
-      const before = expected.get(one.key)
-      expected.set(one.key, before === undefined ? one : Cell.merge(before, one))
-    }
-    const walked: Array<Cell.Cell> = []
-    const open = sources.map(merge.ofCells)
-    for (let winner = merge.next(open); winner !== undefined; winner = merge.next(open)) {
-      walked.push(winner.cell())
-      winner.advance()
-    }
-    const sorted = Array.from(expected.values()).sort((left, right) => compare(left.key, right.key))
-    assert.deepStrictEqual(walked.map(plain), sorted.map(plain))
+  it("leave levels above the base, which a shrinking store has", () => {
+    const levels = levelsOf({ 4: [table("p", "a", "c", 5)], 6: [table("x", "a", "b", 50)] })
+    assert.deepStrictEqual(named(pick.pick(levels, settings)), { upper: ["p"], lower: [], target: 5, isMove: true })
   })
 })
 
-describe("sorting a memtable", () => {
-  it.effect("in slices gives the order of the bytes, at sizes around those of a slice", () =>
-    Effect.gen(function*() {
-      for (const count of [0, 1, 2047, 2048, 2049, 4097, 10_000]) {
-        const cells = Array.from({ length: count }, (_, index) =>
-          cell(`${String((index * 7919) % 10_007)}${index % 2 === 0 ? "\u{1F600}" : "\uFFEE"}`, 1))
-        const sorted = yield* sortCells(cells)
-        const expected = cells.map((one) =>
-          Buffer.from(one.key)
-        ).sort(Buffer.compare).map(String)
-        assert.deepStrictEqual(sorted.map((one) => one.key as string), expected)
-      }
-    }))
+describe("sorted runs", () => {
+  it("give the order of the bytes, at sizes around those of a run", () => {
+    for (const count of [0, 1, 2047, 2048, 2049, 4097, 10_000]) {
+      const names = Array.from(
+        { length: count },
+        (_, index) => `${(index * 7919) % 10_007}${index % 2 === 0 ? "\u{1F600}" : "\uFFEE"}`
+      )
+      const runs = SortedRuns.make<{ readonly key: string }>()
+      for (const name of names) SortedRuns.add(runs, { key: name })
+      const expected = names.toSorted(compare)
+      const sealed = SortedRuns.sealed(runs)
+      for (const run of sealed) assert.deepStrictEqual(run, run.toSorted((left, right) => compare(left.key, right.key)))
+      assert.deepStrictEqual(sealed.flat().map(({ key }) => key).sort(compare), expected)
+      assert.isAtMost(sealed.length, 14)
+    }
+  })
 
-  it.effect("gives that order whether no key has surrogates, or one of the last run", () =>
+  it.effect("become one, whether no key has surrogates or the last one, and let others have a turn meanwhile", () =>
     Effect.gen(function*() {
       for (const last of ["\uFFEE", "\u{1F600}", "\uFFEE\u{1F600}"]) {
-        const names = Array.from({ length: 9000 }, (_, index) => `${(index * 7919) % 10_007}\uFFEE`)
-        const sorted = yield* sortCells([...names, last].map((name) => cell(name, 1)))
-        const expected = [...names, last].map((name) => Buffer.from(name)).sort(Buffer.compare).map(String)
-        assert.deepStrictEqual(sorted.map((one) => one.key as string), expected)
+        const names = [...Array.from({ length: 29_000 }, (_, index) => `${(index * 7919) % 30_011}\uFFEE`), last]
+        const runs = SortedRuns.make<{ readonly key: string }>()
+        for (const name of names) SortedRuns.add(runs, { key: name })
+        const merging = yield* Effect.forkChild(SortedRuns.inOne(runs))
+        let turns = 0
+        for (; merging.pollUnsafe() === undefined; turns++) yield* Effect.yieldNow
+        assert.isAbove(turns, 3)
+        const one = yield* Fiber.join(merging)
+        assert.deepStrictEqual(one.map(({ key }) => key), names.toSorted(compare))
       }
     }))
-
-  it.effect("lets others have a turn after some ten thousand comparisons, in the early passes too", () =>
-    Effect.gen(function*() {
-      const counted = { reads: 0 }
-      const cells = Array.from(
-        { length: 30_000 },
-        (_, index) => counting(cell(String((index * 7919) % 30_011), 1), counted)
-      )
-      const sorting = yield* Effect.forkChild(sortCells(cells))
-      let readsMax = 0
-      while (sorting.pollUnsafe() === undefined) {
-        counted.reads = 0
-        yield* Effect.yieldNow
-        readsMax = Math.max(readsMax, counted.reads)
-      }
-      // Sorting a run compares each cell with some eleven others, and a comparison reads two keys, or four.
-      assert.isAbove(readsMax, 0)
-      assert.isBelow(readsMax, 75_000)
-    }))
-})
-
-/** The same cell, counting how often its key is looked at. */
-const counting = (one: Cell.Cell, counted: { reads: number }): Cell.Cell => ({
-  ...one,
-  get key() {
-    counted.reads++
-    return one.key
-  }
 })
 
 describe("merging tables", () => {
@@ -145,23 +130,117 @@ describe("merging tables", () => {
             }
           }))
       }
-      const cache = BlockCache.make(1024 * 1024)
       const tables: Array<Table.Table> = []
       for (const id of [1, 2]) {
-        const writer = yield* TableWriter.open(disk, "data", id, 40)
-        for (let index = 0; index < 40; index++) {
-          if (writer.isFull()) yield* writer.drain
-          const key = Key.make(`k${id}-${String(index).padStart(4, "0")}`)
-          writer.add({
-            ...cell(key, index + 1),
-            value: { bytes: Buffer.alloc(200_000, "x"), contentType: "text/plain" }
-          })
-        }
-        yield* writer.finish
-        tables.push(yield* Table.open(disk, cache, "data", id))
+        tables.push(
+          yield* write(
+            disk,
+            id,
+            Array.from({ length: 40 }, (_, index) => ({
+              ...cell(`k${id}-${String(index).padStart(4, "0")}`, index + 1),
+              value: { bytes: Buffer.alloc(200_000, "x"), contentType: "text/plain" }
+            }))
+          )
+        )
       }
-      yield* mergeTables(watched, "data", 3, tables)
+      const { ids } = yield* mergeTables(tables.map((one) => [one]), { ...optionsOf(watched), tableBytes: 2 ** 30 })
       assert.isAtMost(largest, 1024 * 1024)
-      assert.strictEqual((yield* Table.open(disk, cache, "data", 3)).index.properties.cells, 80)
+      assert.deepStrictEqual(ids, [10])
+      assert.strictEqual((yield* Table.open(contextOf(disk), 10)).cells, 80)
     }))
+
+  it.effect.prop(
+    "gives the newest cell of each key in key order, in tables of bounded size, and leaves tombstones out when asked",
+    { parts: Letters, purge: Schema.Boolean },
+    ({ parts, purge }) =>
+      Effect.gen(function*() {
+        const { disk } = DiskMemory.make(1)
+        const names = keysOf(parts)
+        const sources = [0, 1, 2].map((source) =>
+          names
+            .filter((_, index) => (index + source) % 3 !== 0)
+            .map((name, index) => {
+              const counter = 1 + ((index * 7 + source * 5) % 4)
+              return counter === 2 ? tombstone(name, counter) : cell(name, counter, `from ${source}`)
+            })
+            .sort((left, right) => compare(left.key, right.key))
+        ).filter((cells) => cells.length > 0)
+        const expected = new Map<string, Cell.Cell>()
+        for (const one of sources.flat()) {
+          const before = expected.get(one.key)
+          expected.set(one.key, before === undefined ? one : Cell.merge(before, one))
+        }
+        const tables = yield* Effect.forEach(sources, (cells, index) => write(disk, index + 1, cells))
+        const { holes, ids } = yield* mergeTables(tables.map((one) => [one]), {
+          ...optionsOf(disk),
+          tableBytes: 500,
+          purge
+        })
+        const merged = yield* Effect.forEach(ids, (id) => Table.open(contextOf(disk), id))
+        const sorted = Array.from(expected.values()).sort((left, right) => compare(left.key, right.key))
+        const kept = purge ? sorted.filter(({ value }) => value !== undefined) : sorted
+        assert.deepStrictEqual((yield* Effect.forEach(merged, cellsOf)).flat().map(plain), kept.map(plain))
+        assert.deepStrictEqual(holes, [])
+        for (const { keyMax, keyMin, sizeBytes } of merged) {
+          assert.isAtMost(compare(keyMin, keyMax), 0)
+          assert.isBelow(sizeBytes, 1000)
+        }
+      })
+  )
+
+  it.effect("passes over blocks that cannot be read, and says which keys they may have held", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const cells = Array.from({ length: 100 }, (_, index) => cell(`k${index + 100}`, index + 1, "x".repeat(1000)))
+      const whole = yield* write(memory.disk, 1, cells)
+      const { offsets } = whole.index
+      for (const block of [1, 2, 5, offsets.length - 2]) memory.damage("data/000001.sst", offsets[block]! + 9)
+      const { holes, ids } = yield* mergeTables([[whole]], { ...optionsOf(memory.disk), tableBytes: 2 ** 30 })
+      const { firstKeys } = whole.index
+      assert.deepStrictEqual(holes.map(({ from, to }) => [from, to]), [
+        [firstKeys[1], firstKeys[2]],
+        [firstKeys[2], firstKeys[3]],
+        [firstKeys[5], firstKeys[6]],
+        [firstKeys.at(-1), "k199\u0000"]
+      ])
+      const isLost = ({ key }: Cell.Cell) =>
+        holes.some(({ from, to }) => compare(from, key) <= 0 && compare(key, to) < 0)
+      const found = yield* cellsOf(yield* Table.open(contextOf(memory.disk), ids[0]!))
+      assert.deepStrictEqual(found.map(plain), cells.filter((one) => !isLost(one)).map(plain))
+    }))
+})
+
+const contextOf = (disk: Disk["Service"]): Table.Context => ({
+  disk,
+  directory: "data",
+  cache: BlockCache.make(1024 * 1024),
+  onDamage: () => undefined
+})
+
+const optionsOf = (disk: Disk["Service"]) => {
+  let id = 10
+  return { ...TableWriter.defaults, disk, directory: "data", nextId: () => id++, purge: false }
+}
+
+const write = Effect.fnUntraced(function*(disk: Disk["Service"], id: number, cells: ReadonlyArray<Cell.Cell>) {
+  const writer = yield* TableWriter.open(disk, "data", id, TableWriter.defaults)
+  for (const one of cells) {
+    if (writer.isFull()) yield* writer.drain
+    writer.add({ ...one, key: Key.make(one.key) })
+  }
+  yield* writer.finish
+  return yield* Table.open(contextOf(disk), id)
+})
+
+const cellsOf = Effect.fnUntraced(function*(table: Table.Table) {
+  const cells: Array<Cell.Cell> = []
+  for (let block = 0; block < table.index.firstKeys.length; block++) {
+    const bytes = yield* table.read(block)
+    for (let start = 0; start < bytes.length;) {
+      const line = cellLines.at(bytes, start)
+      cells.push(cellLines.cellUnsafe(line))
+      start = line.end + 1
+    }
+  }
+  return cells
 })

@@ -6,7 +6,6 @@ import * as DiskMemory from "../../../src/storage/DiskMemory.ts"
 import * as BlockCache from "../../../src/storage/sstable/BlockCache.ts"
 import * as Bloom from "../../../src/storage/sstable/Bloom.ts"
 import * as cellLines from "../../../src/storage/sstable/cellLines.ts"
-import * as LineDirectory from "../../../src/storage/sstable/LineDirectory.ts"
 import * as lookUp from "../../../src/storage/sstable/lookUp.ts"
 import * as Table from "../../../src/storage/sstable/Table.ts"
 import * as TableIndex from "../../../src/storage/sstable/TableIndex.ts"
@@ -56,16 +55,17 @@ describe("lines of cells", () => {
     const cells = awkward.flatMap((name, index) => [
       cell(name, index + 1, `a value that quotes {"key":"a","version":"1-x-000000000000"} and ${name}`)
     ])
-    const block = Buffer.from(cells.map((one) => `${CellLine.encode(one)}\n`).join(""))
+    const sorted = cells.toSorted((left, right) => compare(left.key, right.key))
+    const block = Buffer.from(sorted.map((one) => `${CellLine.encode(one)}\n`).join(""))
     for (const one of cells) {
-      const line = cellLines.find(block, cellLines.prefixOf(one.key))
+      const line = cellLines.find(block, one.key)
       assert.isDefined(line)
       assertCell(cellLines.cellUnsafe(line!), one)
       assert.deepStrictEqual(cellLines.versionUnsafe(line!), one.version)
       assert.strictEqual(cellLines.keyOf(line!), one.key)
     }
     for (const absent of ["", "q", "A", "version", "aa"]) {
-      assert.isUndefined(cellLines.find(block, cellLines.prefixOf(absent)))
+      assert.isUndefined(cellLines.find(block, absent))
     }
   })
 
@@ -81,23 +81,33 @@ describe("lines of cells", () => {
     assert.deepStrictEqual(seen, Array.from<string>(keys))
   })
 
-  it.prop(
-    "are found through a directory of the block, and what is not there is not",
-    { letters: Letters },
-    ({ letters }) => {
-      const keys = keysOf(letters)
-      const present = keys.filter((_, index) => index % 2 === 0)
-      const block = Buffer.from(present.map((one, index) => `${CellLine.encode(cell(one, index + 1))}\n`).join(""))
-      const directory = LineDirectory.make(block)
-      for (const [index, one] of keys.entries()) {
-        const line = LineDirectory.find(directory, block, one, Bloom.hash(one))
-        assert.strictEqual(
-          line === undefined ? undefined : cellLines.versionUnsafe(line).counter,
-          index % 2 === 0 ? index / 2 + 1 : undefined
-        )
-      }
+  it.prop("are found among others in key order, and what is not there is not", { letters: Letters }, ({ letters }) => {
+    const keys = keysOf(letters).toSorted(compare)
+    const present = keys.filter((_, index) => index % 2 === 0)
+    const block = Buffer.from(present.map((one, index) => `${CellLine.encode(cell(one, index + 1))}\n`).join(""))
+    for (const [index, one] of keys.entries()) {
+      const line = cellLines.find(block, one)
+      assert.strictEqual(
+        line === undefined ? undefined : cellLines.versionUnsafe(line).counter,
+        index % 2 === 0 ? index / 2 + 1 : undefined
+      )
+      if (line !== undefined) assertCell(cellLines.cellUnsafe(line), cell(one, index / 2 + 1))
     }
-  )
+  })
+
+  it("give values that are no text, empty ones and any content type", () => {
+    for (
+      const value of [
+        { bytes: Buffer.from([0xff, 0, 0x22]), contentType: "image/png" },
+        { bytes: Buffer.alloc(0), contentType: "" },
+        { bytes: Buffer.from("\"quoted\" \\ \n ü"), contentType: "text/\"odd\"" }
+      ]
+    ) {
+      const one = { ...cell("a", 1), value }
+      const line = cellLines.find(Buffer.from(`${CellLine.encode(one)}\n`), "a")
+      assertCell(cellLines.cellUnsafe(line!), one)
+    }
+  })
 
   it("say whether they are tombstones without being decoded", () => {
     for (const [one, expected] of [[cell("a", 1, "deleted"), false], [tombstone("a", 1), true]] as const) {
@@ -156,15 +166,28 @@ describe("block cache", () => {
 
 const writeTable = Effect.fnUntraced(
   function*(memory: DiskMemory.DiskMemory, id: number, cells: ReadonlyArray<ReturnType<typeof cell>>) {
-    const writer = yield* TableWriter.open(memory.disk, directory, id, cells.length)
+    const writer = yield* TableWriter.open(memory.disk, directory, id, TableWriter.defaults)
     for (const one of cells) {
       writer.add(one)
       if (writer.isFull()) yield* writer.drain
     }
     yield* writer.finish
-    return yield* Table.open(memory.disk, BlockCache.make(100_000), directory, id)
+    return yield* Table.open(contextOf(memory), id)
   }
 )
+
+const contextOf = ({ disk }: DiskMemory.DiskMemory): Table.Context => ({
+  disk,
+  directory,
+  cache: BlockCache.make(1_000_000),
+  onDamage: () => undefined
+})
+
+/** Each table as a run of its own. */
+const asRuns = (...tables: ReadonlyArray<Table.Table>): lookUp.Tables => ({
+  runs: tables.map((table) => [table]),
+  holes: []
+})
 
 const numbered = (count: number, value = "") =>
   Array.from({ length: count }, (_, index) => cell(`k${String(index).padStart(5, "0")}`, index + 1, `${index}${value}`))
@@ -184,23 +207,29 @@ describe("table", () => {
         sizeBytes: data.length
       })
       const lines = memory.files().get("data/000007.idx")!.toString().trim().split("\n").map((line) => JSON.parse(line))
-      assert.deepInclude(lines[0], { format: "rondo-sstable-1", cells: 3, blocks: 1 })
-      assert.deepInclude(lines[1], { firstKey: "a", offsetBytes: 0, lengthBytes: data.length })
-      assert.deepStrictEqual(lines.slice(2).map((line) => Object.keys(line)), [["bloom"], ["crc32"]])
+      assert.deepInclude(lines[0], { format: "rondo-sstable-2", cells: 3, blocks: 1 })
+      assert.deepStrictEqual(lines[1], { firstKeys: ["a"] })
+      const footer = data.toString().trim().split("\n").at(-1)!
+      assert.deepStrictEqual(JSON.parse(footer), { format: "rondo-sstable-2", cells: 3, tombstones: 1 })
+      assert.deepStrictEqual(lines[2], { lengthsBytes: [data.length - footer.length - 1] })
+      assert.deepStrictEqual(lines.slice(3).map((line) => Object.keys(line)), [["crc32s"], ["probes", "bloom"], [
+        "crc32"
+      ]])
     }))
 
-  it.effect("cuts lines into blocks of about 16 KiB that cover the file without a gap", () =>
+  it.effect("cuts lines into blocks of about 4 KiB that cover the file up to its footer without a gap", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
       const { index } = yield* writeTable(memory, 1, numbered(5000, "x".repeat(150)))
-      let offset = 0
-      for (const block of index.blocks) {
-        assert.strictEqual(block.offsetBytes, offset)
-        offset += block.lengthBytes
-        assert.isBelow(block.lengthBytes, 17 * 1024)
+      const { offsets, properties } = index
+      assert.strictEqual(offsets[0], 0)
+      for (let block = 0; block < TableIndex.blockCount(index); block++) {
+        assert.isBelow(TableIndex.lengthOf(index, block), 5 * 1024)
       }
-      assert.strictEqual(offset, index.properties.sizeBytes)
-      assert.isAbove(index.blocks.length, 60)
+      const footerBytes = memory.files().get("data/000001.sst")!.subarray(offsets.at(-1))
+      assert.isTrue(footerBytes.toString().startsWith("{\"format\""))
+      assert.strictEqual(offsets.at(-1)! + footerBytes.length, properties.sizeBytes)
+      assert.isAbove(TableIndex.blockCount(index), 250)
     }))
 
   it.effect("finds every cell it holds, from the disk and then from the cache", () =>
@@ -208,18 +237,20 @@ describe("table", () => {
       const memory = DiskMemory.make(1)
       const cells = numbered(1000, "x".repeat(100))
       const table = yield* writeTable(memory, 1, cells)
-      assert.strictEqual(lookUp.findCached([table], "k00500"), lookUp.mustRead)
+      assert.strictEqual(lookUp.findNow(asRuns(table), "k00500"), lookUp.mustRead)
       for (const one of cells) {
-        const line = yield* lookUp.find(() => [table], one.key)
+        const line = yield* lookUp.find(() => asRuns(table), one.key)
         assert.deepStrictEqual(plain(cellLines.cellUnsafe(line!)), plain(one))
       }
       for (let round = 0; round < 6; round++) {
-        const found = lookUp.findCached([table], "k00999")
+        const found = lookUp.findNow(asRuns(table), "k00999")
         assert.isTrue(found !== undefined && found !== lookUp.mustRead, `round ${round}`)
         assertCell(cellLines.cellUnsafe(found as cellLines.Line), cells[999])
-        assert.isUndefined(lookUp.findCached([table], "k00998x"))
+        assert.isUndefined(lookUp.findNow(asRuns(table), "k00998x"))
       }
-      for (const absent of ["a", "k", "k00500x", "z"]) assert.isUndefined(yield* lookUp.find(() => [table], absent))
+      for (const absent of ["a", "k", "k00500x", "z"]) {
+        assert.isUndefined(yield* lookUp.find(() => asRuns(table), absent))
+      }
     }))
 
   it.effect("holds values larger than a block and larger than the writer's buffer", () =>
@@ -228,7 +259,10 @@ describe("table", () => {
       const cells = [cell("a", 1), cell("b", 2, "y".repeat(1_200_000)), cell("c", 3)]
       const table = yield* writeTable(memory, 1, cells)
       for (const one of cells) {
-        assert.deepStrictEqual(plain(cellLines.cellUnsafe((yield* lookUp.find(() => [table], one.key))!)), plain(one))
+        assert.deepStrictEqual(
+          plain(cellLines.cellUnsafe((yield* lookUp.find(() => asRuns(table), one.key))!)),
+          plain(one)
+        )
       }
     }))
 
@@ -241,10 +275,10 @@ describe("table", () => {
         yield* writeTable(memory, 3, [cell("a", 5)])
       ]
       for (const order of [tables, Array.from(tables).reverse()]) {
-        const line = yield* lookUp.find(() => order, "a")
+        const line = yield* lookUp.find(() => asRuns(...order), "a")
         assert.strictEqual(cellLines.versionUnsafe(line!).counter, 7)
       }
-      const cached = lookUp.findCached(tables, "a")
+      const cached = lookUp.findNow(asRuns(...tables), "a")
       assert.isTrue(cached !== undefined && cached !== lookUp.mustRead && cellLines.versionUnsafe(cached).counter === 7)
     }))
 
@@ -254,7 +288,7 @@ describe("table", () => {
       const old = yield* writeTable(memory, 1, [cell("a", 1)])
       const merged = yield* writeTable(memory, 2, [cell("a", 1)])
       let tables = [old]
-      const find = lookUp.find(() => tables, "a")
+      const find = lookUp.find(() => asRuns(...tables), "a")
       tables = [merged]
       yield* old.close
       assertCell(cellLines.cellUnsafe((yield* find)!), cell("a", 1))
@@ -277,10 +311,9 @@ describe("table", () => {
 describe("table index", () => {
   const encoded = TableIndex.encode({
     properties: { cells: 2, tombstones: 0, keyMin: key("b"), keyMax: key("x"), counterMax: 3, sizeBytes: 20 },
-    blocks: [
-      { firstKey: key("b"), offsetBytes: 0, lengthBytes: 10, crc32: 1 },
-      { firstKey: key("m"), offsetBytes: 10, lengthBytes: 10, crc32: 2 }
-    ],
+    firstKeys: ["b", "m"],
+    offsets: Float64Array.of(0, 10, 20),
+    checksums: Uint32Array.of(1, 0xffffffff),
     bloom: Bloom.make(2)
   })
 
@@ -307,8 +340,7 @@ describe("table index", () => {
   it.prop("agrees with a search through all first keys", { letters: Letters }, ({ letters }) => {
     const [wanted = key("k"), ...others] = keysOf(letters)
     const sorted = others.sort(compare)
-    const blocks = sorted.map((firstKey) => ({ firstKey, offsetBytes: 0, lengthBytes: 0, crc32: 0 }))
-    const index = { ...(TableIndex.decode(encoded) as TableIndex.TableIndex), blocks }
+    const index = { ...(TableIndex.decode(encoded) as TableIndex.TableIndex), firstKeys: sorted }
     assert.strictEqual(TableIndex.blockOf(index, wanted), sorted.findLastIndex((first) => compare(first, wanted) <= 0))
   })
 })

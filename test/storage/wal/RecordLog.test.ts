@@ -28,7 +28,7 @@ describe("RecordLog", () => {
   it.effect("a missing file is an empty log", () =>
     Effect.gen(function*() {
       const contents = yield* RecordLog.recover(DiskMemory.make(1).disk, path)
-      assert.deepStrictEqual(contents, { payloads: [], sizeBytes: 0, tornBytes: 0 })
+      assert.deepStrictEqual(contents, { payloads: [], sizeBytes: 0, tornBytes: 0, lostBytes: 0 })
     }))
 
   it.effect("reads page by page, at least one record a page, and stops at the end", () =>

@@ -1,0 +1,51 @@
+/**
+ * The last distinct texts of one field, ASCII only. Cells repeat few node ids, incarnations and content types:
+ * comparing bytes is cheaper than building a text, and the cells kept in memory share one.
+ *
+ * A memory that changes no result.
+ */
+import { isUtf8 } from "node:buffer"
+
+export interface RecentTexts {
+  readonly texts: Array<string>
+  /** Where the next one goes. */
+  next: number
+}
+
+const textsMax = 16
+const textBytesMax = 255
+
+export const make = (): RecentTexts => ({ texts: [], next: 0 })
+
+/** The text of these bytes; `undefined` when they are not UTF-8. */
+export const at = (recent: RecentTexts, bytes: Buffer, start: number, end: number): string | undefined => {
+  if (start === end) return ""
+  for (let index = 0; index < recent.texts.length; index++) {
+    const text = recent.texts[index]!
+    if (isTextAt(text, bytes, start, end)) return text
+  }
+  const text = textAt(bytes, start, end)
+  if (text !== undefined && text.length <= textBytesMax && isAscii(text)) {
+    recent.texts[recent.next] = text
+    recent.next = (recent.next + 1) % textsMax
+  }
+  return text
+}
+
+/** `undefined` for bytes that are not UTF-8: they would become another text's. */
+export const textAt = (bytes: Buffer, start: number, end: number): string | undefined => {
+  const text = bytes.toString("utf8", start, end)
+  return text.includes("\ufffd") && !isUtf8(bytes.subarray(start, end)) ? undefined : text
+}
+
+/** Of an ASCII text, units and bytes are the same. */
+const isTextAt = (text: string, bytes: Buffer, start: number, end: number): boolean => {
+  const { length } = text
+  if (length !== end - start) return false
+  for (let index = 0; index < length; index++) {
+    if (text.charCodeAt(index) !== bytes[start + index]) return false
+  }
+  return true
+}
+
+const isAscii = (text: string): boolean => Buffer.byteLength(text) === text.length

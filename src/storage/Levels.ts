@@ -1,0 +1,57 @@
+/**
+ * The tables of a store by level: level 0 holds flushed ones, which overlap; every other level is one run of tables in
+ * key order that do not. Replaced as a whole, never changed: whoever holds it has a consistent set.
+ *
+ * Pure.
+ */
+import { compare } from "../domain/Key.ts"
+import { levelCount } from "./compaction/pick.ts"
+import type { Table } from "./sstable/Table.ts"
+
+export type Levels = ReadonlyArray<ReadonlyArray<Table>>
+
+export const empty: Levels = Array.from({ length: levelCount }, () => [])
+
+/** The same levels without some tables and with others at a level. */
+export const replace = (
+  levels: Levels,
+  removed: ReadonlySet<Table>,
+  added: ReadonlyArray<Table>,
+  target: number
+): Levels =>
+  levels.map((tables, level) => {
+    const kept = removed.size === 0 ? tables : tables.filter((table) => !removed.has(table))
+    return level === target ? inOrder([...kept, ...added], level) : kept
+  })
+
+/** Level 0 newest first, the others by key. */
+export const inOrder = (tables: ReadonlyArray<Table>, level: number): ReadonlyArray<Table> =>
+  level === 0
+    ? tables.toSorted((left, right) => right.id - left.id)
+    : tables.toSorted((left, right) => compare(left.keyMin, right.keyMin))
+
+export const all = (levels: Levels): ReadonlyArray<Table> => levels.flat()
+
+/** Sorted runs, newest first: each table of level 0, and each other level that has some. */
+export const runs = (levels: Levels): ReadonlyArray<ReadonlyArray<Table>> => [
+  ...levels[0]!.map((table) => [table]),
+  ...levels.slice(1).filter((tables) => tables.length > 0)
+]
+
+/** The first table of a run whose last key is not below `key`; the run's length when there is none. */
+export const firstNotBelow = (run: ReadonlyArray<Table>, key: string): number => {
+  let low = 0
+  let high = run.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (compare(run[middle]!.keyMax, key) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** The only table of a run that may hold the key. */
+export const tableFor = (run: ReadonlyArray<Table>, key: string): Table | undefined => {
+  const table = run[firstNotBelow(run, key)]
+  return table === undefined || compare(table.keyMin, key) > 0 ? undefined : table
+}

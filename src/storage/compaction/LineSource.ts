@@ -1,0 +1,181 @@
+/**
+ * One sorted run of tables as lines of bytes: what compaction merges. No line is decoded, and a key becomes a text only
+ * when bytes alone do not tell the order.
+ *
+ * Blocks that cannot be read are passed over and reported, so that what is damaged does not stop the rest.
+ */
+import { Effect } from "effect"
+import * as Cell from "../../domain/Cell.ts"
+import { compare } from "../../domain/Key.ts"
+import * as Version from "../../domain/Version.ts"
+import * as Holes from "../integrity/Holes.ts"
+import type { Order, Source } from "../merge/Merger.ts"
+import * as Bloom from "../sstable/Bloom.ts"
+import * as cellLines from "../sstable/cellLines.ts"
+import type { Table } from "../sstable/Table.ts"
+import * as TableIndex from "../sstable/TableIndex.ts"
+import type { Corruption, StorageError } from "../StorageError.ts"
+
+/** Read at once: large enough that the disk works in long strokes, small enough that many sources fit into memory. */
+const spanBytes = 256 * 1024
+
+const backslash = 0x5c
+const noBytes = Buffer.alloc(0)
+
+export class LineSource implements Source {
+  block: Buffer = noBytes
+  /** Where the line begins, and where the line feed behind it stands. */
+  start = 0
+  end = -1
+  keyEnd = 0
+  /** Whether the key's bytes are in the order of the keys: JSON escapes nothing in it. */
+  isUnescaped = true
+  private table = 0
+  private nextBlock = 0
+  private readonly run: ReadonlyArray<Table>
+  private readonly lost: (hole: Holes.Hole) => void
+
+  constructor(run: ReadonlyArray<Table>, lost: (hole: Holes.Hole) => void) {
+    this.run = run
+    this.lost = lost
+  }
+
+  isOut(): boolean {
+    return this.end === -1
+  }
+
+  mustLoad(): boolean {
+    return this.end === -1 && this.table < this.run.length
+  }
+
+  advance(): void {
+    if (this.end + 1 < this.block.length) this.stand(this.end + 1)
+    else this.end = -1
+  }
+
+  /** Where the version begins. */
+  versionStart(): number {
+    return this.keyEnd + versionOffset
+  }
+
+  line(): cellLines.Line {
+    return { block: this.block, start: this.start, end: this.end, versionStart: this.versionStart() }
+  }
+
+  hash(): Bloom.KeyHash {
+    const { block, keyEnd, start } = this
+    for (let index = start + cellLines.keyStart; index < keyEnd; index++) {
+      if (block[index]! >= 0x80) return Bloom.hash(this.key())
+    }
+    return this.isUnescaped ? Bloom.hashAscii(block, start + cellLines.keyStart, keyEnd) : Bloom.hash(this.key())
+  }
+
+  key(): string {
+    return cellLines.keyBetween(this.block, this.start + cellLines.keyStart, this.keyEnd)
+  }
+
+  readonly load: Effect.Effect<void, StorageError> = Effect.suspend(() => {
+    const table = this.run[this.table]!
+    const first = this.nextBlock
+    const end = spanEnd(table, first)
+    return Effect.catchTag(
+      Effect.map(table.span(first, end - first), (bytes) => {
+        this.step(table, end)
+        this.block = bytes
+        this.stand(0)
+      }),
+      "Corruption",
+      (error) => end - first === 1 ? this.passOver(table, first, error) : this.loadOne(table, first)
+    )
+  })
+
+  /** After a span that could not be read as a whole. */
+  private loadOne(table: Table, block: number): Effect.Effect<void, StorageError> {
+    return Effect.catchTag(
+      Effect.map(table.span(block, 1), (bytes) => {
+        this.step(table, block + 1)
+        this.block = bytes
+        this.stand(0)
+      }),
+      "Corruption",
+      (error) => this.passOver(table, block, error)
+    )
+  }
+
+  private passOver(table: Table, block: number, error: Corruption): Effect.Effect<void, StorageError> {
+    return Effect.suspend(() => {
+      this.lost(holeOf(table, block, error))
+      this.step(table, block + 1)
+      return this.mustLoad() ? this.load : Effect.void
+    })
+  }
+
+  private step(table: Table, end: number): void {
+    const isLast = end === TableIndex.blockCount(table.index)
+    if (isLast) this.table++
+    this.nextBlock = isLast ? 0 : end
+  }
+
+  private stand(start: number): void {
+    const { block } = this
+    this.start = start
+    this.isUnescaped = true
+    let index = start + cellLines.keyStart
+    for (let byte = block[index]; byte !== quote && byte !== undefined; byte = block[++index]) {
+      if (byte === backslash) {
+        this.isUnescaped = false
+        index++
+      }
+    }
+    this.keyEnd = index
+    this.end = cellLines.endOf(block, index)
+  }
+}
+
+const quote = 0x22
+/** From the quotation mark behind the key to the version. */
+const versionOffset = `","version":"`.length
+
+const spanEnd = ({ index }: Table, first: number): number => {
+  const { offsets } = index
+  let end = first + 1
+  while (end < TableIndex.blockCount(index) && offsets[end + 1]! - offsets[first]! <= spanBytes) end++
+  return end
+}
+
+/** What a block that cannot be read may have held. */
+export const holeOf = (table: Table, block: number, { offsetBytes, path, reason }: Corruption): Holes.Hole => ({
+  from: table.index.firstKeys[block]!,
+  to: table.index.firstKeys[block + 1] ?? Holes.after(table.keyMax),
+  counterMax: table.counterMax,
+  file: path,
+  offsetBytes,
+  reason
+})
+
+const compareKeys = (left: LineSource, right: LineSource): number => {
+  if (!left.isUnescaped || !right.isUnescaped) return compare(left.key(), right.key())
+  const leftBlock = left.block
+  const rightBlock = right.block
+  const leftStart = left.start + cellLines.keyStart
+  const rightStart = right.start + cellLines.keyStart
+  const leftLength = left.keyEnd - leftStart
+  const rightLength = right.keyEnd - rightStart
+  const length = Math.min(leftLength, rightLength)
+  for (let index = 0; index < length; index++) {
+    const difference = leftBlock[leftStart + index]! - rightBlock[rightStart + index]!
+    if (difference !== 0) return difference
+  }
+  return leftLength - rightLength
+}
+
+const isNewer = (left: LineSource, right: LineSource): boolean => {
+  const leftLine = left.line()
+  const rightLine = right.line()
+  const byVersion = Version.compare(cellLines.versionUnsafe(leftLine), cellLines.versionUnsafe(rightLine))
+  return byVersion !== 0
+    ? byVersion > 0
+    : Cell.compare(cellLines.cellUnsafe(leftLine), cellLines.cellUnsafe(rightLine)) > 0
+}
+
+export const order: Order<LineSource> = { compare: compareKeys, isNewer }
