@@ -121,16 +121,19 @@ export const isTypedSuccess = Effect.fnUntraced(function*(
   return false
 })
 
-/** In tenths of a second. While the disk fails, something is tried again for ever. */
-const idleStepsMax = 100
+/** While the disk fails, something is tried again for ever. */
+const idleSecondsMax = 40
 
-/** Until no disk operation was begun for a second of virtual time. */
+/** Longer than what failed waits before it is tried again. */
+const quietSeconds = 6
+
+/** Until no disk operation was begun for some seconds of virtual time. */
 export const idle = Effect.fnUntraced(function*(disk: FaultyDisk.FaultyDisk, memory: DiskMemory.DiskMemory) {
   let quiet = 0
   let before = -1
-  for (let step = 0; step < idleStepsMax && quiet < 10 && !memory.isOff() && !disk.isKilled(); step++) {
+  for (let second = 0; second < idleSecondsMax && quiet < quietSeconds && !memory.isOff() && !disk.isKilled(); second++) {
     for (let turn = 0; turn < 20; turn++) yield* Effect.yieldNow
-    yield* TestClock.adjust("100 millis")
+    yield* TestClock.adjust("1 second")
     const now = disk.operations()
     quiet = now === before ? quiet + 1 : 0
     before = now
@@ -147,10 +150,10 @@ export const runSteps = Effect.fnUntraced(function*(trial: Trial, steps: Readonl
 /** Everything the store holds, by a scan and by asking for each key. */
 export const read = Effect.fnUntraced(function*({ ledger, life }: Trial) {
   const { storage } = life!
-  const scanned = yield* settled(Stream.runCollect(storage.scan()))
+  const scanned = yield* Stream.runCollect(storage.scan())
   const stored = new Map(scanned.map((one) => [one.key as string, one]))
   for (const key of ledger.acknowledged.keys()) {
-    const found = yield* settled(storage.get(key as Key))
+    const found = yield* storage.get(key as Key)
     const problem = compare.cells(stored.get(key), found, ledger.purges)
     if (problem !== undefined) return yield* Effect.die(new Error(`a scan and a look-up disagree: ${problem}`))
   }

@@ -5,7 +5,6 @@ import type { Key } from "../../../src/domain/Key.ts"
 import * as compare from "../../metamorphic/compare.ts"
 import { cell } from "../store.ts"
 import * as FaultyDisk from "./FaultyDisk.ts"
-import { settled } from "./settled.ts"
 import * as Trial from "./Trial.ts"
 import { beforeRecovery, type Step, type Workload, workloads } from "./workloads.ts"
 
@@ -37,7 +36,7 @@ const readAll = Effect.fnUntraced(function*({ ledger, life }: Trial.Trial, where
   const { disk, storage } = life!
   for (const [key, expected] of ledger.acknowledged) {
     const failures = disk.failed().length
-    const exit = yield* Effect.exit(settled(storage.get(key as Key)))
+    const exit = yield* Effect.exit(storage.get(key as Key))
     if (yield* Trial.isTypedSuccess(exit)) {
       const problem = compare.cells(expected, Exit.getSuccess(exit).valueOrUndefined, ledger.purges)
       if (problem !== undefined) assert.fail(`${where}: ${problem}`)
