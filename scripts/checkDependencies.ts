@@ -15,6 +15,7 @@ export const folderOrder = [
   "observability",
   "peer",
   "storage",
+  "level",
   "gossip",
   "ring",
   "replicator",
@@ -29,6 +30,7 @@ export const folderOrder = [
 export const leaves: Readonly<Record<string, string>> = {
   "server/connections.ts": "the inbound network: a socket whose answer nobody reads is cut by Node's own timeout",
   "storage/DiskNode.ts": "the real Disk: the one door to files",
+  "level/ProcessHold.ts": "timers that leave a program free to end while its database is open",
   "main.ts": "the entry: reads this package's version",
   "server/HttpServer.ts": "the one door for inbound connections",
   "server/connectionError.ts": "connections that never became a request: Effect's server does not see them",

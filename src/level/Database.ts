@@ -1,0 +1,131 @@
+/**
+ * A database that is open: the engine in its directory, the bridge to it, and the versions of what is written.
+ *
+ * A directory has one writer, its lock sees to that, so versions are a counter that goes on above all that is stored.
+ * They carry a node id of their own: no Rondo node takes the directory for its data, nor the other way round.
+ *
+ * Invariant
+ * - Of two writes to a key, the one that was asked for later has the higher version.
+ */
+import { Context, Effect, Exit, Layer, Logger, Redacted, References, Scope } from "effect"
+import * as NodeConfig from "../config/NodeConfig.ts"
+import { NodeId } from "../domain/NodeId.ts"
+import type { Version } from "../domain/Version.ts"
+import * as Logging from "../observability/Logging.ts"
+import { Disk } from "../storage/Disk.ts"
+import * as DiskNode from "../storage/DiskNode.ts"
+import * as Engine from "../storage/Engine.ts"
+import { Identity } from "../storage/Identity.ts"
+import { Bridge } from "./Bridge.ts"
+import * as LevelError from "./LevelError.ts"
+import { layerClock, ProcessHold } from "./ProcessHold.ts"
+
+export interface EngineOptions extends Partial<Omit<Engine.Options, "directory" | "tombstones">> {}
+
+export interface Options extends EngineOptions {
+  readonly createIfMissing?: boolean
+  readonly errorIfExists?: boolean
+}
+
+type OpenEngine = Effect.Success<ReturnType<typeof openEngine>>
+
+export interface Database {
+  readonly bridge: Bridge
+  readonly engine: OpenEngine["engine"]
+  /** The version of the next write. */
+  readonly stamp: () => Version
+  /** Whether an answered write is on the device, rather than with the operating system. */
+  readonly syncsAlways: boolean
+  /** Waits for what is under way. */
+  readonly close: () => Promise<void>
+}
+
+const nodeId = NodeId.make("level")
+
+export const open = async (directory: string, options: Options): Promise<Database> => {
+  const process = new ProcessHold()
+  const scope = Scope.makeUnsafe()
+  const exit = await held(process, openEngine(directory, options).pipe(Scope.provide(scope), Effect.provide(outside)))
+  if (Exit.isFailure(exit)) {
+    await held(process, Scope.close(scope, exit))
+    process.end()
+    throw LevelError.ofCause(exit.cause)
+  }
+  const { context, counterMax, engine, incarnation } = exit.value
+  const bridge = new Bridge(context, process)
+  let counter = counterMax
+  return {
+    bridge,
+    engine,
+    stamp: () => ({ counter: ++counter, nodeId, incarnation }),
+    syncsAlways: (options.fsync ?? NodeConfig.defaults.fsync) === "always",
+    close: async () => {
+      await bridge.idle()
+      await held(process, Scope.close(scope, Exit.void))
+      process.end()
+    }
+  }
+}
+
+const held = async <A, E>(process: ProcessHold, effect: Effect.Effect<A, E>): Promise<Exit.Exit<A, E>> => {
+  process.hold()
+  try {
+    return await Effect.runPromiseExit(effect)
+  } finally {
+    process.release()
+  }
+}
+
+const openEngine = Effect.fnUntraced(function*(directory: string, options: Options) {
+  const disk = yield* Disk
+  const exists = (yield* disk.readFile(`${directory}/identity.json`)) !== undefined
+  if (!exists && options.createIfMissing === false) return yield* new LevelError.DatabaseMissing({ path: directory })
+  if (exists && options.errorIfExists === true) return yield* new LevelError.DatabaseExists({ path: directory })
+  const { incarnation } = Context.get(yield* Layer.build(identityLayer(directory)), Identity)
+  // No replica can bring a deleted cell back, so a tombstone goes when nothing older is left below it.
+  const settings = { ...defaults, ...engineOptions(options), directory, tombstones: "purge" as const }
+  const engine = yield* Engine.open(disk, settings)
+  return { engine, incarnation, counterMax: yield* engine.counterMax, context: yield* Effect.context<never>() }
+})
+
+const defaults = {
+  fsync: NodeConfig.defaults.fsync,
+  memtableBytesMax: NodeConfig.defaults.memtableBytesMax,
+  blockCacheBytesMax: NodeConfig.defaults.blockCacheBytesMax
+}
+
+const engineOptionNames = [
+  "fsync",
+  "memtableBytesMax",
+  "blockCacheBytesMax",
+  "blockBytes",
+  "bloomBitsPerKey",
+  "tableBytes",
+  "levelBytes",
+  "level0Tables",
+  "salvage"
+] as const satisfies ReadonlyArray<keyof EngineOptions>
+
+/** Level hands over the caller's options together with its own. */
+const engineOptions = (options: EngineOptions): EngineOptions =>
+  Object.fromEntries(engineOptionNames.flatMap((name) => options[name] === undefined ? [] : [[name, options[name]]]))
+
+/** Brings the lock on the directory as well. */
+const identityLayer = (dataDirectory: string) =>
+  Identity.layer.pipe(Layer.provide(Layer.succeed(NodeConfig.NodeConfig, {
+    ...NodeConfig.defaults,
+    nodeId,
+    dataDirectory,
+    address: "",
+    listen: "",
+    seeds: [],
+    clusterSecret: Redacted.make("")
+  })))
+
+/** A program's standard output is its own. */
+const outside = Layer.mergeAll(
+  DiskNode.layer,
+  layerClock,
+  Logger.layer([Logger.withConsoleError(Logging.human)]),
+  Layer.succeed(References.MinimumLogLevel, "Warn")
+)

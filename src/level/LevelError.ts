@@ -1,0 +1,57 @@
+/** What goes wrong, as users of Level expect it: an `Error` whose `code` programs can rely on. */
+import { Cause, Schema } from "effect"
+
+/** `createIfMissing: false`, and there is none. */
+export class DatabaseMissing extends Schema.TaggedError<DatabaseMissing>()("DatabaseMissing", { path: Schema.String }) {
+  override get message() {
+    return `the database ${this.path} does not exist, and createIfMissing is false`
+  }
+}
+
+/** `errorIfExists: true`, and there is one. */
+export class DatabaseExists extends Schema.TaggedError<DatabaseExists>()("DatabaseExists", { path: Schema.String }) {
+  override get message() {
+    return `the database ${this.path} exists already, and errorIfExists is true`
+  }
+}
+
+export class LevelError extends Error {
+  readonly code: string
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = code === "LEVEL_ABORTED" ? "AbortError" : "LevelError"
+    this.code = code
+  }
+}
+
+/** By the tag of the engine's error. The codes that `classic-level` has too mean the same here. */
+const codes: Readonly<Record<string, string>> = {
+  DatabaseMissing: "LEVEL_DATABASE_MISSING",
+  DatabaseExists: "LEVEL_DATABASE_EXISTS",
+  DirectoryLocked: "LEVEL_LOCKED",
+  DirectoryOfOtherNode: "LEVEL_FOREIGN_DIRECTORY",
+  Corruption: "LEVEL_CORRUPTION",
+  DiskFull: "LEVEL_DISK_FULL",
+  DiskError: "LEVEL_IO_ERROR"
+}
+
+/** Where the engine's sentence names a node's settings, which a database in a program does not have. */
+const sentences: Readonly<Record<string, string>> = {
+  DirectoryLocked: "the database is in use: another process, or another RondoLevel in this one, has it open",
+  DirectoryOfOtherNode: "the directory holds the data of a Rondo node, which its replicas rely on"
+}
+
+/** What is not an error of the engine is a defect, and stays what it is. */
+const from = (cause: unknown): unknown => {
+  if (!(cause instanceof Error) || !("_tag" in cause)) return cause
+  const tag = String(cause._tag)
+  const code = codes[tag]
+  return code === undefined ? cause : new LevelError(code, sentences[tag] ?? cause.message, { cause })
+}
+
+/** What to throw for an effect that ended in this way. */
+export const ofCause = (cause: Cause.Cause<unknown>): unknown =>
+  Cause.hasInterruptsOnly(cause) ? aborted() : from(Cause.squash(cause))
+
+export const aborted = (): LevelError => new LevelError("LEVEL_ABORTED", "Operation has been aborted")

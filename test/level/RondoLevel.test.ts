@@ -1,0 +1,247 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import type { RondoLevel } from "../../src/level/RondoLevel.ts"
+import { database, errorOf, temporaryDirectory } from "./temporary.ts"
+
+const range = (count: number) => Array.from({ length: count }, (_, index) => index)
+const numbered = (index: number) => `key-${String(index).padStart(5, "0")}`
+const putNumbered = (db: RondoLevel, count: number) =>
+  db.batch(range(count).map((index) => ({ type: "put" as const, key: numbered(index), value: String(index) })))
+
+describe("a database", () => {
+  it("keeps what it holds over a restart, deletions too", async () => {
+    const directory = temporaryDirectory()
+    for (const round of range(3)) {
+      const db = database(directory)
+      assert.strictEqual(await db.get("round"), round === 0 ? undefined : String(round - 1))
+      assert.isFalse(await db.has("deleted"))
+      await db.put("round", String(round))
+      await db.put("deleted", "soon")
+      await db.del("deleted")
+      await db.close()
+    }
+  })
+
+  it("opens again as the same object", async () => {
+    const db = database()
+    await db.put("a", "1")
+    await db.close()
+    await db.open()
+    await db.put("b", "2")
+    assert.deepStrictEqual(await db.getMany(["a", "b", "c"]), ["1", "2", undefined])
+  })
+
+  it("is opened by one at a time", async () => {
+    const first = database()
+    await first.open()
+    const second = database(first.location)
+    assert.deepInclude(await errorOf(second.open()), { code: "LEVEL_LOCKED" })
+    await first.put("a", "1")
+    await first.close()
+    await second.open()
+    assert.strictEqual(await second.get("a"), "1")
+  })
+
+  it("is not made where it is not wanted, and leaves no trace then", async () => {
+    const directory = path.join(temporaryDirectory(), "none")
+    const failed = await errorOf(database(directory, { createIfMissing: false }).open())
+    assert.strictEqual(failed.code, "LEVEL_DATABASE_MISSING")
+    assert.isFalse(fs.existsSync(directory))
+  })
+
+  it("is not opened where a new one is wanted", async () => {
+    const db = database()
+    await db.open()
+    await db.close()
+    const failed = await errorOf(database(db.location, { errorIfExists: true }).open())
+    assert.strictEqual(failed.code, "LEVEL_DATABASE_EXISTS")
+  })
+
+  it("leaves the data of a Rondo node alone", async () => {
+    const db = database()
+    await db.open()
+    await db.close()
+    const identity = path.join(db.location, "identity.json")
+    fs.writeFileSync(identity, fs.readFileSync(identity, "utf8").replace(`"level"`, `"node1"`))
+    assert.strictEqual((await errorOf(db.open())).code, "LEVEL_FOREIGN_DIRECTORY")
+  })
+
+  it("says what is wrong with a damaged file", async () => {
+    const db = database()
+    await db.open()
+    await db.close()
+    fs.writeFileSync(path.join(db.location, "identity.json"), "{")
+    assert.strictEqual((await errorOf(db.open())).code, "LEVEL_CORRUPTION")
+  })
+
+  it("closes when what is under way is done", async () => {
+    const db = database()
+    await db.open()
+    const puts = range(100).map((index) => db.put(numbered(index), "x"))
+    await db.close()
+    await Promise.all(puts)
+    await db.open()
+    assert.lengthOf(await db.keys().all(), 100)
+  })
+})
+
+describe("writing", () => {
+  it("takes a batch as one: the last of several operations on a key counts", async () => {
+    const db = database()
+    await db.batch([
+      { type: "put", key: "a", value: "1" },
+      { type: "put", key: "b", value: "1" },
+      { type: "del", key: "b" },
+      { type: "put", key: "a", value: "2" },
+      { type: "del", key: "never" }
+    ])
+    assert.deepStrictEqual(await db.iterator().all(), [["a", "2"]])
+  })
+
+  it("refuses a key that is too long, and nothing is found there", async () => {
+    const db = database()
+    const long = "a".repeat(1025)
+    const failed = await errorOf(db.put(long, "x"))
+    assert.strictEqual(failed.code, "LEVEL_INVALID_KEY")
+    assert.include(failed.message, "1025")
+    const batch = db.batch([{ type: "put", key: "a", value: "1" }, { type: "put", key: long, value: "x" }])
+    assert.strictEqual((await errorOf(batch)).code, "LEVEL_INVALID_KEY")
+    assert.deepStrictEqual(await db.getMany(["a", long]), [undefined, undefined])
+    assert.isFalse(await db.has(long))
+    await putNumbered(db, 3)
+    assert.lengthOf(await db.keys({ lt: `key-00001${long}` }).all(), 2)
+  })
+
+  it("keeps its own copy of the bytes it is given, and gives away copies", async () => {
+    const db = database<string, Buffer>(undefined, { valueEncoding: "buffer" })
+    await db.open()
+    const given = Buffer.from("before")
+    const put = db.put("a", given)
+    given.fill("x")
+    await put
+    assert.strictEqual((await db.get("a"))!.toString(), "before")
+    ;(await db.get("a"))!.fill("y")
+    ;(await db.values().all())[0]!.fill("z")
+    assert.strictEqual((await db.get("a"))!.toString(), "before")
+  })
+
+  it("syncs one operation where the others are not", async () => {
+    for (const fsync of ["interval", "never"] as const) {
+      const db = database(undefined, { fsync })
+      await db.put("a", "1")
+      const tables = () => fs.readdirSync(db.location).filter((name) => name.endsWith(".sst"))
+      assert.lengthOf(tables(), 0)
+      await db.put("b", "2", { sync: true })
+      assert.lengthOf(tables(), 1)
+      await db.batch([{ type: "del", key: "a" }], { sync: true })
+      assert.lengthOf(tables(), 2)
+      assert.deepStrictEqual(await db.keys().all(), ["b"])
+    }
+  })
+})
+
+describe("reading", () => {
+  it("finds what was flushed to tables, in and out of order", async () => {
+    const db = database(undefined, { memtableBytesMax: 64 * 1024, fsync: "never" })
+    for (const round of range(4)) {
+      const batch = range(1000).map((index) => numbered((index * 7919 + round * 13) % 4000))
+      await db.batch(batch.map((key) => ({ type: "put" as const, key, value: `${round} ${"v".repeat(100)}` })))
+    }
+    const entries = await db.iterator().all()
+    assert.deepStrictEqual(entries.map(([key]) => key), entries.map(([key]) => key).toSorted())
+    const keys = entries.map(([key]) => key)
+    assert.deepStrictEqual(await db.getMany(keys), entries.map(([, value]) => value))
+    assert.deepStrictEqual(await db.hasMany([keys[0]!, "no", keys.at(-1)!]), [true, false, true])
+  })
+
+  it("of a snapshot or an iterator sees nothing that came later", async () => {
+    const db = database()
+    await db.batch([{ type: "put", key: "a", value: "1" }, { type: "put", key: "b", value: "1" }])
+    const snapshot = db.snapshot()
+    const iterator = db.iterator()
+    await db.batch([{ type: "put", key: "a", value: "2" }, { type: "del", key: "b" }, {
+      type: "put",
+      key: "c",
+      value: "2"
+    }])
+    assert.deepStrictEqual(await iterator.all(), [["a", "1"], ["b", "1"]])
+    assert.deepStrictEqual(await db.iterator({ snapshot, reverse: true }).all(), [["b", "1"], ["a", "1"]])
+    assert.deepStrictEqual(await db.getMany(["a", "b", "c"], { snapshot }), ["1", "1", undefined])
+    assert.deepStrictEqual(await db.hasMany(["a", "b", "c"], { snapshot }), [true, true, false])
+    await db.clear({ snapshot })
+    assert.deepStrictEqual(await db.iterator().all(), [["c", "2"]])
+    const has = db.has("a", { snapshot })
+    await snapshot.close()
+    assert.isTrue(await has)
+  })
+
+  it("goes through thousands of cells in steps, pages and all at once, both ways", async () => {
+    const db = database()
+    await putNumbered(db, 3000)
+    const expected = range(3000).map(numbered)
+    const stepped: Array<string> = []
+    for await (const key of db.keys()) stepped.push(key)
+    assert.deepStrictEqual(stepped, expected)
+    assert.deepStrictEqual(await db.keys({ reverse: true }).all(), expected.toReversed())
+    const iterator = db.iterator({ gt: numbered(9), limit: 2500 })
+    const first = await iterator.next()
+    const page = await iterator.nextv(1700)
+    const rest = await iterator.all()
+    assert.deepStrictEqual([first!, ...page, ...rest].map(([key]) => key), expected.slice(10, 2510))
+    assert.strictEqual(page.length, 1700)
+  })
+
+  it("seeks from wherever it is, also from the end, and ends out of range", async () => {
+    const db = database()
+    await putNumbered(db, 1000)
+    const iterator = db.keys({ gte: numbered(100), lt: numbered(900) })
+    assert.lengthOf(await iterator.nextv(10_000), 800)
+    iterator.seek(numbered(500))
+    assert.deepStrictEqual(await iterator.nextv(2), [numbered(500), numbered(501)])
+    iterator.seek(numbered(200))
+    assert.strictEqual(await iterator.next(), numbered(200))
+    iterator.seek(numbered(99))
+    assert.isUndefined(await iterator.next())
+    iterator.seek(numbered(900))
+    assert.isUndefined(await iterator.next())
+    iterator.seek(numbered(899))
+    assert.deepStrictEqual(await iterator.nextv(2), [numbered(899)])
+    await iterator.close()
+  })
+
+  it("lets others have their turn while somebody reads in a loop", async () => {
+    const db = database()
+    await putNumbered(db, 1000)
+    let turns = 0
+    const count = () => {
+      turns++
+      counting = setImmediate(count)
+    }
+    let counting = setImmediate(count)
+    for (const index of range(5000)) await db.get(numbered(index % 1000))
+    const whileGetting = turns
+    for await (const _ of db.iterator()) continue
+    clearImmediate(counting)
+    assert.isAtLeast(whileGetting, 5)
+    assert.isAbove(turns, whileGetting)
+  })
+
+  it("stops when its signal says so", async () => {
+    const db = database()
+    await putNumbered(db, 10)
+    const controller = new AbortController()
+    const all = db.iterator({ signal: controller.signal }).all()
+    controller.abort()
+    assert.deepInclude(await errorOf(all), { code: "LEVEL_ABORTED", name: "AbortError" } as never)
+  })
+
+  it("clears a range, in order and up to a limit", async () => {
+    const db = database()
+    await putNumbered(db, 2000)
+    await db.clear({ gte: numbered(100), lt: numbered(1900), reverse: true, limit: 1700 })
+    assert.deepStrictEqual(await db.keys().all(), [...range(200), ...range(2000).slice(1900)].map(numbered))
+    await db.clear()
+    assert.deepStrictEqual(await db.keys().all(), [])
+  })
+})
