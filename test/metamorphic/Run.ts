@@ -13,7 +13,6 @@ import * as compare from "./compare.ts"
 import * as Model from "./Model.ts"
 import type { Settings } from "./Settings.ts"
 import * as Slots from "./Slots.ts"
-import * as Subject from "./Subject.ts"
 
 /** The engine does not do what the model does. */
 export class Mismatch extends Data.TaggedError("Mismatch")<{ readonly problem: string }> {}
@@ -26,12 +25,16 @@ export interface Run {
   /** Whether tombstones may be gone, so that neither their presence nor their absence says anything. */
   readonly purges: boolean
   life: Life
+  /** How often it was opened; each start takes the next of the settings. */
+  starts: number
 }
+
+export type Subject = Effect.Success<ReturnType<typeof Engine.open>>
 
 /** From one start of the store to its end. */
 interface Life {
   readonly disk: FaultyDisk.FaultyDisk
-  readonly subject: Subject.Subject
+  readonly subject: Subject
   readonly scope: Scope.Closeable
   /** At which operation of the recovery after this life's crash the next one comes. */
   crashAgainAt: number | undefined
@@ -44,25 +47,27 @@ export const start = Effect.fnUntraced(function*(keys: ReadonlyArray<string>, se
     settings,
     model: Model.make(keys),
     slots: Slots.make(),
-    purges: false,
-    life: yield* open(settings, FaultyDisk.make(memory.disk))
+    purges: settings.engines[0]!.tombstones === "purge",
+    life: yield* open(settings, 0, FaultyDisk.make(memory.disk)),
+    starts: 1
   }
   return run
 })
 
 const open = Effect.fnUntraced(function*(
-  settings: Settings,
+  { engines }: Settings,
+  start: number,
   disk: FaultyDisk.FaultyDisk
 ): Effect.fn.Return<Life, StorageError> {
   const scope = yield* Scope.make()
   const engine = yield* settled(
-    Engine.open(disk.disk, { directory: "data", ...settings.engine }).pipe(Scope.provide(scope))
+    Engine.open(disk.disk, { directory: "data", ...engines[start % engines.length]! }).pipe(Scope.provide(scope))
   ).pipe(Effect.onError(() => {
     // What is cut short must not go on beside its successor.
     disk.kill()
     return Scope.close(scope, Exit.void)
   }))
-  return { disk, subject: Subject.ofEngine(engine), scope, crashAgainAt: undefined }
+  return { disk, subject: engine, scope, crashAgainAt: undefined }
 })
 
 export const isDead = ({ life, memory }: Run): boolean => memory.isOff() || life.disk.isKilled()
@@ -71,7 +76,7 @@ export const restart = Effect.fnUntraced(function*(run: Run) {
   yield* Slots.closeAll(run.slots)
   yield* settled(Scope.close(run.life.scope, Exit.void))
   if (isDead(run)) return yield* recover(run, [])
-  run.life = yield* open(run.settings, FaultyDisk.make(run.memory.disk))
+  run.life = yield* open(run.settings, run.starts++, FaultyDisk.make(run.memory.disk))
   yield* checkAll(run, [])
 })
 
@@ -106,7 +111,7 @@ export const recover = Effect.fnUntraced(function*(run: Run, pending: ReadonlyAr
     const next = FaultyDisk.make(memory.disk)
     if (wasPowerOff) memory.powerOffAt(crashAgainAt)
     else next.setPlan(({ number }) => number >= crashAgainAt ? "killed" : undefined)
-    const again = yield* Effect.exit(open(run.settings, next))
+    const again = yield* Effect.exit(open(run.settings, run.starts++, next))
     if (Exit.isSuccess(again)) yield* settled(Scope.close(again.value.scope, Exit.void))
     else if (!memory.isOff() && !next.isKilled()) return yield* again
     next.kill()
@@ -115,7 +120,7 @@ export const recover = Effect.fnUntraced(function*(run: Run, pending: ReadonlyAr
       memory.powerOn()
     } else memory.release()
   }
-  run.life = yield* open(run.settings, FaultyDisk.make(memory.disk))
+  run.life = yield* open(run.settings, run.starts++, FaultyDisk.make(memory.disk))
   yield* checkAll(run, pending)
 })
 

@@ -16,13 +16,16 @@ export interface Disturb {
   readonly onlyKill: boolean
 }
 
+type EngineSettings = Omit<Engine.Options, "directory">
+
 export interface Settings {
-  readonly engine: Omit<Engine.Options, "directory">
+  /** One for each start, in turn: a store may be opened with other settings than it was written with. */
+  readonly engines: ReadonlyArray<EngineSettings>
   readonly disturb: Disturb
 }
 
 const defaults: Settings = {
-  engine: { fsync: "always", memtableBytesMax: 16 * 1024 * 1024, blockCacheBytesMax: 16 * 1024 * 1024 },
+  engines: [{ fsync: "always", memtableBytesMax: 16 * 1024 * 1024, blockCacheBytesMax: 16 * 1024 * 1024 }],
   disturb: { pause: 0, restart: 0, crash: 0, onlyKill: false }
 }
 
@@ -34,12 +37,21 @@ export const draw = (seed: number, count: number): ReadonlyArray<Settings> => {
 
 const one = ({ pick }: SeededRandom.SeededRandom): Settings => {
   const fsync = pick(["always", "always", "always", "interval", "never"] as const)
+  const tombstones = pick(["keep", "keep", "purge"] as const)
+  const engine = (): EngineSettings => ({
+    fsync,
+    tombstones,
+    memtableBytesMax: pick([300, 2000, 2000, 8000, 30_000, 1_000_000]),
+    blockCacheBytesMax: pick([0, 2000, 20_000, 16 * 1024 * 1024]),
+    blockBytes: pick([64, 500, 4096, 64 * 1024]),
+    bloomBitsPerKey: pick([1, 10, 10, 20]),
+    tableBytes: pick([500, 4000, 4000, 16 * 1024 * 1024]),
+    levelBytes: pick([500, 4000, 4000, 256 * 1024 * 1024]),
+    // Merged as soon as they are there, or left alone until writers are slowed down.
+    level0Tables: pick([1, 2, 4, 30])
+  })
   return {
-    engine: {
-      fsync,
-      memtableBytesMax: pick([300, 2000, 8000, 30_000, 1_000_000]),
-      blockCacheBytesMax: pick([0, 2000, 20_000, 16 * 1024 * 1024])
-    },
+    engines: pick([[engine()], [engine(), engine()]]),
     disturb: {
       pause: pick([0, 0.02, 0.3]),
       restart: pick([0, 0, 0.02, 0.1]),

@@ -2,9 +2,9 @@
 import { Effect, Exit, Scope } from "effect"
 import type { Pull } from "effect"
 import type { Cell } from "../../src/domain/Cell.ts"
+import type { Cursor, View } from "../../src/storage/Storage.ts"
 import type { StorageError } from "../../src/storage/StorageError.ts"
 import type * as Model from "./Model.ts"
-import type * as Subject from "./Subject.ts"
 
 /** A place in a list of cells. */
 export interface Place {
@@ -18,13 +18,13 @@ export interface OpenStream extends Place {
 }
 
 export interface OpenView {
-  readonly view: Subject.View
+  readonly view: View
   readonly model: Model.Model
   readonly scope: Scope.Closeable
 }
 
 export interface OpenCursor extends Place {
-  readonly cursor: Subject.Cursor
+  readonly cursor: Cursor
   /** The slot of its view, with which it ends. */
   readonly view: number
   readonly reverse: boolean

@@ -6,7 +6,6 @@ import type { Operation } from "./Operation.ts"
 import { callsOf, perform } from "./perform.ts"
 import * as Run from "./Run.ts"
 import type { Settings } from "./Settings.ts"
-import { isSupported } from "./Subject.ts"
 
 export interface Failure {
   /** The place of the operation that failed; as many as there are operations when the end did. */
@@ -26,7 +25,6 @@ export const execute = Effect.fnUntraced(function*(
   const run = yield* Effect.orDie(Run.start(keys, settings, seed))
   for (let at = 0; at < operations.length; at++) {
     const operation = operations[at]!
-    if (!isSupported(operation)) continue
     const problem = yield* attempt(run, operation)
     if (problem !== undefined) return yield* end(run, { at, problem })
   }

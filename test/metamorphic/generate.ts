@@ -80,8 +80,7 @@ const mixture = (random: Random) => {
     ["next", 10],
     ["seek", 4],
     ["flush", 2],
-    ["compact", 0.5],
-    ["verify", 0.2]
+    ["compact", 0.5]
   ]
   const drawn = weights.map(([tag, weight]) => [tag, weight * random.between(0.2, 2)] as const)
   const total = drawn.reduce((sum, [, weight]) => sum + weight, 0)
@@ -129,7 +128,6 @@ const drawing = (random: Random, keys: ReadonlyArray<string>) => {
         return { _tag, slot: slot() }
       case "flush":
       case "compact":
-      case "verify":
         return { _tag }
     }
   }

@@ -48,11 +48,9 @@ export const perform = (run: Run.Run, operation: Operation, isRetry: boolean): P
     case "seek":
       return seek(run, operation)
     case "flush":
-      return settled(run.life.subject.flush)
+      return settled(run.life.subject.flush, () => Run.isDead(run))
     case "compact":
-      return settled(run.life.subject.compact)
-    case "verify":
-      return Effect.void
+      return settled(run.life.subject.compact, () => Run.isDead(run))
     case "pause":
       return pause(operation)
     case "restart":

@@ -103,7 +103,9 @@ export const make = (inner: Disk["Service"]): FaultyDisk => {
         guard("openAppend", path, Effect.map(inner.openAppend(path, options), (handle) => appendHandle(path, handle))),
       truncate: around("truncate", inner.truncate),
       rename: around("rename", inner.rename),
+      link: around("link", inner.link),
       remove: around("remove", inner.remove),
+      removeDirectory: around("removeDirectory", inner.removeDirectory),
       syncDirectory: around("syncDirectory", inner.syncDirectory)
     },
     operations: () => count,

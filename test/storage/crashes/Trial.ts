@@ -131,7 +131,11 @@ const quietSeconds = 6
 export const idle = Effect.fnUntraced(function*(disk: FaultyDisk.FaultyDisk, memory: DiskMemory.DiskMemory) {
   let quiet = 0
   let before = -1
-  for (let second = 0; second < idleSecondsMax && quiet < quietSeconds && !memory.isOff() && !disk.isKilled(); second++) {
+  for (
+    let second = 0;
+    second < idleSecondsMax && quiet < quietSeconds && !memory.isOff() && !disk.isKilled();
+    second++
+  ) {
     for (let turn = 0; turn < 20; turn++) yield* Effect.yieldNow
     yield* TestClock.adjust("1 second")
     const now = disk.operations()
