@@ -1,0 +1,77 @@
+/**
+ * What a store is asked to do, and how it did. The same `Load` drives both stores; each has a loop per operation in
+ * flight, one of fibers, the other of promises.
+ */
+import * as Histogram from "../../src/cli/Histogram.ts"
+
+export type Operation = "put" | "get" | "scan"
+
+/** Cells of one scan. */
+export const scanCells = 100
+
+export interface Load {
+  readonly operation: Operation
+  readonly inFlight: number
+  /** The key of the next operation; `undefined` ends the loop that asks. */
+  readonly next: () => string | undefined
+  /** Cells that an operation returned, or wrote. */
+  readonly answered: (beganAtMillis: number, cells: number) => void
+}
+
+/** Grows over all rounds of one workload on one store. */
+export interface Recording {
+  readonly histogram: Histogram.Histogram
+  operations: number
+  cells: number
+  millis: number
+}
+
+export const recording = (): Recording => ({ histogram: Histogram.make(), operations: 0, cells: 0, millis: 0 })
+
+/** When a load ends: at a number of operations, or after a time. */
+export interface Until {
+  readonly count?: number
+  readonly millis?: number
+}
+
+export const make = (
+  operation: Operation,
+  inFlight: number,
+  key: (sequence: number) => string,
+  until: Until,
+  into: Recording
+): Load => {
+  const count = until.count ?? Infinity
+  const endAt = performance.now() + (until.millis ?? Infinity)
+  let latest = 0
+  let sequence = 0
+  return {
+    operation,
+    inFlight,
+    next: () => sequence < count && latest < endAt ? key(sequence++) : undefined,
+    answered: (beganAtMillis, cells) => {
+      latest = performance.now()
+      Histogram.record(into.histogram, (latest - beganAtMillis) * 1000)
+      into.operations++
+      into.cells += cells
+    }
+  }
+}
+
+export interface Figures {
+  readonly operations: number
+  readonly seconds: number
+  readonly perSecond: number
+  readonly p50Micros: number
+  readonly p99Micros: number
+  readonly maxMicros: number
+}
+
+export const figures = ({ histogram, millis, operations }: Recording): Figures => ({
+  operations,
+  seconds: millis / 1000,
+  perSecond: millis > 0 ? operations / millis * 1000 : 0,
+  p50Micros: Histogram.percentileMicros(histogram, 0.5),
+  p99Micros: Histogram.percentileMicros(histogram, 0.99),
+  maxMicros: histogram.maxMicros
+})

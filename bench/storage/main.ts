@@ -1,0 +1,190 @@
+/**
+ * Rondo's storage engine beside LevelDB (`classic-level`, its asynchronous calls) in one process, on this machine:
+ *
+ *     npm run bench:storage -- --help
+ *
+ * Absolute figures drift with the machine; the ratio of two neighbouring measurements drifts least, so the stores take
+ * turns. Both get the same keys, values and memory, and are driven by the same loads.
+ */
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { Effect, Layer } from "effect"
+import { CliConfig, Command, Flag, GlobalFlag } from "effect/cli"
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { CommandFailed, report } from "../../src/cli/CommandFailed.ts"
+import { Output, printLine } from "../../src/cli/Output.ts"
+import type { Bench } from "./Bench.ts"
+import * as examining from "./examining.ts"
+import * as filling from "./filling.ts"
+import { leveldb } from "./levelStore.ts"
+import { rssMaxBytes } from "./processFigures.ts"
+import * as reading from "./reading.ts"
+import { render, type Report } from "./report.ts"
+import { rondo } from "./rondoStore.ts"
+import { parseNames, type WorkloadName, workloads } from "./workloads.ts"
+
+const mebibyte = 1024 * 1024
+const valueSizes = { "100": [100], "1024": [1024], both: [100, 1024] }
+
+const positive = (name: string, description: string, fallback: number) =>
+  Flag.Int(name).pipe(
+    Flag.withDescription(description),
+    Flag.filter((value) => value >= 1, () => "must be 1 or more"),
+    Flag.withDefault(fallback)
+  )
+
+const flags = {
+  cells: positive("cells", "Cells to fill each store with", 1_000_000),
+  value: Flag.Literals("value", ["100", "1024", "both"]).pipe(
+    Flag.withDescription("Bytes of each value"),
+    Flag.withDefault("both")
+  ),
+  only: Flag.String("only").pipe(
+    Flag.withDescription(`Workloads, with commas: ${workloads.map(({ name }) => name).join(", ")}`),
+    Flag.withDefault(workloads.map(({ name }) => name).join(","))
+  ),
+  engine: Flag.Literals("engine", ["both", "rondo", "leveldb"]).pipe(
+    Flag.withDescription("One store alone, or both beside each other"),
+    Flag.withDefault("both")
+  ),
+  inFlight: positive("in-flight", "Operations under way at once, where the workload's name does not say", 32),
+  seconds: positive("seconds", "For each store, of each workload that is bounded by time", 3),
+  rounds: positive("rounds", "Turns that a store's seconds are split into", 3),
+  memtable: positive("memtable-mib", "Memory for writes, of each store", 32),
+  cache: positive("cache-mib", "Block cache of each store", 128),
+  compression: Flag.Boolean("compression").pipe(
+    Flag.withDescription("Let LevelDB compress its blocks"),
+    Flag.withDefault(false)
+  ),
+  levelValues: Flag.Literals("leveldb-values", ["buffer", "utf8"]).pipe(
+    Flag.withDescription("LevelDB returns values as bytes, as Rondo does, or as text, which is cheaper for it"),
+    Flag.withDefault("buffer")
+  ),
+  seed: positive("seed", "Equal seeds give equal keys and values", 20260201),
+  directory: Flag.String("dir").pipe(
+    Flag.withDescription("Where the stores are made, in a new directory that is removed in the end"),
+    Flag.withDefault(os.tmpdir())
+  ),
+  json: Flag.Boolean("json").pipe(Flag.withDescription("Print the results as JSON"), Flag.withDefault(false))
+}
+
+const measured = Effect.fnUntraced(function*(bench: Bench, valueBytes: number) {
+  bench.note(`${bench.settings.cells.toLocaleString("en-US")} cells with values of ${valueBytes} bytes`)
+  if (bench.wanted("fill-ordered")) yield* filling.ordered(bench, valueBytes)
+  if (bench.wanted("fill-synced-32")) yield* filling.synced(bench, valueBytes, "fill-synced-32", 32)
+  if (bench.wanted("fill-synced-128")) yield* filling.synced(bench, valueBytes, "fill-synced-128", 128)
+  if (bench.wanted(...onTheFilled)) {
+    yield* filling.random(bench, valueBytes)
+    yield* reading.warm(bench, valueBytes)
+    if (bench.wanted("read-cold")) yield* reading.cold(bench, valueBytes)
+    yield* reading.overwriting(bench, valueBytes)
+    if (bench.wanted("filter")) yield* examining.filter(bench, valueBytes)
+  }
+  if (bench.wanted("recovery")) yield* examining.recovery(bench, valueBytes)
+  if (bench.wanted("memory")) yield* examining.memory(bench, valueBytes)
+})
+
+const elsewhere: ReadonlyArray<WorkloadName> = [
+  "fill-ordered",
+  "fill-synced-32",
+  "fill-synced-128",
+  "recovery",
+  "memory"
+]
+const onTheFilled = workloads.map(({ name }) => name).filter((name) => !elsewhere.includes(name))
+
+/** Output of a child is at most some hundred kilobytes. */
+const childOutputBytesMax = 64 * mebibyte
+
+const childFlags = (given: ReadonlyArray<string>, fixed: ReadonlyArray<string>): ReadonlyArray<string> => [
+  ...process.execArgv,
+  fileURLToPath(import.meta.url),
+  ...fixed,
+  ...given,
+  "--json"
+]
+
+const machine = () => ({
+  node: process.version,
+  system: `${os.type()} ${os.release()}`,
+  processor: os.cpus()[0]?.model ?? "",
+  cores: os.availableParallelism()
+})
+
+const bench = Command.make("bench:storage", flags, (given) =>
+  report(Effect.gen(function*() {
+    const output = yield* Output
+    const names = parseNames(given.only)
+    if ("unknown" in names) return yield* new CommandFailed({ message: `--only: there is no ${names.unknown}` })
+    const directory = fs.mkdtempSync(path.join(given.directory, "rondo-bench-storage-"))
+    const results: Report = { rows: [], measures: [], remarks: [] }
+    const fixed = [
+      ["--cells", given.cells],
+      ["--in-flight", given.inFlight],
+      ["--seconds", given.seconds],
+      ["--memtable-mib", given.memtable],
+      ["--cache-mib", given.cache],
+      ["--leveldb-values", given.levelValues],
+      ["--seed", given.seed],
+      ["--dir", directory],
+      given.compression ? ["--compression"] : []
+    ].flat().map(String)
+    const level = leveldb({ compression: given.compression, valueEncoding: given.levelValues })
+    const suite: Bench = {
+      settings: {
+        cells: given.cells,
+        inFlight: given.inFlight,
+        seconds: given.seconds,
+        rounds: given.rounds,
+        memtableBytes: given.memtable * mebibyte,
+        cacheBytes: given.cache * mebibyte,
+        seed: given.seed
+      },
+      kinds: given.engine === "both" ? [rondo, level] : [given.engine === "rondo" ? rondo : level],
+      directory,
+      report: results,
+      wanted: (...wanted) => wanted.some((name) => names.has(name)),
+      note: (text) => Effect.runSync(output.notice(`${text}\n`)),
+      again: (more) =>
+        JSON.parse(
+          execFileSync(process.execPath, childFlags(more, fixed), {
+            stdio: ["ignore", "pipe", "ignore"],
+            maxBuffer: childOutputBytesMax
+          }).toString()
+        )
+    }
+    yield* Effect.forEach(valueSizes[given.value], (valueBytes) => measured(suite, valueBytes), { discard: true }).pipe(
+      Effect.ensuring(Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true })))
+    )
+    yield* printLine(
+      given.json
+        ? JSON.stringify({ machine: machine(), settings: given, rssMaxBytes: rssMaxBytes(), ...results })
+        : `\n${render(results)}`
+    )
+  }))).pipe(
+    Command.withDescription("Measure Rondo's storage engine beside LevelDB; makes its stores in a new directory"),
+    Command.withExamples([
+      { command: "npm run bench:storage", description: "Everything, 1 million cells: about half an hour" },
+      {
+        command: "npm run bench:storage -- --cells 200000 --value 100 --only fill-random,read-random,scan",
+        description: "A first look"
+      },
+      {
+        command: "npm run bench:storage -- --engine rondo --cells 10000000 --value 100 --only fill-random",
+        description: "One large store: memory and pauses while it fills"
+      },
+      { command: "npm run --silent bench:storage -- --json", description: "For programs; progress on standard error" }
+    ])
+  )
+
+Command.run(bench, { version: "0" }).pipe(
+  Effect.provide(Layer.mergeAll(
+    Output.layer,
+    CliConfig.layer({ builtIns: [GlobalFlag.Help] }),
+    NodeServices.layer
+  )),
+  NodeRuntime.runMain
+)
