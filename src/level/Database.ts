@@ -77,13 +77,14 @@ const held = async <A, E>(process: ProcessHold, effect: Effect.Effect<A, E>): Pr
 }
 
 const openEngine = Effect.fnUntraced(function*(directory: string, options: Options) {
+  const given = yield* engineOptions(options)
   const disk = yield* Disk
   const exists = (yield* disk.readFile(`${directory}/identity.json`)) !== undefined
   if (!exists && options.createIfMissing === false) return yield* new LevelError.DatabaseMissing({ path: directory })
   if (exists && options.errorIfExists === true) return yield* new LevelError.DatabaseExists({ path: directory })
   const { incarnation } = Context.get(yield* Layer.build(identityLayer(directory)), Identity)
   // No replica can bring a deleted cell back, so a tombstone goes when nothing older is left below it.
-  const settings = { ...defaults, ...engineOptions(options), directory, tombstones: "purge" as const }
+  const settings = { ...defaults, ...given, directory, tombstones: "purge" as const }
   const engine = yield* Engine.open(disk, settings)
   return { engine, incarnation, counterMax: yield* engine.counterMax, context: yield* Effect.context<never>() }
 })
@@ -94,21 +95,31 @@ const defaults = {
   blockCacheBytesMax: NodeConfig.defaults.blockCacheBytesMax
 }
 
-const engineOptionNames = [
-  "fsync",
-  "memtableBytesMax",
-  "blockCacheBytesMax",
-  "blockBytes",
-  "bloomBitsPerKey",
-  "tableBytes",
-  "levelBytes",
-  "level0Tables",
-  "salvage"
-] as const satisfies ReadonlyArray<keyof EngineOptions>
+const positive = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) > 0
+
+/** What is not one of these would, at best, be noticed when it is too late. */
+const checks: Readonly<Record<keyof EngineOptions, (value: unknown) => boolean>> = {
+  fsync: (value) => value === "always" || value === "interval" || value === "never",
+  memtableBytesMax: positive,
+  blockCacheBytesMax: (value) => value === 0 || positive(value),
+  blockBytes: positive,
+  bloomBitsPerKey: (value) => value === 0 || positive(value),
+  tableBytes: positive,
+  levelBytes: positive,
+  level0Tables: positive,
+  salvage: (value) => typeof value === "boolean"
+}
 
 /** Level hands over the caller's options together with its own. */
-const engineOptions = (options: EngineOptions): EngineOptions =>
-  Object.fromEntries(engineOptionNames.flatMap((name) => options[name] === undefined ? [] : [[name, options[name]]]))
+const engineOptions = Effect.fnUntraced(function*(options: EngineOptions) {
+  const given = Object.entries(checks).flatMap(([name, isValid]) => {
+    const value = options[name as keyof EngineOptions]
+    return value === undefined ? [] : [{ name, value, isValid }]
+  })
+  const bad = given.find(({ isValid, value }) => !isValid(value))
+  if (bad !== undefined) return yield* new LevelError.InvalidOption({ name: bad.name, value: String(bad.value) })
+  return Object.fromEntries(given.map(({ name, value }) => [name, value])) as EngineOptions
+})
 
 /** Brings the lock on the directory as well. */
 const identityLayer = (dataDirectory: string) =>

@@ -15,6 +15,16 @@ export class DatabaseExists extends Schema.TaggedError<DatabaseExists>()("Databa
   }
 }
 
+/** An option of the engine that has no such value. */
+export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidOption", {
+  name: Schema.String,
+  value: Schema.String
+}) {
+  override get message() {
+    return `the option ${this.name} cannot be ${this.value}`
+  }
+}
+
 export class LevelError extends Error {
   readonly code: string
 
@@ -29,6 +39,7 @@ export class LevelError extends Error {
 const codes: Readonly<Record<string, string>> = {
   DatabaseMissing: "LEVEL_DATABASE_MISSING",
   DatabaseExists: "LEVEL_DATABASE_EXISTS",
+  InvalidOption: "LEVEL_INVALID_OPTION",
   DirectoryLocked: "LEVEL_LOCKED",
   DirectoryOfOtherNode: "LEVEL_FOREIGN_DIRECTORY",
   Corruption: "LEVEL_CORRUPTION",

@@ -19,6 +19,7 @@ import {
 import { Effect } from "effect"
 import type { Cell } from "../domain/Cell.ts"
 import type { Key } from "../domain/Key.ts"
+import type { View } from "../storage/Storage.ts"
 import type { StorageError } from "../storage/StorageError.ts"
 import { clear, type ClearOptions } from "./clear.ts"
 import * as Database from "./Database.ts"
@@ -94,7 +95,7 @@ export class RondoLevel<K = string, V = string> extends AbstractLevel<keys.Bytes
   }
 
   _get(key: keys.Bytes, { snapshot, valueEncoding }: ReadOptions) {
-    const found = this.find(key, snapshot)
+    const found = this.find(key, snapshot?.view)
     return found instanceof Promise
       ? found.then((cell) => valueOf(cell, valueEncoding))
       : valueOf(found, valueEncoding)
@@ -106,7 +107,7 @@ export class RondoLevel<K = string, V = string> extends AbstractLevel<keys.Bytes
   }
 
   async _has(key: keys.Bytes, { snapshot }: ReadOptions) {
-    return isLive(await whileOpen(snapshot, () => this.find(key, snapshot)))
+    return isLive(await whileOpen(snapshot, () => this.find(key, snapshot?.view)))
   }
 
   async _hasMany(many: ReadonlyArray<keys.Bytes>, { snapshot }: ReadOptions) {
@@ -147,16 +148,29 @@ export class RondoLevel<K = string, V = string> extends AbstractLevel<keys.Bytes
     return this.database
   }
 
-  private find(key: keys.Bytes, snapshot: Snapshot | undefined): Cell | undefined | Promise<Cell | undefined> {
-    const { bridge, engine } = this.opened
+  private find(
+    key: keys.Bytes,
+    from: Pick<View, "get"> = this.opened.engine
+  ): Cell | undefined | Promise<Cell | undefined> {
     const stored = keys.encodeKey(key)
-    return stored === undefined ? undefined : bridge.run((snapshot?.view ?? engine).get(stored))
+    return stored === undefined ? undefined : this.opened.bridge.run(from.get(stored))
   }
 
+  /** All as of one moment. */
   private async findMany(many: ReadonlyArray<keys.Bytes>, snapshot: Snapshot | undefined) {
+    if (snapshot !== undefined) return this.findEach(many, snapshot.view)
+    const { release, view } = hold(this.opened)
+    try {
+      return await this.findEach(many, view)
+    } finally {
+      await release()
+    }
+  }
+
+  private async findEach(many: ReadonlyArray<keys.Bytes>, view: View) {
     const cells: Array<Cell | undefined> = []
     for (let start = 0; start < many.length; start += keysPerTurn) {
-      const some = many.slice(start, start + keysPerTurn).map((key) => this.find(key, snapshot))
+      const some = many.slice(start, start + keysPerTurn).map((key) => this.find(key, view))
       for (const cell of await Promise.all(some)) cells.push(cell)
     }
     return cells

@@ -13,6 +13,8 @@ import * as range from "./range.ts"
 
 export interface Options extends range.Range {
   readonly reverse: boolean
+  /** Negative when there is none. */
+  readonly limit: number
   readonly signal?: AbortSignal | undefined
 }
 
@@ -36,6 +38,8 @@ export class Walk<Item> {
   private cells: ReadonlyArray<Cell> = []
   private position = 0
   private cellsAhead = 1
+  /** How many more the caller can want. */
+  private left: number
   private target: string | undefined
   private ended = false
 
@@ -45,12 +49,13 @@ export class Walk<Item> {
     this.itemOf = itemOf
     this.bounds = range.boundsOf(options)
     this.reverse = options.reverse
+    this.left = options.limit < 0 ? Infinity : options.limit
     this.signal = options.signal
   }
 
   /** The next item, or `undefined` at the end. */
   take(): Item | undefined | Promise<Item | undefined> {
-    return this.position < this.cells.length ? this.itemOf(this.cells[this.position++]!) : this.readAndTake()
+    return this.position < this.cells.length ? this.takeRead() : this.readAndTake()
   }
 
   /** The next items, fewer only at the end. */
@@ -61,7 +66,7 @@ export class Walk<Item> {
         break
       }
       const end = Math.min(this.cells.length, this.position + count - items.length)
-      while (this.position < end) items.push(this.itemOf(this.cells[this.position++]!))
+      while (this.position < end) items.push(this.takeRead())
     }
     return items
   }
@@ -77,11 +82,16 @@ export class Walk<Item> {
   }
 
   private async readAndTake(): Promise<Item | undefined> {
-    if (!await this.read(this.cellsAhead)) return undefined
+    if (!await this.read(Math.min(this.cellsAhead, this.left))) return undefined
     let bytes = 1
     for (const { value } of this.cells) bytes += value === undefined ? 0 : value.bytes.length
     const cellsMax = Math.min(cellsAheadMax, Math.ceil(this.cells.length * bytesAheadMax / bytes))
     this.cellsAhead = Math.min(this.cellsAhead * growth, cellsMax)
+    return this.takeRead()
+  }
+
+  private takeRead(): Item {
+    this.left--
     return this.itemOf(this.cells[this.position++]!)
   }
 

@@ -58,6 +58,17 @@ describe("a database", () => {
     assert.strictEqual(failed.code, "LEVEL_DATABASE_EXISTS")
   })
 
+  it("refuses an option that the engine does not have that way, before it touches anything", async () => {
+    const directory = path.join(temporaryDirectory(), "none")
+    for (const bad of [{ fsync: "alway" as "always" }, { blockBytes: 0 }, { memtableBytesMax: NaN }]) {
+      const failed = await errorOf(database(directory, bad).open())
+      assert.strictEqual(failed.code, "LEVEL_INVALID_OPTION")
+      assert.include(failed.message, Object.keys(bad)[0]!)
+    }
+    assert.isFalse(fs.existsSync(directory))
+    await database(directory, { blockCacheBytesMax: 0, bloomBitsPerKey: 0, salvage: false }).put("a", "1")
+  })
+
   it("leaves the data of a Rondo node alone", async () => {
     const db = database()
     await db.open()
@@ -174,6 +185,16 @@ describe("reading", () => {
     const has = db.has("a", { snapshot })
     await snapshot.close()
     assert.isTrue(await has)
+  })
+
+  it("of many keys at once is of one moment", async () => {
+    const db = database(undefined, { fsync: "never" })
+    await putNumbered(db, 2000)
+    const both = db.getMany(range(2000).map(numbered))
+    const puts = db.batch(range(2000).map((index) => ({ type: "put" as const, key: numbered(index), value: "later" })))
+    assert.deepStrictEqual(await both, range(2000).map(String))
+    await puts
+    assert.deepStrictEqual(await db.getMany([numbered(0), numbered(1999)]), ["later", "later"])
   })
 
   it("goes through thousands of cells in steps, pages and all at once, both ways", async () => {
