@@ -39,10 +39,11 @@ export const make = (
   inFlight: number,
   key: (sequence: number) => string,
   until: Until,
-  into: Recording
+  into: Recording,
+  now: () => number = () => performance.now()
 ): Load => {
   const count = until.count ?? Infinity
-  const endAt = performance.now() + (until.millis ?? Infinity)
+  const endAt = now() + (until.millis ?? Infinity)
   let latest = 0
   let sequence = 0
   return {
@@ -50,7 +51,7 @@ export const make = (
     inFlight,
     next: () => sequence < count && latest < endAt ? key(sequence++) : undefined,
     answered: (beganAtMillis, cells) => {
-      latest = performance.now()
+      latest = now()
       Histogram.record(into.histogram, (latest - beganAtMillis) * 1000)
       into.operations++
       into.cells += cells

@@ -39,6 +39,8 @@ export const permutation = (count: number, seed: number): (index: number) => num
     return left * (mask + 1) + right
   }
   return (index) => {
+    // What lies outside may be on a cycle that never comes inside.
+    if (index < 0 || index >= count) throw new RangeError(`${index} is not below ${count}`)
     let at = step(index)
     while (at >= count) at = step(at)
     return at
