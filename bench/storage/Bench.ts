@@ -6,6 +6,7 @@
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import { type Figures, figures, type Load, type Recording, recording } from "./Load.ts"
+import { cpuTimes, processors } from "./processFigures.ts"
 import type { Measure, Report } from "./report.ts"
 import { rate, rowOf } from "./report.ts"
 import type { Kind, Name, OpenOptions, Store } from "./Store.ts"
@@ -48,13 +49,18 @@ export const openOptions = (bench: Bench, kind: Kind, part: string, valueBytes: 
 export const removeDirectory = (directory: string): Effect.Effect<void> =>
   Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
 
-/** Runs a load and adds its time to the recording. */
+/** Runs a load and adds what it took to the recording. */
 export const timed = <A>(into: Recording, work: Effect.Effect<A>): Effect.Effect<A> =>
   Effect.suspend(() => {
     const beganAt = performance.now()
+    const before = cpuTimes()
     return Effect.tap(work, () =>
       Effect.sync(() => {
+        const after = cpuTimes()
+        const ownMillis = after.ownMillis - before.ownMillis
         into.millis += performance.now() - beganAt
+        into.cpuMillis += ownMillis
+        into.othersMillis += Math.max(0, after.allMillis - before.allMillis - ownMillis)
       }))
   })
 
@@ -141,7 +147,7 @@ export const contest = Effect.fnUntraced(function*(bench: Bench, stores: Readonl
     const both: Both<Figures> = {}
     for (const { name } of stores) {
       const recorded = recordings.get(name)![index]!
-      both[name] = figures(recorded)
+      both[name] = figures(recorded, processors)
       noteFigures(note, part.workload.title, given.valueBytes, name, both[name])
       if (part.cells !== undefined && recorded.cells !== recorded.operations * part.cells) {
         report.remarks.push(

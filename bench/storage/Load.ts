@@ -24,9 +24,20 @@ export interface Recording {
   operations: number
   cells: number
   millis: number
+  /** Processor time of this process, all threads. */
+  cpuMillis: number
+  /** Processor time that other processes took meanwhile. */
+  othersMillis: number
 }
 
-export const recording = (): Recording => ({ histogram: Histogram.make(), operations: 0, cells: 0, millis: 0 })
+export const recording = (): Recording => ({
+  histogram: Histogram.make(),
+  operations: 0,
+  cells: 0,
+  millis: 0,
+  cpuMillis: 0,
+  othersMillis: 0
+})
 
 /** When a load ends: at a number of operations, or after a time. */
 export interface Until {
@@ -63,15 +74,24 @@ export interface Figures {
   readonly operations: number
   readonly seconds: number
   readonly perSecond: number
+  /** Processor time of an operation, on all threads: on a busy machine it tells more than the rate. */
+  readonly cpuMicros: number
+  /** Of all processors, what other processes took meanwhile. */
+  readonly othersShare: number
   readonly p50Micros: number
   readonly p99Micros: number
   readonly maxMicros: number
 }
 
-export const figures = ({ histogram, millis, operations }: Recording): Figures => ({
+export const figures = (
+  { cpuMillis, histogram, millis, operations, othersMillis }: Recording,
+  processors: number
+): Figures => ({
   operations,
   seconds: millis / 1000,
   perSecond: millis > 0 ? operations / millis * 1000 : 0,
+  cpuMicros: operations > 0 ? cpuMillis * 1000 / operations : 0,
+  othersShare: millis > 0 ? othersMillis / (millis * processors) : 0,
   p50Micros: Histogram.percentileMicros(histogram, 0.5),
   p99Micros: Histogram.percentileMicros(histogram, 0.99),
   maxMicros: histogram.maxMicros

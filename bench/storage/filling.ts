@@ -15,7 +15,7 @@ import {
 } from "./Bench.ts"
 import { keyOf, permutation } from "./cells.ts"
 import * as Load from "./Load.ts"
-import { during, filesOf, type ProcessFigures, sizeBytesOf } from "./processFigures.ts"
+import { during, filesOf, type ProcessFigures, processors, sizeBytesOf } from "./processFigures.ts"
 import { rowOf } from "./report.ts"
 import type { Kind, Store } from "./Store.ts"
 import { byName, type WorkloadName } from "./workloads.ts"
@@ -42,7 +42,7 @@ export const fill = Effect.fnUntraced(
       timed(recorded, store.drive(Load.make("put", inFlight, key, { count: cells }, recorded))),
       settle
     )).pipe(Effect.ensuring(Effect.sync(() => clearInterval(progress))))
-    const figures = Load.figures(recorded)
+    const figures = Load.figures(recorded, processors)
     noteFigures(bench.note, title, valueBytes, store.name, figures)
     const writtenAfter = store.writtenBytes()
     const files = filesOf(store.directory)

@@ -1,6 +1,7 @@
 /** What this process takes while something runs: memory, pauses of the event loop, bytes to and from the device. */
 import { Effect } from "effect"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 
 export interface ProcessFigures {
@@ -42,6 +43,15 @@ export const during = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<[A,
         pauses.disable()
       })
   )
+
+export const processors = os.cpus().length
+
+/** Processor time since the start: of this process, and of everything on the machine. */
+export const cpuTimes = (): { readonly ownMillis: number; readonly allMillis: number } => {
+  const { system, user } = process.cpuUsage()
+  const allMillis = os.cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0)
+  return { ownMillis: (system + user) / 1000, allMillis }
+}
 
 /** What the kernel counts for this process; `undefined` where there is no `/proc`. */
 export const deviceBytes = (): { readonly read: number; readonly written: number } | undefined => {

@@ -16,7 +16,7 @@ import { keyOf, missingKeyOf } from "./cells.ts"
 import { fill, type Filled, reportFill } from "./filling.ts"
 import * as Load from "./Load.ts"
 import * as pageCache from "./pageCache.ts"
-import { deviceBytes, filesOf } from "./processFigures.ts"
+import { deviceBytes, filesOf, processors } from "./processFigures.ts"
 import { rowOf } from "./report.ts"
 import type { Kind } from "./Store.ts"
 import { byName, type WorkloadName } from "./workloads.ts"
@@ -117,7 +117,7 @@ export const cold = Effect.fnUntraced(function*(bench: Bench, valueBytes: number
   }
   const both: Both<Load.Figures> = {}
   for (const { name } of bench.kinds) {
-    both[name] = Load.figures(recordings[name]!)
+    both[name] = Load.figures(recordings[name]!, processors)
     noteFigures(bench.note, "read cold", valueBytes, name, both[name])
   }
   bench.report.rows.push(rowOf(byName("read-cold"), valueBytes, both, remarks.join("; ")))

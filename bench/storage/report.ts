@@ -80,11 +80,31 @@ export const quantity = (value: number | undefined, unit: Unit): string => {
   }
 }
 
+const cpu = (micros: number): string => `${micros.toFixed(micros < 100 ? 1 : 0)} us`
+
+/** Below this the machine counts as idle but for the benchmark. */
+const othersShareMax = 0.1
+
+/** What to know before the rates are believed; nothing when the benchmark had the machine for itself. */
+export const busyRemark = (rows: ReadonlyArray<Row>): string | undefined => {
+  const shares = rows.flatMap(({ leveldb, rondo }) => [rondo, leveldb]).flatMap((figures) =>
+    figures === undefined ? [] : [figures.othersShare]
+  )
+  const most = Math.max(0, ...shares)
+  return most <= othersShareMax ?
+    undefined :
+    `BUSY MACHINE: other processes took up to ${Math.round(most * 100)} % of the processors, ${
+      Math.round(shares.reduce((sum, share) => sum + share, 0) / shares.length * 100)
+    } % on average`
+}
+
 const verdict = (isReached: boolean | undefined): string => isReached === undefined ? "" : isReached ? "ok" : "below"
 
 const rowCells = (row: Row): ReadonlyArray<string> => {
   const side = (figures: Figures | undefined) =>
-    figures === undefined ? [none, none] : [rate(figures.perSecond), latency(figures.p99Micros)]
+    figures === undefined
+      ? [none, none, none]
+      : [rate(figures.perSecond), latency(figures.p99Micros), cpu(figures.cpuMicros)]
   return [
     row.title,
     `${row.valueBytes} B`,
@@ -117,7 +137,7 @@ export const align = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
 export const render = ({ measures, remarks, rows }: Report): string => {
   const sections: Array<string> = []
   if (rows.length > 0) {
-    const head = ["", "value", "rondo/s", "p99", "leveldb/s", "p99", "ratio", "aim", ""]
+    const head = ["", "value", "rondo/s", "p99", "cpu", "leveldb/s", "p99", "cpu", "ratio", "aim", ""]
     sections.push(align([head, ...rows.map(rowCells)]))
   }
   if (measures.length > 0) {
@@ -126,7 +146,8 @@ export const render = ({ measures, remarks, rows }: Report): string => {
   const said = rows.flatMap(({ remark, title, valueBytes }) =>
     remark === undefined ? [] : [`${title}, ${valueBytes} B: ${remark}`]
   )
-  const lines = [...said, ...remarks]
+  const busy = busyRemark(rows)
+  const lines = [...said, ...remarks, ...(busy === undefined ? [] : [busy])]
   if (lines.length > 0) sections.push(lines.join("\n"))
   return sections.join("\n\n")
 }

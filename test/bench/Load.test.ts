@@ -30,10 +30,14 @@ describe("Load", () => {
     for (const [cells, millis] of [[100, 2], [40, 5]] as const) {
       Load.make("scan", 1, () => "key", {}, into, () => millis).answered(0, cells)
       into.millis += 500
+      into.cpuMillis += 600
+      into.othersMillis += 100
     }
     assert.strictEqual(into.cells, 140)
-    const { maxMicros, operations, p50Micros, p99Micros, perSecond, seconds } = Load.figures(into)
-    assert.deepStrictEqual({ maxMicros, operations, p99Micros, perSecond, seconds }, {
+    const { p50Micros, ...others } = Load.figures(into, 2)
+    assert.deepStrictEqual(others, {
+      cpuMicros: 600_000,
+      othersShare: 0.1,
       maxMicros: 5000,
       operations: 2,
       p99Micros: 5000,
@@ -45,6 +49,6 @@ describe("Load", () => {
   })
 
   it("has no rate before any time has passed", () => {
-    assert.strictEqual(Load.figures(Load.recording()).perSecond, 0)
+    assert.strictEqual(Load.figures(Load.recording(), 2).perSecond, 0)
   })
 })

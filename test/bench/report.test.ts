@@ -1,11 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Figures } from "../../bench/storage/Load.ts"
-import { align, latency, type Measure, quantity, render, rowOf } from "../../bench/storage/report.ts"
+import { align, busyRemark, latency, type Measure, quantity, render, rowOf } from "../../bench/storage/report.ts"
 
 const figures = (perSecond: number): Figures => ({
   operations: 1000,
   seconds: 1,
   perSecond,
+  cpuMicros: 12.34,
+  othersShare: 0,
   p50Micros: 10,
   p99Micros: 2500,
   maxMicros: 9000
@@ -62,6 +64,14 @@ describe("report", () => {
   it("names the workload and the size of its values before what there is to say about it", () => {
     const row = rowOf(workload, 1024, { rondo: figures(1) }, "all of it from memory")
     assert.include(render({ rows: [row], measures: [], remarks: [] }), "read hot, 1024 B: all of it from memory")
+  })
+
+  it("says so when other processes took a part of the machine, and nothing while it was idle", () => {
+    const row = (othersShare: number) =>
+      rowOf(workload, 100, { rondo: { ...figures(1), othersShare }, leveldb: figures(1) })
+    assert.isUndefined(busyRemark([]))
+    assert.isUndefined(busyRemark([row(0.1)]))
+    assert.match(busyRemark([row(0.1), row(0.5)])!, /up to 50 % of the processors, 15 % on average/)
   })
 
   it("writes latencies and quantities in the unit that reads best", () => {
