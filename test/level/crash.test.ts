@@ -42,6 +42,15 @@ const linesOf = (child: ChildProcess, count: number): Promise<ReadonlyArray<stri
     child.on("exit", (code) => reject(new Error(`ended with ${code} after ${lines.length} lines`)))
   })
 
+const waitsForTheEngine = `
+  import { Effect } from "effect"
+  import { Bridge } from ${JSON.stringify(new URL("../../src/level/Bridge.ts", import.meta.url))}
+  import { layerClock, ProcessHold } from ${JSON.stringify(new URL("../../src/level/ProcessHold.ts", import.meta.url))}
+  const context = await Effect.runPromise(Effect.context().pipe(Effect.provide(layerClock)))
+  const bridge = new Bridge(context, new ProcessHold())
+  bridge.run(Effect.sleep("1 hour"), { signal: AbortSignal.timeout(50) }).catch(({ code }) => process.stdout.write(code))
+`
+
 describe("a program with a database", () => {
   it("that is killed loses nothing that was answered, and no part of a batch", async () => {
     const directory = path.join(temporaryDirectory(), "db")
@@ -68,5 +77,13 @@ describe("a program with a database", () => {
       timeout: 20_000
     })
     assert.deepInclude(run, { status: 0, stdout: "1", stderr: "" })
+  })
+
+  it("goes on while something that it waits for is only a matter of time", () => {
+    const run = spawnSync(process.execPath, nodeParameters(waitsForTheEngine, ""), {
+      encoding: "utf8",
+      timeout: 20_000
+    })
+    assert.deepInclude(run, { status: 0, stdout: "LEVEL_ABORTED", stderr: "" })
   })
 })
