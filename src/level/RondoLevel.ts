@@ -46,9 +46,6 @@ type Operation =
   | { readonly type: "put"; readonly key: keys.Bytes; readonly value: keys.Bytes }
   | { readonly type: "del"; readonly key: keys.Bytes }
 
-/** The one writer's next write is newer than whatever a damaged table may have held, so it need not know what that was. */
-const newest = { ignoreDamage: true }
-
 /** Keys looked up before the event loop gets its turn. */
 const keysPerTurn = 256
 
@@ -186,7 +183,7 @@ export class RondoLevel<K = string, V = string> extends AbstractLevel<keys.Bytes
 
   private async write(cells: ReadonlyArray<Cell>, { sync }: SyncOption): Promise<void> {
     const { bridge, engine, syncsAlways } = this.opened
-    const applied = engine.apply(cells, newest)
+    const applied = engine.apply(cells)
     await bridge.run<unknown, StorageError>(
       sync === true && !syncsAlways ? Effect.andThen(applied, engine.flush) : applied
     )
