@@ -100,13 +100,13 @@ export const recover = Effect.fnUntraced(function*(run: Run, pending: ReadonlyAr
   const { memory } = run
   const { crashAgainAt, disk, scope } = run.life
   const wasPowerOff = memory.isOff()
+  // What was planned for a life that has ended otherwise is off, before a read that is under way comes upon it.
+  memory.powerOffAt(Number.POSITIVE_INFINITY)
   yield* Slots.closeAll(run.slots)
   disk.kill()
   yield* settled(Scope.close(scope, Exit.void))
   if (wasPowerOff) memory.powerOn()
   else memory.release()
-  // What was planned for a life that has ended otherwise is off.
-  memory.powerOffAt(Number.POSITIVE_INFINITY)
   if (crashAgainAt !== undefined) {
     const next = FaultyDisk.make(memory.disk)
     if (wasPowerOff) memory.powerOffAt(crashAgainAt)

@@ -23,7 +23,7 @@ export interface Ledger {
 export const make = (settings: Partial<Engine.Options>): Ledger => ({
   acknowledged: new Map(),
   unanswered: [],
-  purges: (settings as { readonly tombstones?: string }).tombstones === "purge"
+  purges: settings.tombstones === "purge"
 })
 
 export const settle = ({ acknowledged, unanswered }: Ledger, call: Call, isAcknowledged: boolean): void => {

@@ -92,7 +92,10 @@ export const take = Effect.fnUntraced(function*({ ledger, life, memory, refusals
     yield* idle(disk, memory)
     return true
   }
-  if (step === "flush") return yield* isTypedSuccess(yield* Effect.exit(settled(storage.flush)), refusals)
+  if (step === "flush" || step === "compact") {
+    const isOver = () => memory.isOff() || disk.isKilled()
+    return yield* isTypedSuccess(yield* Effect.exit(settled(storage[step], isOver)), refusals)
+  }
   const exits = yield* settled(
     Effect.all(step.map((call) => Effect.exit(storage.apply(call))), { concurrency: "unbounded" })
   )
@@ -136,7 +139,7 @@ export const idle = Effect.fnUntraced(function*(disk: FaultyDisk.FaultyDisk, mem
     second < idleSecondsMax && quiet < quietSeconds && !memory.isOff() && !disk.isKilled();
     second++
   ) {
-    for (let turn = 0; turn < 20; turn++) yield* Effect.yieldNow
+    for (let turn = 0; turn < 6; turn++) yield* Effect.yieldNow
     yield* TestClock.adjust("1 second")
     const now = disk.operations()
     quiet = now === before ? quiet + 1 : 0
@@ -156,6 +159,10 @@ export const read = Effect.fnUntraced(function*({ ledger, life }: Trial) {
   const { storage } = life!
   const scanned = yield* Stream.runCollect(storage.scan())
   const stored = new Map(scanned.map((one) => [one.key as string, one]))
+  const backward = yield* Stream.runCollect(storage.scan({ reverse: true }))
+  const isMirrored = backward.length === scanned.length &&
+    backward.every((one, place) => compare.cells(scanned.at(-1 - place), one, false) === undefined)
+  if (!isMirrored) return yield* Effect.die(new Error("the scans in both directions disagree"))
   for (const key of ledger.acknowledged.keys()) {
     const found = yield* storage.get(key as Key)
     const problem = compare.cells(stored.get(key), found, ledger.purges)
@@ -185,6 +192,8 @@ export const examine = Effect.fnUntraced(function*(trial: Trial) {
   yield* close(trial)
   yield* open(trial)
   const again = Ledger.problem(trial.ledger, yield* read(trial), false)
+  const { damage, holes } = yield* trial.life!.storage.stats
+  if (damage !== undefined || holes.length > 0) return "it takes what a crash left for damage"
   yield* close(trial)
   return trial.defects[0] ?? again
 })

@@ -9,7 +9,7 @@ type How = "power off" | "killed"
 const hows: ReadonlyArray<How> = ["power off", "killed"]
 
 /** How much a crash takes away is drawn from the seed; of a killed process nothing is lost. */
-const seedsOf = (how: How) => how === "killed" ? [1] : [1, 2, 3]
+const seedsOf = (how: How) => how === "killed" ? [1] : [1, 2]
 
 const arm = ({ life, memory }: Trial.Trial, how: How, at: number) => {
   if (how === "power off") return memory.powerOffAt(at)

@@ -63,7 +63,7 @@ const recoversByItself = Effect.fnUntraced(function*({ life }: Trial.Trial, wher
   for (let second = 0; second < 60; second++) {
     if ((yield* life!.storage.stats).refusing === undefined) return
     yield* TestClock.adjust("1 second")
-    for (let turn = 0; turn < 20; turn++) yield* Effect.yieldNow
+    for (let turn = 0; turn < 6; turn++) yield* Effect.yieldNow
   }
   assert.fail(`${where}: it refuses writes a minute after the fault`)
 })

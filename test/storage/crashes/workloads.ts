@@ -11,6 +11,7 @@ export type Step =
   /** Calls of `apply` at the same time. */
   | ReadonlyArray<Call>
   | "flush"
+  | "compact"
   /** Until the background has nothing to do. */
   | "idle"
 
@@ -65,27 +66,62 @@ const flush = (): Workload => {
   }
 }
 
+/** So small that a handful of flushes fills more than one level below level 0. */
+const levels = { memtableBytesMax: 2000, level0Tables: 2, tableBytes: 700, levelBytes: 1500, blockBytes: 300 }
+
 const compaction = (): Workload => {
   const { put, remove, round } = writing()
   return {
-    name: "a compaction",
-    settings: small,
+    name: "compactions through several levels",
+    settings: levels,
     setup: [
       [[put("a"), put("deleted")]],
+      ...round(4),
       "flush",
       [[put("b"), remove("deleted")]],
-      "flush",
       ...round(3),
       "flush",
       "idle",
       [[put("a")]]
     ],
-    steps: ["flush", "idle", [[put("c"), remove("b")]], "flush", ...round(5), "flush", "idle"],
+    steps: ["flush", ...round(3), "flush", [[put("c"), remove("b")]], "idle"],
     operationsMin: 60
   }
 }
 
-export const workloads: ReadonlyArray<Workload> = [logRotation(), flush(), compaction()]
+const fullCompaction = (): Workload => {
+  const { put, remove, round } = writing()
+  return {
+    name: "a compaction of everything",
+    settings: levels,
+    setup: [[[put("a"), put("deleted")]], ...round(5), "flush", "idle", [[put("b"), remove("deleted")]]],
+    steps: [[[put("a")]], "compact", [[put("c"), remove("b")]], "idle"],
+    operationsMin: 40
+  }
+}
+
+/** The tombstones meet what they hide at different times: on the way down, in the last level, and not yet. */
+const purge = (): Workload => {
+  const { put, remove, round } = writing()
+  return {
+    name: "the dropping of tombstones",
+    settings: { ...levels, tombstones: "purge" },
+    setup: [
+      [[put("a"), put("b"), put("c"), put("deleted")]],
+      ...round(4),
+      "compact",
+      [[remove("a"), remove("deleted")]],
+      ...round(2),
+      "flush",
+      "idle",
+      [[remove("b"), remove("k7"), remove("never there")]]
+    ],
+    steps: ["flush", "idle", [[remove("c"), put("a")]], "compact", [[put("deleted")]], "idle"],
+    operationsMin: 50
+  }
+}
+
+export const workloads: ReadonlyArray<Workload> = [logRotation(), flush(), compaction(), fullCompaction(), purge()]
 
 /** Leaves logs, tables and files of unfinished work for the next start to deal with. */
 export const beforeRecovery = (): Workload => {
