@@ -27,6 +27,9 @@ export interface AppendHandle {
   readonly close: Effect.Effect<void>
 }
 
+/** A second name takes no space of its own. */
+export type Link = "linked" | "copied"
+
 /** Another running process, or another store in this one, uses the directory. */
 export class DirectoryLocked extends Schema.TaggedError<DirectoryLocked>()("DirectoryLocked", { path: Schema.String }) {
   override get message() {
@@ -53,7 +56,7 @@ export class Disk extends Context.Service<Disk, {
   /** Puts a file in the place of another in one step. */
   readonly rename: (from: string, to: string) => Effect.Effect<void, StorageError>
   /** Gives a file a second name, or copies it where the file system has no such names. The copy is durable when the names are. */
-  readonly link: (from: string, to: string) => Effect.Effect<void, StorageError>
+  readonly link: (from: string, to: string) => Effect.Effect<Link, StorageError>
   /** Nothing happens when it is not there. */
   readonly remove: (path: string) => Effect.Effect<void, StorageError>
   /** Removes a directory and what is in it. Nothing happens when it is not there. */

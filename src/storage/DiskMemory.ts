@@ -8,7 +8,7 @@
  * Source: Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014), section 2.
  */
 import { Effect, Latch, Layer } from "effect"
-import { type AppendHandle, DirectoryLocked, directoryOf, Disk, type ReadHandle } from "./Disk.ts"
+import { type AppendHandle, DirectoryLocked, directoryOf, Disk, type Link, type ReadHandle } from "./Disk.ts"
 import { DiskError, DiskFull, type StorageError } from "./StorageError.ts"
 
 /** The names under which operations are counted and made to fail. */
@@ -177,9 +177,10 @@ class Model {
       rename: (from, to) =>
         this.withFile("rename", from, (file) => this.rename(directoryOf(to), [[from, undefined], [to, file]])),
       link: (from, to) =>
-        this.withFile("link", from, (file) => {
+        this.withFile<Link>("link", from, (file) => {
           if (this.names.has(to)) return new DiskError({ operation: "link", path: to, code: "EEXIST" })
-          return this.rename(directoryOf(to), [[to, file]])
+          this.rename(directoryOf(to), [[to, file]])
+          return "linked"
         }),
       removeDirectory: (path) =>
         this.run("removeDirectory", path, () => {
@@ -251,7 +252,7 @@ class Model {
     }
   }
 
-  private withFile<A>(operation: Operation, path: string, use: (file: File) => A) {
+  private withFile<A>(operation: Operation, path: string, use: (file: File) => A | DiskError) {
     return this.run(operation, path, () => {
       const file = this.names.get(path)
       return file === undefined ? new DiskError({ operation, path, code: "ENOENT" }) : use(file)

@@ -10,7 +10,7 @@ import { Effect, Layer } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { type AppendHandle, DirectoryLocked, Disk, type ReadHandle } from "./Disk.ts"
+import { type AppendHandle, DirectoryLocked, Disk, type Link, type ReadHandle } from "./Disk.ts"
 import { DiskError, DiskFull, type StorageError } from "./StorageError.ts"
 
 /** Copying this much takes about 30 microseconds, as much as the event loop may well be held. */
@@ -230,11 +230,11 @@ const isBusy = (cause: unknown): boolean => cause instanceof Error && "errcode" 
 /** What a file system answers that has no second names, or not between these two places. */
 const linkRefusals = new Set(["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK"])
 
-const link = (from: string, to: string) =>
+const link = (from: string, to: string): Effect.Effect<Link, StorageError> =>
   Effect.catchIf(
-    command("link", to, (done) => fs.link(from, to, done)),
-    (error) => error._tag === "DiskError" && linkRefusals.has(error.code),
-    () => copy(from, to)
+    Effect.as(command("link", to, (done) => fs.link(from, to, done)), "linked" as const),
+    (error: StorageError) => error._tag === "DiskError" && linkRefusals.has(error.code),
+    () => Effect.as(copy(from, to), "copied" as const)
   )
 
 const copy = (from: string, to: string) =>

@@ -13,9 +13,11 @@ import { bytesOf } from "./compaction/pick.ts"
 import type { Disk } from "./Disk.ts"
 import * as Flusher from "./Flusher.ts"
 import type { Hole } from "./integrity/Holes.ts"
+import { verify } from "./integrity/verify.ts"
 import * as Levels from "./Levels.ts"
 import { recover } from "./recover.ts"
 import * as View from "./scan/View.ts"
+import * as Snapshot from "./snapshot/Snapshot.ts"
 import * as BlockCache from "./sstable/BlockCache.ts"
 import * as cellLines from "./sstable/cellLines.ts"
 import * as lookUp from "./sstable/lookUp.ts"
@@ -101,6 +103,8 @@ export const open = Effect.fnUntraced(function*(disk: Disk["Service"], options: 
     counterMax: Effect.sync(() => state.counterMax),
     flush: writer.flush,
     compact: Effect.andThen(writer.flush, compact(state)),
+    snapshot: Snapshot.make(state, writer.flush),
+    verify: verify(state),
     stats: Effect.sync(() => stats(state)),
     salvaged: recovered.salvaged
   }

@@ -17,14 +17,18 @@ import * as DiskMemory from "./DiskMemory.ts"
 import * as Engine from "./Engine.ts"
 import type { StorageStats } from "./Engine.ts"
 import { Identity } from "./Identity.ts"
+import type { VerifyReport } from "./integrity/verify.ts"
 import type { ScanOptions } from "./scan/Cursor.ts"
 import type { View } from "./scan/View.ts"
+import type { Take } from "./snapshot/Snapshot.ts"
 import type { StorageError } from "./StorageError.ts"
 
 export type { Applied } from "./Applied.ts"
 export type { StorageStats } from "./Engine.ts"
+export type { VerifyReport } from "./integrity/verify.ts"
 export type { Cursor, ScanOptions } from "./scan/Cursor.ts"
 export type { View } from "./scan/View.ts"
+export { SnapshotDirectoryTaken, type SnapshotReport } from "./snapshot/Snapshot.ts"
 
 export class Storage extends Context.Service<Storage, {
   /**
@@ -51,6 +55,13 @@ export class Storage extends Context.Service<Storage, {
   readonly flush: Effect.Effect<void, StorageError>
   /** Writes everything into the last level: obsolete cells go. Takes as long as copying the store. */
   readonly compact: Effect.Effect<void, StorageError>
+  /**
+   * Writes a durable copy of the store as it is now into a directory that is new or empty. It takes no space until
+   * compaction has rewritten the tables, where the file system has hard links.
+   */
+  readonly snapshot: Take
+  /** Reads every block of every table past the cache. Takes as long as reading the store. */
+  readonly verify: Effect.Effect<VerifyReport>
   readonly stats: Effect.Effect<StorageStats>
 }>()("rondo/storage/Storage") {
   /** Opens the store in the data directory. `Identity` is needed for its lock: it comes first. */

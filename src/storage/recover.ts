@@ -42,7 +42,9 @@ export const recover = Effect.fnUntraced(function*(
   const { directory, disk } = options.context
   // Names that a killed process left unsynced are built upon from here on.
   yield* disk.syncDirectory(directory)
-  const files = (yield* disk.list(directory)).map(parseName).filter((file) => file !== undefined)
+  const listed = yield* disk.list(directory)
+  for (const name of listed) if (isTemporary(name)) yield* disk.remove(`${directory}/${name}`)
+  const files = listed.map(parseName).filter((file) => file !== undefined)
   const stored = yield* readManifest(options, files)
   const names = new Set(stored.tables.map(({ id }) => id))
   const logs = new Set(stored.logs)
@@ -74,6 +76,9 @@ const parseName = (name: string): StoreFile | undefined => {
   if (match === null) return undefined
   return { name, id: Number(match[2] ?? match[3]), kind: match[1] === undefined ? "table" : "wal" }
 }
+
+/** A log or an index that was to be replaced when the store ended. */
+const isTemporary = (name: string): boolean => name.endsWith(".tmp") && parseName(name.slice(0, -4)) !== undefined
 
 const readManifest = Effect.fnUntraced(function*(
   { context: { directory, disk } }: Options,

@@ -141,6 +141,8 @@ export class Cluster {
       scan: () => Stream.empty,
       view: Effect.die("not used here"),
       compact: Effect.void,
+      snapshot: () => Effect.die("not used here"),
+      verify: Effect.die("not used here"),
       counterMax: Effect.succeed(0),
       flush: Effect.void,
       stats: Effect.sync(() => this.storageStats)

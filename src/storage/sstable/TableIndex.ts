@@ -57,11 +57,19 @@ interface Head extends TableProperties {
   readonly blocks: number
 }
 
+/** Whether the bytes are those that were written, of whatever format. */
+export const isIntact = (bytes: Buffer): boolean => {
+  const bodyBytes = bodyBytesOf(bytes)
+  return bytes.toString("latin1", bodyBytes) === `{"crc32":${crc32(bytes.subarray(0, bodyBytes))}}\n`
+}
+
+/** The last line is the checksum of those before it. */
+const bodyBytesOf = (bytes: Buffer): number => bytes.lastIndexOf("\n", bytes.length - 2) + 1
+
 /** Undoes `encode`, of this and earlier formats; a sentence about what is wrong when the bytes are not an index. */
 export const decode = (bytes: Buffer): TableIndex | string => {
-  const bodyBytes = bytes.lastIndexOf("\n", bytes.length - 2) + 1
-  const body = bytes.subarray(0, bodyBytes)
-  if (bytes.toString("latin1", bodyBytes) !== `{"crc32":${crc32(body)}}\n`) return "the checksum does not match"
+  if (!isIntact(bytes)) return "the checksum does not match"
+  const body = bytes.subarray(0, bodyBytesOf(bytes))
   // The checksum holds, so these are the lines that `encode` wrote; only another format can surprise.
   const lines = body.toString("utf8").split("\n")
   const { blocks, format: found, ...properties } = JSON.parse(lines[0]!) as Head

@@ -1,0 +1,106 @@
+/**
+ * Reads a table again from the disk, index and all, and compares checksums: what verification and the scrub share.
+ *
+ * It looks at what the system gives, which for bytes that were read or written lately is its page cache and not the
+ * device.
+ */
+import { Effect } from "effect"
+import { holeOf } from "../compaction/LineSource.ts"
+import { type Disk, writeAtomically } from "../Disk.ts"
+import * as Table from "../sstable/Table.ts"
+import * as TableIndex from "../sstable/TableIndex.ts"
+import { Corruption, type StorageError } from "../StorageError.ts"
+import * as Holes from "./Holes.ts"
+
+export interface TableCheck {
+  /** Checks some more, and says how many bytes that took; `undefined` when there is nothing left. */
+  readonly step: Effect.Effect<number | undefined>
+  /** What was found so far. */
+  readonly damage: ReadonlyArray<Holes.Hole>
+}
+
+export interface Options {
+  readonly disk: Disk["Service"]
+  readonly directory: string
+  /** Read at once, unless a block is larger. */
+  readonly spanBytes: number
+  /** Write an index that is damaged on the disk anew from memory: without it the next start would lose the table. */
+  readonly repairIndex: boolean
+}
+
+/** Whoever checks a table retains it meanwhile. */
+export const make = (table: Table.Table, options: Options): TableCheck => {
+  const damage: Array<Holes.Hole> = []
+  const blocks = TableIndex.blockCount(table.index)
+  /** -1 stands for the index. */
+  let block = -1
+
+  const checkIndex = Effect.gen(function*() {
+    const path = Table.indexPath(options.directory, table.id)
+    const found = yield* Effect.result(options.disk.readFile(path))
+    const bytes = found._tag === "Success" ? found.success : undefined
+    if (bytes !== undefined && TableIndex.isIntact(bytes)) return bytes.length
+    const reason = found._tag === "Failure"
+      ? found.failure.message
+      : bytes === undefined
+      ? "it is missing"
+      : "the checksum does not match"
+    const repaired = options.repairIndex && (yield* writeIndex(options.disk, path, table.index))
+    damage.push(ofTable(table, path, repaired ? `${reason}; it was written anew from memory` : reason))
+    return bytes?.length ?? 0
+  })
+
+  const checkBlock = (number: number) =>
+    Effect.catch(Effect.asVoid(table.span(number, 1)), (error) =>
+      Effect.sync(() => {
+        damage.push(holeOf(table, number, corruptionOf(table, number, error)))
+      }))
+
+  /** One bad block must not hide those beside it. */
+  const checkSpan = Effect.fnUntraced(function*(first: number, end: number) {
+    const whole = yield* Effect.result(table.span(first, end - first))
+    if (whole._tag === "Success") return
+    for (let number = first; number < end; number++) yield* checkBlock(number)
+  })
+
+  return {
+    damage,
+    step: Effect.suspend((): Effect.Effect<number | undefined> => {
+      const first = block
+      if (first === blocks) return Effect.undefined
+      block = first === -1 ? 0 : spanEnd(table.index, first, options.spanBytes)
+      if (first === -1) return checkIndex
+      const bytes = table.index.offsets[block]! - table.index.offsets[first]!
+      return Effect.as(checkSpan(first, block), bytes)
+    })
+  }
+}
+
+/** Whether it succeeded. */
+const writeIndex = (disk: Disk["Service"], path: string, index: TableIndex.TableIndex) =>
+  Effect.match(Effect.suspend(() => writeAtomically(disk, path, TableIndex.encode(index))), {
+    onFailure: () => false,
+    onSuccess: () => true
+  })
+
+const spanEnd = (index: TableIndex.TableIndex, first: number, spanBytes: number): number => {
+  const { offsets } = index
+  let end = first + 1
+  while (end < TableIndex.blockCount(index) && offsets[end + 1]! - offsets[first]! <= spanBytes) end++
+  return end
+}
+
+const corruptionOf = (table: Table.Table, block: number, error: StorageError): Corruption =>
+  error._tag === "Corruption"
+    ? error
+    : new Corruption({ path: table.path, offsetBytes: table.index.offsets[block]!, reason: error.message })
+
+/** Everything in the table is at stake. */
+const ofTable = ({ counterMax, keyMax, keyMin }: Table.Table, file: string, reason: string): Holes.Hole => ({
+  from: keyMin,
+  to: Holes.after(keyMax),
+  counterMax,
+  file,
+  offsetBytes: 0,
+  reason
+})

@@ -1,0 +1,117 @@
+/**
+ * A durable copy of a store as it was at one moment, in a directory of its own: its tables under second names (copies
+ * where the file system has none) and a manifest of them. Tables never change, so what they share with the store stays
+ * as it is whatever the store does next.
+ *
+ * Invariants
+ * - The manifest is written last and removed first: a directory without one is no snapshot, whatever else is in it.
+ * - A snapshot has no logs. It holds what the memtable held when it was turned over, so every call of `apply` is in it
+ *   whole or not at all, and all that were answered before the snapshot was asked for are.
+ */
+import { Effect, Schema, Semaphore } from "effect"
+import { bytesOf } from "../compaction/pick.ts"
+import { directoryOf, type Disk, type Link } from "../Disk.ts"
+import * as Levels from "../Levels.ts"
+import * as Manifest from "../manifest/Manifest.ts"
+import * as Table from "../sstable/Table.ts"
+import type { State } from "../State.ts"
+import type { StorageError } from "../StorageError.ts"
+
+/** Something is in the directory, which a snapshot would mix with. */
+export class SnapshotDirectoryTaken extends Schema.TaggedError<SnapshotDirectoryTaken>()("SnapshotDirectoryTaken", {
+  path: Schema.String
+}) {
+  override get message() {
+    return `${this.path} is not empty: name a directory that does not exist yet`
+  }
+}
+
+export interface SnapshotReport {
+  readonly directory: string
+  readonly tables: number
+  /** Of all tables together: older cells of a key, and tombstones, count too. */
+  readonly cells: number
+  readonly bytes: number
+  /** How much of these takes space of its own, because it could not be linked. */
+  readonly bytesCopied: number
+}
+
+export type Take = (directory: string) => Effect.Effect<SnapshotReport, StorageError | SnapshotDirectoryTaken>
+
+/** One snapshot at a time: two in one directory would take each other's files away. */
+export const make = (state: State, flush: Effect.Effect<void, StorageError>): Take => {
+  const lock = Semaphore.makeUnsafe(1)
+  return (directory) => lock.withPermit(take(state, flush, directory))
+}
+
+const take = Effect.fnUntraced(function*(state: State, flush: Effect.Effect<void, StorageError>, directory: string) {
+  const { disk } = state
+  yield* disk.makeDirectory(directory)
+  if ((yield* disk.list(directory)).length > 0) return yield* new SnapshotDirectoryTaken({ path: directory })
+  const filled = Effect.andThen(
+    flush,
+    Effect.acquireUseRelease(Effect.sync(() => hold(state)), ({ contents }) => fill(state, contents, directory), free)
+  )
+  return yield* Effect.onError(filled, () => Effect.ignore(remove(disk, directory)))
+})
+
+/** The tables of one moment, which stay until they are let go. */
+const hold = ({ counterMax, holes, levels }: State) => {
+  const tables = Levels.all(levels)
+  for (const table of tables) table.retain()
+  const contents: Manifest.Manifest = {
+    tables: levels.flatMap((tables, level) => tables.map((table) => ({ ...table, level }))),
+    logs: [],
+    holes,
+    counterMax
+  }
+  return { tables, contents }
+}
+
+const free = ({ tables }: ReturnType<typeof hold>) =>
+  Effect.sync(() => {
+    for (const table of tables) table.release()
+  })
+
+const fill = Effect.fnUntraced(function*({ disk, settings }: State, contents: Manifest.Manifest, directory: string) {
+  const bytesCopied = yield* copyInto(disk, settings.directory, contents, directory)
+  const { tables } = contents
+  const report: SnapshotReport = {
+    directory,
+    tables: tables.length,
+    cells: tables.reduce((sum, { cells }) => sum + cells, 0),
+    bytes: bytesOf(tables),
+    bytesCopied
+  }
+  return report
+})
+
+/**
+ * Makes an empty directory a store of these contents, durably. Whose bytes had to be copied, of the tables' lines, is
+ * the result. What a failure leaves has no manifest, unless it is the failure of its very last step.
+ */
+export const copyInto = Effect.fnUntraced(function*(
+  disk: Disk["Service"],
+  source: string,
+  contents: Manifest.Manifest,
+  target: string
+) {
+  let bytesCopied = 0
+  for (const { id, sizeBytes } of contents.tables) {
+    const link: Link = yield* disk.link(Table.dataPath(source, id), Table.dataPath(target, id))
+    yield* disk.link(Table.indexPath(source, id), Table.indexPath(target, id))
+    if (link === "copied") bytesCopied += sizeBytes
+  }
+  yield* disk.syncDirectory(target)
+  yield* Manifest.write(disk, target, contents)
+  yield* disk.syncDirectory(directoryOf(target))
+  return bytesCopied
+})
+
+/** Removes a snapshot, or what is there of one, so that at no moment a part of it could pass for the whole. */
+export const remove = Effect.fnUntraced(function*(disk: Disk["Service"], directory: string) {
+  yield* disk.remove(Manifest.pathOf(directory))
+  yield* disk.syncDirectory(directory)
+  yield* disk.removeDirectory(directory)
+  yield* disk.syncDirectory(directoryOf(directory))
+})
