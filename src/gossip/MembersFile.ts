@@ -7,6 +7,7 @@
 import { Effect, Schema } from "effect"
 import { MemberRecord } from "../peer/PeerProtocol.ts"
 import { type Disk, writeAtomically } from "../storage/Disk.ts"
+import * as jsonFormat from "../storage/jsonFormat.ts"
 import { Corruption } from "../storage/StorageError.ts"
 
 const File = Schema.Struct({ format: Schema.Literal(1), members: Schema.Array(MemberRecord) })
@@ -19,8 +20,9 @@ export const load = Effect.fnUntraced(function*(disk: Disk["Service"], dataDirec
   const path = pathIn(dataDirectory)
   const bytes = yield* disk.readFile(path)
   if (bytes === undefined) return []
-  const { members } = yield* Schema.decodeUnknownEffect(FileJson)(bytes.toString("utf8")).pipe(
-    Effect.mapError((error) => new Corruption({ path, offsetBytes: 0, reason: error.message }))
+  const text = bytes.toString("utf8")
+  const { members } = yield* Schema.decodeUnknownEffect(FileJson)(text).pipe(
+    Effect.mapError((error) => jsonFormat.refusal(path, text, ["1"], error.message))
   )
   return members
 })

@@ -43,6 +43,7 @@ const codes: Readonly<Record<string, string>> = {
   DirectoryLocked: "LEVEL_LOCKED",
   DirectoryOfOtherNode: "LEVEL_FOREIGN_DIRECTORY",
   Corruption: "LEVEL_CORRUPTION",
+  UnknownFormat: "LEVEL_UNKNOWN_FORMAT",
   DiskFull: "LEVEL_DISK_FULL",
   DiskError: "LEVEL_IO_ERROR"
 }

@@ -1,6 +1,7 @@
 /**
  * Hinted handoff: cells that wait on this node's disk for replicas that are away, as lines of JSON in
- * `hints/<nodeId>/<created, milliseconds>-<sequence>.ndjson`, each behind its CRC-32.
+ * `hints/<nodeId>/<created, milliseconds>-<sequence>.ndjson`, each behind its CRC-32. The bytes are described in
+ * docs/formats/hints.md.
  *
  * Source: DeCandia et al., "Dynamo" (SOSP 2007), section 4.6.
  *
@@ -19,7 +20,8 @@ import type { NodeId } from "../domain/NodeId.ts"
 import { restarting } from "../observability/restarting.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 import type { AppendHandle, Disk } from "../storage/Disk.ts"
-import type { StorageError } from "../storage/StorageError.ts"
+import { formatOf } from "../storage/jsonFormat.ts"
+import { type StorageError, UnknownFormat } from "../storage/StorageError.ts"
 import type { HintStatus } from "./ReplicatorStatus.ts"
 
 /** Delivered and dropped as a whole, so neither large nor long-lived. */
@@ -30,6 +32,7 @@ const flushInterval = Duration.millis(50)
 interface HintFile {
   readonly path: string
   readonly createdAtMillis: number
+  /** Of the hints in it. */
   bytes: number
   cells: number
 }
@@ -111,12 +114,13 @@ export const make = Effect.fnUntraced(function*(
     hints.waitingBytes = 0
     const bytes = Buffer.from(lines.join(""), "utf8")
     yield* writableFile(disk, hints, clock.currentTimeMillisUnsafe()).pipe(
-      Effect.flatMap(({ file, handle }) =>
-        Effect.map(Effect.andThen(handle.append(bytes), handle.sync), () => {
+      Effect.flatMap(({ file, handle }) => {
+        const appended = file.bytes === 0 ? Buffer.concat([head, bytes]) : bytes
+        return Effect.map(Effect.andThen(handle.append(appended), handle.sync), () => {
           file.bytes += bytes.length
           file.cells += lines.length
         })
-      ),
+      }),
       Effect.catch((error) => {
         hints.dropped += lines.length
         const close = closeOpen(hints)
@@ -186,14 +190,14 @@ const load = Effect.fnUntraced(function*(disk: Disk["Service"], hints: PeerHints
     const match = /^([0-9]+)-([0-9]+)\.ndjson$/.exec(name)
     if (match === null) continue
     const path = `${hints.directory}/${name}`
-    const bytes = (yield* disk.readFile(path)) ?? Buffer.alloc(0)
+    const { cells, hintBytes, unknownFormat } = decodeLines((yield* disk.readFile(path)) ?? Buffer.alloc(0))
     hints.sequence = Math.max(hints.sequence, Number(match[2]))
-    hints.files.push({
-      path,
-      createdAtMillis: Number(match[1]),
-      bytes: bytes.length,
-      cells: decodeLines(bytes).cells.length
-    })
+    if (unknownFormat === undefined) {
+      hints.files.push({ path, createdAtMillis: Number(match[1]), bytes: hintBytes, cells: cells.length })
+    } else {
+      const { message } = new UnknownFormat({ path, format: unknownFormat, known: format })
+      yield* Effect.logWarning(`${message}, and its hints are not delivered`)
+    }
   }
   hints.files.sort((left, right) => left.createdAtMillis - right.createdAtMillis || (left.path < right.path ? -1 : 1))
 })
@@ -238,21 +242,40 @@ const deliverFile = Effect.fnUntraced(function*(
   return cells.length
 })
 
-const encodeLine = (cell: Cell): string => {
-  const line = CellLine.encode(cell)
-  return `${crc32(line).toString(16).padStart(8, "0")} ${line}\n`
+/** What the first line says. Files from before there was one begin with a hint, and are read too. */
+const format = "rondo-hints-1"
+
+const checked = (line: string): string => `${crc32(line).toString(16).padStart(8, "0")} ${line}\n`
+
+const head = Buffer.from(checked(JSON.stringify({ format })))
+
+const encodeLine = (cell: Cell): string => checked(CellLine.encode(cell))
+
+interface Contents {
+  readonly cells: ReadonlyArray<Cell>
+  /** A torn last line, which no acknowledgement stands on, counts as damaged too. */
+  readonly damaged: number
+  readonly hintBytes: number
+  /** What another version calls the format that it wrote the file in: nothing else is known then. */
+  readonly unknownFormat: string | undefined
 }
 
-/** A torn last line, which no acknowledgement stands on, counts as damaged too. */
-const decodeLines = (bytes: Buffer): { readonly cells: ReadonlyArray<Cell>; readonly damaged: number } => {
+const decodeLines = (bytes: Buffer): Contents => {
   const cells: Array<Cell> = []
   let damaged = 0
-  for (const text of bytes.toString("utf8").split("\n")) {
+  const isHeaded = bytes.subarray(0, head.length).equals(head)
+  const hintBytes = isHeaded ? bytes.length - head.length : bytes.length
+  for (const text of bytes.toString("utf8", bytes.length - hintBytes).split("\n")) {
     if (text === "") continue
     const line = text.slice(9)
-    const cell = crc32(line) === Number.parseInt(text.slice(0, 8), 16) ? CellLine.decode(line) : undefined
-    if (cell === undefined) damaged++
-    else cells.push(cell)
+    const isWhole = crc32(line) === Number.parseInt(text.slice(0, 8), 16)
+    const cell = isWhole ? CellLine.decode(line) : undefined
+    if (cell !== undefined) cells.push(cell)
+    else {
+      const unknownFormat = isWhole ? formatOf(line) : undefined
+      if (unknownFormat !== undefined) return { cells: [], damaged: 0, hintBytes, unknownFormat }
+      damaged++
+    }
   }
-  return { cells, damaged }
+  return { cells, damaged, hintBytes, unknownFormat: undefined }
 }

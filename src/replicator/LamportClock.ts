@@ -13,8 +13,9 @@ import { counterMax, type Version } from "../domain/Version.ts"
 import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 import { Disk, writeAtomically } from "../storage/Disk.ts"
 import { Identity } from "../storage/Identity.ts"
+import * as jsonFormat from "../storage/jsonFormat.ts"
 import { Storage } from "../storage/Storage.ts"
-import { Corruption, type StorageError } from "../storage/StorageError.ts"
+import type { StorageError } from "../storage/StorageError.ts"
 
 /** Seconds of writes at full speed for one small synced file; at most this many are skipped by a restart. */
 const blockSize = 100_000
@@ -92,9 +93,8 @@ const readReserved = Effect.fnUntraced(function*(path: string) {
   const disk = yield* Disk
   const bytes = yield* disk.readFile(path)
   if (bytes === undefined) return 0
-  const decoded = decodeReserved(bytes.toString("utf8"))
-  if (decoded._tag === "None") {
-    return yield* new Corruption({ path, offsetBytes: 0, reason: "not a reservation of counters" })
-  }
+  const text = bytes.toString("utf8")
+  const decoded = decodeReserved(text)
+  if (decoded._tag === "None") return yield* jsonFormat.refusal(path, text, ["1"], "not a reservation of counters")
   return decoded.value.reserved
 })

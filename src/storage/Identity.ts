@@ -12,7 +12,8 @@ import { NodeConfig } from "../config/NodeConfig.ts"
 import { NodeId } from "../domain/NodeId.ts"
 import { Incarnation } from "../domain/Version.ts"
 import { type DirectoryLocked, Disk, writeAtomically } from "./Disk.ts"
-import { Corruption, type StorageError } from "./StorageError.ts"
+import * as jsonFormat from "./jsonFormat.ts"
+import type { StorageError } from "./StorageError.ts"
 
 /** The directory holds the data of another node: writing into it would mix two nodes' promises. */
 export class DirectoryOfOtherNode extends Schema.TaggedError<DirectoryOfOtherNode>()("DirectoryOfOtherNode", {
@@ -91,8 +92,9 @@ export class Identity extends Context.Service<Identity, {
 const read = Effect.fnUntraced(function*(disk: Disk["Service"], path: string) {
   const bytes = yield* disk.readFile(path)
   if (bytes === undefined) return undefined
-  return yield* Schema.decodeUnknownEffect(FileJson)(bytes.toString("utf8")).pipe(
-    Effect.mapError((error) => new Corruption({ path, offsetBytes: 0, reason: String(error.message) }))
+  const text = bytes.toString("utf8")
+  return yield* Schema.decodeUnknownEffect(FileJson)(text).pipe(
+    Effect.mapError((error) => jsonFormat.refusal(path, text, ["1"], error.message))
   )
 })
 

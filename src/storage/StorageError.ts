@@ -31,5 +31,19 @@ export class Corruption extends Schema.TaggedError<Corruption>()("Corruption", {
   }
 }
 
-export const StorageError = Schema.Union([DiskFull, DiskError, Corruption])
+/** Another version of Rondo wrote the file. It is whole, so nothing is cut, moved aside or given up because of it. */
+export class UnknownFormat extends Schema.TaggedError<UnknownFormat>()("UnknownFormat", {
+  path: Schema.String,
+  /** What the file says of itself. */
+  format: Schema.String,
+  /** What this version reads. */
+  known: Schema.String
+}) {
+  override get message() {
+    return `${this.path} has the format ${this.format}, and this version of Rondo reads ${this.known}: ` +
+      "start the version that wrote it, or a later one, on this directory; the file was left as it is"
+  }
+}
+
+export const StorageError = Schema.Union([DiskFull, DiskError, Corruption, UnknownFormat])
 export type StorageError = typeof StorageError.Type

@@ -1,11 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { crc32 } from "node:zlib"
 import type { Cell } from "../../src/domain/Cell.ts"
 import { Key } from "../../src/domain/Key.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
 import * as Hints from "../../src/replicator/Hints.ts"
+import { writeAtomically } from "../../src/storage/Disk.ts"
 import * as DiskMemory from "../../src/storage/DiskMemory.ts"
 import { b, c, cellOf, failedBy, settle } from "../coordinator/requests.ts"
 import { plain } from "../domain/arbitraries.ts"
@@ -107,9 +109,10 @@ describe("Hints", () => {
       yield* flush
       assert.strictEqual(hintFiles(memory).length, 1)
       const lines = memory.files().get("data/hints/b/50-000001.ndjson")!.toString().trimEnd().split("\n")
-      assert.strictEqual(lines.length, 4)
+      assert.strictEqual(lines.length, 5)
+      assert.strictEqual(lines[0]!.slice(9), `{"format":"rondo-hints-1"}`)
       assert.match(
-        lines[0]!,
+        lines[1]!,
         /^[0-9a-f]{8} \{"key":"k","version":"1-a-9f86d081884c","type":"text\/plain","value":"v"\}$/
       )
       assert.deepStrictEqual(yield* delivered(hints), [[1, 2, 3, 4]])
@@ -161,7 +164,8 @@ describe("Hints", () => {
       const waiting = hints.statusOf(b)!.pendingBytes
       yield* flush
       assert.strictEqual(waiting, hints.statusOf(b)!.pendingBytes)
-      assert.strictEqual(waiting, memory.files().get(hintFiles(memory)[0]!)!.length)
+      const bytes = memory.files().get(hintFiles(memory)[0]!)!
+      assert.strictEqual(waiting, bytes.length - (bytes.indexOf("\n") + 1), "all but the first line")
     }))
 
   it.effect("keeps what the peer did not take, and delivers it the next time", () =>
@@ -282,8 +286,8 @@ describe("Hints", () => {
       hints.add(b, 1, 2, 3)
       yield* flush
       const [path] = hintFiles(memory)
-      const lineBytes = memory.files().get(path!)!.indexOf("\n") + 1
-      memory.damage(path!, lineBytes + 20)
+      const bytes = memory.files().get(path!)!
+      memory.damage(path!, bytes.indexOf(`{"key"`, bytes.indexOf(`{"key"`) + 1) + 20)
       yield* Effect.flip(hints.deliver(b, () => Effect.fail(failedBy(b))))
       yield* Effect.flip(hints.deliver(b, () => Effect.fail(failedBy(b))))
       assert.strictEqual(hints.statusOf(b)!.dropped, 0)
@@ -298,7 +302,7 @@ describe("Hints", () => {
       before.add(b, 1, 2, 3)
       yield* before.stop
       const [path] = hintFiles(memory)
-      memory.damage(path!, 3)
+      memory.damage(path!, memory.files().get(path!)!.indexOf(`{"key"`) - 3)
       yield* memory.disk.truncate(path!, memory.files().get(path!)!.length - 4)
       const other = yield* memory.disk.openAppend("data/hints/b/notes.txt")
       yield* other.append(Buffer.from("not a hint\n"))
@@ -307,6 +311,37 @@ describe("Hints", () => {
       assert.deepStrictEqual(yield* delivered(after), [[2]])
       assert.deepInclude({ ...after.statusOf(b) }, { pending: 0, dropped: 2, delivered: 1 })
       assert.deepStrictEqual(hintFiles(memory), ["data/hints/b/notes.txt"])
+    }))
+
+  it.effect("delivers files from before there was a version number", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const before = yield* start(memory)
+      before.add(b, 1, 2)
+      yield* before.stop
+      const [path] = hintFiles(memory)
+      const bytes = memory.files().get(path!)!
+      yield* writeAtomically(memory.disk, path!, bytes.subarray(bytes.indexOf("\n") + 1))
+      const after = yield* start(memory)
+      assert.strictEqual(after.statusOf(b)!.pendingBytes, before.statusOf(b)!.pendingBytes)
+      assert.deepStrictEqual(yield* delivered(after), [[1, 2]])
+      assert.deepInclude({ ...after.statusOf(b) }, { pending: 0, dropped: 0, delivered: 2 })
+    }))
+
+  it.effect("leaves a file alone that a later version wrote", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const path = "data/hints/b/1-000001.ndjson"
+      yield* memory.disk.makeDirectory("data/hints/b")
+      const head = `{"format":"rondo-hints-2"}`
+      const text = `${crc32(head).toString(16).padStart(8, "0")} ${head}\nwhat nobody knows yet\n`
+      yield* writeAtomically(memory.disk, path, Buffer.from(text))
+      const hints = yield* start(memory)
+      hints.add(b, 1)
+      assert.deepStrictEqual(yield* delivered(hints), [[1]])
+      assert.deepInclude({ ...hints.statusOf(b) }, { pending: 0, dropped: 0, delivered: 1 })
+      assert.deepStrictEqual(hintFiles(memory), [path])
+      assert.strictEqual(memory.files().get(path)!.toString(), text)
     }))
 
   for (const operation of ["makeDirectory", "openAppend", "append", "sync"] as const) {

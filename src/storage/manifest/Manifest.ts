@@ -10,6 +10,7 @@ import { Key } from "../../domain/Key.ts"
 import { levelCount } from "../compaction/pick.ts"
 import { type Disk, writeAtomically } from "../Disk.ts"
 import type { Hole } from "../integrity/Holes.ts"
+import * as jsonFormat from "../jsonFormat.ts"
 import type { TableProperties } from "../sstable/TableIndex.ts"
 import { Corruption } from "../StorageError.ts"
 
@@ -103,8 +104,9 @@ export const decode = Effect.fnUntraced(function*(path: string, bytes: Buffer) {
   if (bytes.toString("utf8", bodyBytes) !== `{"crc32":${crc32(body)}}\n`) {
     return yield* new Corruption({ path, offsetBytes: 0, reason: "the checksum does not match" })
   }
-  return yield* decodeLines(body.split("\n")).pipe(
-    Effect.mapError((error) => new Corruption({ path, offsetBytes: 0, reason: error.message }))
+  const lines = body.split("\n")
+  return yield* decodeLines(lines).pipe(
+    Effect.mapError((error) => jsonFormat.refusal(path, lines[0]!, ["1", "2"], error.message))
   )
 })
 

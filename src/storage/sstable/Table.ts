@@ -9,7 +9,7 @@
 import { Effect } from "effect"
 import { crc32 } from "node:zlib"
 import type { Disk, ReadHandle } from "../Disk.ts"
-import { Corruption, type StorageError } from "../StorageError.ts"
+import { Corruption, type StorageError, UnknownFormat } from "../StorageError.ts"
 import type { BlockCache, BlockSlots } from "./BlockCache.ts"
 import * as TableIndex from "./TableIndex.ts"
 
@@ -68,7 +68,10 @@ export const readIndex = Effect.fnUntraced(function*(disk: Disk["Service"], dire
   const bytes = yield* disk.readFile(path)
   if (bytes === undefined) return yield* new Corruption({ path, offsetBytes: 0, reason: "it is missing" })
   const index = TableIndex.decode(bytes)
-  return typeof index === "string" ? yield* new Corruption({ path, offsetBytes: 0, reason: index }) : index
+  if (typeof index !== "string") return index
+  const format = TableIndex.unknownFormat(bytes)
+  if (format === undefined) return yield* new Corruption({ path, offsetBytes: 0, reason: index })
+  return yield* new UnknownFormat({ path, format, known: TableIndex.formats.join(" and ") })
 })
 
 const isMissing = (error: StorageError) => error._tag === "DiskError" && error.code === "ENOENT"

@@ -7,6 +7,7 @@
 import { crc32 } from "node:zlib"
 import type { Key } from "../../domain/Key.ts"
 import { compare } from "../../domain/Key.ts"
+import { formatOf } from "../jsonFormat.ts"
 import * as Bloom from "./Bloom.ts"
 
 export interface TableProperties {
@@ -32,6 +33,9 @@ export interface TableIndex {
 
 export const format = "rondo-sstable-2"
 const formatOne = "rondo-sstable-1"
+
+/** What `decode` reads. */
+export const formats: ReadonlyArray<string> = [formatOne, format]
 
 /** How many probes the filters of the first format have. */
 const probesOfFormatOne = 7
@@ -65,6 +69,12 @@ export const isIntact = (bytes: Buffer): boolean => {
 
 /** The last line is the checksum of those before it. */
 const bodyBytesOf = (bytes: Buffer): number => bytes.lastIndexOf("\n", bytes.length - 2) + 1
+
+/** The format of an index that is whole, but that another version wrote. */
+export const unknownFormat = (bytes: Buffer): string | undefined => {
+  const found = isIntact(bytes) ? formatOf(bytes.toString("utf8", 0, bytes.indexOf("\n"))) : undefined
+  return found === undefined || formats.includes(found) ? undefined : found
+}
 
 /** Undoes `encode`, of this and earlier formats; a sentence about what is wrong when the bytes are not an index. */
 export const decode = (bytes: Buffer): TableIndex | string => {

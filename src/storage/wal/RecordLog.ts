@@ -9,7 +9,7 @@
  */
 import { Effect } from "effect"
 import { type AppendHandle, directoryOf, type Disk, writeAtomically } from "../Disk.ts"
-import { Corruption, DiskError, type StorageError } from "../StorageError.ts"
+import { Corruption, DiskError, type StorageError, UnknownFormat } from "../StorageError.ts"
 import * as frame from "./frame.ts"
 
 /** Lengths and offsets are kept in 32 bits. */
@@ -65,6 +65,9 @@ export const recover = Effect.fnUntraced(function*(
   options?: { readonly salvage: boolean }
 ): Effect.fn.Return<Contents, StorageError> {
   const bytes = (yield* disk.readFile(path)) ?? Buffer.alloc(0)
+  const format = frame.laterMark(bytes, 0)
+  // To a reader of this version its records look torn, and torn ones are cut.
+  if (format !== undefined) return yield* new UnknownFormat({ path, format, known: "RLg1" })
   const reading = frame.readAll(bytes)
   if (reading._tag === "DamagedMiddle") {
     if (options?.salvage === true) return yield* salvage(disk, path, bytes)

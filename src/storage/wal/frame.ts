@@ -34,6 +34,19 @@ export interface Frame {
   readonly durableBytes: number
 }
 
+const markBytes = 3
+const digitOne = 0x31
+const digitNine = 0x39
+
+/** The mark of a record that a later version wrote: the same letters with a higher digit. */
+export const laterMark = (bytes: Buffer, offset: number): string | undefined => {
+  const digit = bytes[offset + markBytes] ?? 0
+  const isOurs = bytes.subarray(offset, offset + markBytes).equals(magicBytes.subarray(0, markBytes))
+  return isOurs && digit > digitOne && digit <= digitNine
+    ? bytes.toString("latin1", offset, offset + magicBytes.length)
+    : undefined
+}
+
 /** The whole and undamaged frame that starts at `offset`, or `undefined`. */
 export const at = (bytes: Buffer, offset: number): Frame | undefined => {
   if (offset + headerBytes > bytes.length || bytes.readUInt32LE(offset) !== magic) return undefined
