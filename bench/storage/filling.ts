@@ -38,10 +38,11 @@ export const fill = Effect.fnUntraced(
     const recorded = Load.recording()
     const writtenBefore = store.writtenBytes()
     const progress = setInterval(() => bench.note(progressLine(store, recorded, cells)), progressMillis)
-    const [settleMillis, seen] = yield* during(Effect.andThen(
-      timed(recorded, store.drive(Load.make("put", inFlight, key, { count: cells }, recorded))),
-      settle
-    )).pipe(Effect.ensuring(Effect.sync(() => clearInterval(progress))))
+    // What follows is left out: the ticks of an idle event loop would hide the pauses among them.
+    const [, seen] = yield* during(
+      timed(recorded, store.drive(Load.make("put", inFlight, key, { count: cells }, recorded)))
+    ).pipe(Effect.ensuring(Effect.sync(() => clearInterval(progress))))
+    const settleMillis = yield* settle
     const figures = Load.figures(recorded, processors)
     noteFigures(bench.note, title, valueBytes, store.name, figures)
     const writtenAfter = store.writtenBytes()
@@ -79,7 +80,10 @@ export const reportFill = (
 ): void => {
   const figures: Both<Load.Figures> = {}
   for (const store of ["rondo", "leveldb"] as const) {
-    if (both[store] !== undefined) figures[store] = both[store].figures
+    const filled = both[store]
+    if (filled === undefined) continue
+    figures[store] = filled.figures
+    bench.report.fills.push({ workload: name, valueBytes, store, ...filled })
   }
   bench.report.rows.push(rowOf(byName(name), valueBytes, figures))
   const of = (figure: (filled: Filled) => number | undefined): Both<number> => {

@@ -120,7 +120,7 @@ const bench = Command.make("bench:storage", flags, (given) =>
     const names = parseNames(given.only)
     if ("unknown" in names) return yield* new CommandFailed({ message: `--only: there is no ${names.unknown}` })
     const directory = fs.mkdtempSync(path.join(given.directory, "rondo-bench-storage-"))
-    const results: Report = { rows: [], measures: [], remarks: [] }
+    const results: Report = { rows: [], measures: [], remarks: [], fills: [] }
     const fixed = [
       ["--cells", given.cells],
       ["--in-flight", given.inFlight],

@@ -30,10 +30,19 @@ export interface Measure {
   readonly below: number | undefined
 }
 
+/** Everything about one fill, for programs: memory over time, for example. */
+export interface FillRecord {
+  readonly workload: string
+  readonly valueBytes: number
+  readonly store: Name
+  readonly figures: Figures
+}
+
 export interface Report {
   readonly rows: Array<Row>
   readonly measures: Array<Measure>
   readonly remarks: Array<string>
+  readonly fills: Array<FillRecord>
 }
 
 export const rowOf = (
@@ -134,7 +143,7 @@ export const align = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   ).join("\n")
 }
 
-export const render = ({ measures, remarks, rows }: Report): string => {
+export const render = ({ measures, remarks, rows }: Omit<Report, "fills">): string => {
   const sections: Array<string> = []
   if (rows.length > 0) {
     const head = ["", "value", "rondo/s", "p99", "cpu", "leveldb/s", "p99", "cpu", "ratio", "aim", ""]
