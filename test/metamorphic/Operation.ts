@@ -38,7 +38,7 @@ export type Request =
   | { readonly _tag: "open cursor"; readonly slot: number; readonly view: number; readonly range: Range }
   | { readonly _tag: "next"; readonly slot: number; readonly count: number }
   | { readonly _tag: "seek"; readonly slot: number; readonly key: string }
-  | { readonly _tag: "flush" | "compact" }
+  | { readonly _tag: "flush" | "compact" | "verify" | "snapshot" }
 
 /** What happens to the store between them. */
 export type Disturbance =

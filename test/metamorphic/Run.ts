@@ -27,6 +27,7 @@ export interface Run {
   life: Life
   /** How often it was opened; each start takes the next of the settings. */
   starts: number
+  snapshots: number
 }
 
 export type Subject = Effect.Success<ReturnType<typeof Engine.open>>
@@ -49,7 +50,8 @@ export const start = Effect.fnUntraced(function*(keys: ReadonlyArray<string>, se
     slots: Slots.make(),
     purges: settings.engines[0]!.tombstones === "purge",
     life: yield* open(settings, 0, FaultyDisk.make(memory.disk)),
-    starts: 1
+    starts: 1,
+    snapshots: 0
   }
   return run
 })
@@ -57,17 +59,24 @@ export const start = Effect.fnUntraced(function*(keys: ReadonlyArray<string>, se
 const open = Effect.fnUntraced(function*(
   { engines }: Settings,
   start: number,
-  disk: FaultyDisk.FaultyDisk
+  disk: FaultyDisk.FaultyDisk,
+  directory = "data"
 ): Effect.fn.Return<Life, StorageError> {
   const scope = yield* Scope.make()
   const engine = yield* settled(
-    Engine.open(disk.disk, { directory: "data", ...engines[start % engines.length]! }).pipe(Scope.provide(scope))
+    Engine.open(disk.disk, { directory, ...engines[start % engines.length]! }).pipe(Scope.provide(scope))
   ).pipe(Effect.onError(() => {
     // What is cut short must not go on beside its successor.
     disk.kill()
     return Scope.close(scope, Exit.void)
   }))
   return { disk, subject: engine, scope, crashAgainAt: undefined }
+})
+
+/** Opens a snapshot beside the store, and reads what is in it. */
+export const readSnapshot = Effect.fnUntraced(function*({ life, settings, starts }: Run, directory: string) {
+  const { scope, subject } = yield* open(settings, starts, FaultyDisk.make(life.disk.disk), directory)
+  return yield* Effect.ensuring(Stream.runCollect(subject.scan()), Scope.close(scope, Exit.void))
 })
 
 export const isDead = ({ life, memory }: Run): boolean => memory.isOff() || life.disk.isKilled()

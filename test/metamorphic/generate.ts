@@ -80,7 +80,9 @@ const mixture = (random: Random) => {
     ["next", 10],
     ["seek", 4],
     ["flush", 2],
-    ["compact", 0.5]
+    ["compact", 0.5],
+    ["verify", 0.2],
+    ["snapshot", 0.3]
   ]
   const drawn = weights.map(([tag, weight]) => [tag, weight * random.between(0.2, 2)] as const)
   const total = drawn.reduce((sum, [, weight]) => sum + weight, 0)
@@ -128,6 +130,8 @@ const drawing = (random: Random, keys: ReadonlyArray<string>) => {
         return { _tag, slot: slot() }
       case "flush":
       case "compact":
+      case "verify":
+      case "snapshot":
         return { _tag }
     }
   }

@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import type { Cell } from "../../src/domain/Cell.ts"
 import * as CellModule from "../../src/domain/Cell.ts"
 import type { Key } from "../../src/domain/Key.ts"
-import type { StorageError } from "../../src/storage/StorageError.ts"
+import { DiskError, type StorageError } from "../../src/storage/StorageError.ts"
 import { settled } from "../storage/crashes/settled.ts"
 import * as compare from "./compare.ts"
 import * as Model from "./Model.ts"
@@ -51,6 +51,10 @@ export const perform = (run: Run.Run, operation: Operation, isRetry: boolean): P
       return settled(run.life.subject.flush, () => Run.isDead(run))
     case "compact":
       return settled(run.life.subject.compact, () => Run.isDead(run))
+    case "verify":
+      return verify(run)
+    case "snapshot":
+      return snapshot(run)
     case "pause":
       return pause(operation)
     case "restart":
@@ -181,6 +185,23 @@ const seek = Effect.fnUntraced(function*(run: Run.Run, { key, slot }: Of<"seek">
   if (open === undefined) return
   yield* settled(open.cursor.seek(key))
   open.at = Model.positionAt(open.expected, key, open.reverse)
+})
+
+/** What cannot be read because the disk is off is no damage. */
+const verify = Effect.fnUntraced(function*(run: Run.Run) {
+  const { damage, holes } = yield* settled(run.life.subject.verify)
+  if (Run.isDead(run)) return yield* new DiskError({ operation: "verify", path: "data", code: "KILLED" })
+  const found = [...damage, ...holes][0]
+  if (found !== undefined) yield* ensure(`${found.file} is damaged: ${found.reason}`)
+})
+
+const snapshot = Effect.fnUntraced(function*(run: Run.Run) {
+  const directory = `snapshots/${run.snapshots++}`
+  yield* settled(Effect.catchTag(run.life.subject.snapshot(directory), "SnapshotDirectoryTaken", Effect.die))
+  const expected = Model.select(run.model, {})
+  const at = compare.walk(expected, 0, yield* settled(Run.readSnapshot(run, directory)), run.purges)
+  if (typeof at === "string") return yield* ensure(`of the snapshot ${at}`)
+  if (!compare.isEnd(expected, at, run.purges)) yield* ensure(`the snapshot: ${missing(expected, at)}`)
 })
 
 const pause = Effect.fnUntraced(function*({ millis, turns }: Of<"pause">) {

@@ -21,11 +21,20 @@ export interface Trial {
   readonly memory: DiskMemory.DiskMemory
   readonly settings: Partial<Engine.Options>
   readonly ledger: Ledger.Ledger
+  readonly snapshots: Array<Snapshot>
   /** Why calls failed. */
   readonly refusals: Array<StorageError>
   /** Errors that the background logged as defects: there must be none. */
   readonly defects: Array<string>
   life: Life | undefined
+}
+
+/** One that was asked for. */
+interface Snapshot {
+  readonly directory: string
+  /** What was acknowledged by then: nothing else may be in it, and nothing less. */
+  readonly ledger: Ledger.Ledger
+  readonly isAcknowledged: boolean
 }
 
 interface Life {
@@ -38,6 +47,7 @@ export const make = (settings: Partial<Engine.Options>, seed: number): Trial => 
   memory: DiskMemory.make(seed),
   settings,
   ledger: Ledger.make(settings),
+  snapshots: [],
   refusals: [],
   defects: [],
   life: undefined
@@ -86,12 +96,14 @@ export const close = Effect.fnUntraced(function*(trial: Trial) {
 })
 
 /** Does one step; what fails must fail with an error that the interface declares. */
-export const take = Effect.fnUntraced(function*({ ledger, life, memory, refusals }: Trial, step: Step) {
+export const take = Effect.fnUntraced(function*(trial: Trial, step: Step) {
+  const { ledger, life, memory, refusals } = trial
   const { disk, storage } = life!
   if (step === "idle") {
     yield* idle(disk, memory)
     return true
   }
+  if (step === "snapshot") return yield* takeSnapshot(trial)
   if (step === "flush" || step === "compact") {
     const isOver = () => memory.isOff() || disk.isKilled()
     return yield* isTypedSuccess(yield* Effect.exit(settled(storage[step], isOver)), refusals)
@@ -106,6 +118,28 @@ export const take = Effect.fnUntraced(function*({ ledger, life, memory, refusals
     succeeded &&= isAcknowledged
   }
   return succeeded
+})
+
+const takeSnapshot = Effect.fnUntraced(function*({ ledger, life, refusals, snapshots }: Trial) {
+  const directory = `snapshots/${snapshots.length + 1}`
+  // Calls that failed are not in the memtable that becomes its last table.
+  const asked: Ledger.Ledger = { ...ledger, acknowledged: new Map(ledger.acknowledged), unanswered: [] }
+  const exit = yield* Effect.exit(settled(life!.storage.snapshot(directory)))
+  const isAcknowledged = yield* isTypedSuccess(exit, refusals)
+  snapshots.push({ directory, ledger: asked, isAcknowledged })
+  return isAcknowledged
+})
+
+/** A directory with a manifest is a whole snapshot. One without is none, which is not what was answered. */
+const snapshotProblem = Effect.fnUntraced(function*(trial: Trial, { directory, isAcknowledged, ledger }: Snapshot) {
+  if (!trial.memory.files().has(`${directory}/MANIFEST`)) {
+    return isAcknowledged ? `${directory} was answered for and is no snapshot` : undefined
+  }
+  const copy: Trial = { ...trial, settings: { ...trial.settings, directory }, ledger }
+  yield* open(copy)
+  const problem = Ledger.problem(ledger, yield* read(copy), false)
+  yield* close(copy)
+  return problem === undefined ? undefined : `${directory}: ${problem}`
 })
 
 const isDeclared = Schema.is(StorageError)
@@ -195,6 +229,10 @@ export const examine = Effect.fnUntraced(function*(trial: Trial) {
   const { damage, holes } = yield* trial.life!.storage.stats
   if (damage !== undefined || holes.length > 0) return "it takes what a crash left for damage"
   yield* close(trial)
+  for (const snapshot of trial.snapshots) {
+    const spoilt = yield* snapshotProblem(trial, snapshot)
+    if (spoilt !== undefined) return spoilt
+  }
   return trial.defects[0] ?? again
 })
 

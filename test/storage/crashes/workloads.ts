@@ -12,6 +12,7 @@ export type Step =
   | ReadonlyArray<Call>
   | "flush"
   | "compact"
+  | "snapshot"
   /** Until the background has nothing to do. */
   | "idle"
 
@@ -121,7 +122,25 @@ const purge = (): Workload => {
   }
 }
 
-export const workloads: ReadonlyArray<Workload> = [logRotation(), flush(), compaction(), fullCompaction(), purge()]
+const snapshot = (): Workload => {
+  const { put, remove, round } = writing()
+  return {
+    name: "snapshots",
+    settings: levels,
+    setup: [[[put("a"), put("deleted")]], ...round(3), "flush", "idle", [[put("b"), remove("deleted")]]],
+    steps: ["snapshot", [[put("a"), remove("b")]], "flush", "snapshot", "idle"],
+    operationsMin: 40
+  }
+}
+
+export const workloads: ReadonlyArray<Workload> = [
+  logRotation(),
+  flush(),
+  compaction(),
+  fullCompaction(),
+  purge(),
+  snapshot()
+]
 
 /** Leaves logs, tables and files of unfinished work for the next start to deal with. */
 export const beforeRecovery = (): Workload => {
