@@ -31,6 +31,7 @@ const settings = [
   ["HINT_WINDOW", "Hints older than this are dropped. Default: 3 hours", "3 hours"],
   ["MEMTABLE_BYTES_MAX", "The memtable is flushed to a table at this size. Default: 33554432", "33554432"],
   ["BLOCK_CACHE_BYTES_MAX", "Bytes of table blocks kept in memory. Default: 134217728", "134217728"],
+  ["SCRUB_BYTES_PER_SECOND", "How fast tables are read again to find damage; 0 is off. Default: 4194304", "4194304"],
   ["LOG_LEVEL", "all, trace, debug, info, warn, error or none. Default: info", "info"],
   ["LOG_FORMAT", "human or json. Default: human", "human"]
 ] as const

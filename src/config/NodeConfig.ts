@@ -36,6 +36,8 @@ export interface NodeSettings {
   /** The memtable is flushed to a table at this size, or when its log is four times as large. */
   readonly memtableBytesMax: number
   readonly blockCacheBytesMax: number
+  /** How fast the scrub reads the tables in the background to find damage; 0 for not at all. */
+  readonly scrubBytesPerSecond: number
 }
 
 /** A setting that cannot work, with the sentence that the operator reads at start. */
@@ -68,7 +70,12 @@ export const defaults = {
   hintWindow: Duration.hours(3),
   comparisonInterval: Duration.minutes(1),
   memtableBytesMax: 32 * mebibyte,
-  blockCacheBytesMax: 128 * mebibyte
+  blockCacheBytesMax: 128 * mebibyte,
+  /**
+   * 100 GiB take seven hours and a tebibyte three days, where archives are scrubbed weekly to monthly, for about a
+   * hundredth of a core and a few hundredths of what the slowest disks read.
+   */
+  scrubBytesPerSecond: 4 * mebibyte
 }
 
 /** Splits `host:port`, with `[::1]:8080` for IPv6; `undefined` when it is neither. */
@@ -88,13 +95,13 @@ const address = (setting: string, text: string) =>
     ? Effect.fail(new BadNodeConfig({ setting, reason: `"${text}" is not host:port, for example 127.0.0.1:8081` }))
     : Effect.succeed(text)
 
-const between = (setting: string, value: number, maximum: number) =>
-  value >= 1 && value <= maximum
+const between = (setting: string, value: number, minimum: number, maximum: number) =>
+  value >= minimum && value <= maximum
     ? Effect.succeed(value)
     : Effect.fail(
       new BadNodeConfig({
         setting,
-        reason: `must be ${maximum === Number.MAX_SAFE_INTEGER ? "1 or more" : `1 to ${maximum}`}, not ${value}`
+        reason: `must be ${minimum}${maximum === Number.MAX_SAFE_INTEGER ? " or more" : ` to ${maximum}`}, not ${value}`
       })
     )
 
@@ -126,8 +133,11 @@ const load = Effect.gen(function*() {
         "set CLUSTER_SECRET, or INSECURE=true when every machine that can reach this address is trusted"
     })
   }
-  const integer = (setting: string, fallback: number, maximum = Number.MAX_SAFE_INTEGER) =>
-    Effect.flatMap(Config.Int(setting).pipe(Config.withDefault(fallback)), (value) => between(setting, value, maximum))
+  const integer = (setting: string, fallback: number, maximum = Number.MAX_SAFE_INTEGER, minimum = 1) =>
+    Effect.flatMap(
+      Config.Int(setting).pipe(Config.withDefault(fallback)),
+      (value) => between(setting, value, minimum, maximum)
+    )
   const duration = (setting: string, fallback: Duration.Duration) =>
     Effect.flatMap(Config.Duration(setting).pipe(Config.withDefault(fallback)), (value) => positive(setting, value))
   const settings: NodeSettings = {
@@ -148,7 +158,8 @@ const load = Effect.gen(function*() {
     hintWindow: yield* duration("HINT_WINDOW", defaults.hintWindow),
     comparisonInterval: yield* duration("COMPARISON_INTERVAL", defaults.comparisonInterval),
     memtableBytesMax: yield* integer("MEMTABLE_BYTES_MAX", defaults.memtableBytesMax),
-    blockCacheBytesMax: yield* integer("BLOCK_CACHE_BYTES_MAX", defaults.blockCacheBytesMax)
+    blockCacheBytesMax: yield* integer("BLOCK_CACHE_BYTES_MAX", defaults.blockCacheBytesMax),
+    scrubBytesPerSecond: yield* integer("SCRUB_BYTES_PER_SECOND", defaults.scrubBytesPerSecond, undefined, 0)
   }
   return settings
 })

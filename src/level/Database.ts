@@ -107,7 +107,8 @@ const checks: Readonly<Record<keyof EngineOptions, (value: unknown) => boolean>>
   tableBytes: positive,
   levelBytes: positive,
   level0Tables: positive,
-  salvage: (value) => typeof value === "boolean"
+  salvage: (value) => typeof value === "boolean",
+  scrubBytesPerSecond: (value) => value === 0 || positive(value)
 }
 
 /** Level hands over the caller's options together with its own. */

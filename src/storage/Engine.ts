@@ -13,6 +13,7 @@ import { bytesOf } from "./compaction/pick.ts"
 import type { Disk } from "./Disk.ts"
 import * as Flusher from "./Flusher.ts"
 import type { Hole } from "./integrity/Holes.ts"
+import * as Scrubber from "./integrity/Scrubber.ts"
 import { verify } from "./integrity/verify.ts"
 import * as Levels from "./Levels.ts"
 import { recover } from "./recover.ts"
@@ -35,6 +36,8 @@ export interface Options extends Partial<Omit<State.Settings, "directory" | "fsy
   readonly blockCacheBytesMax: number
   /** Go on without what a damaged or missing log held, instead of refusing to open. */
   readonly salvage?: boolean
+  /** How fast a scrub reads the store in the background; 0, the default, for not at all. */
+  readonly scrubBytesPerSecond?: number
 }
 
 const mebibyte = 1024 * 1024
@@ -71,11 +74,12 @@ export interface StorageStats {
   readonly damage: Corruption | undefined
   /** Ranges of keys of which cells are lost until other replicas have given them back. */
   readonly holes: ReadonlyArray<Hole>
+  readonly scrub: Scrubber.ScrubStats
 }
 
 /** Opens the store in a directory that exists, for as long as the scope is open. */
 export const open = Effect.fnUntraced(function*(disk: Disk["Service"], options: Options) {
-  const { blockCacheBytesMax, salvage = false, ...settings } = { ...defaults, ...options }
+  const { blockCacheBytesMax, salvage = false, scrubBytesPerSecond = 0, ...settings } = { ...defaults, ...options }
   const compactionWanted = Latch.makeUnsafe(true)
   const context: Table.Context = {
     disk,
@@ -86,6 +90,7 @@ export const open = Effect.fnUntraced(function*(disk: Disk["Service"], options: 
   const recovered = yield* recover({ context, salvage })
   const state = State.make(settings, context, compactionWanted, recovered)
   const writer = Writer.make(state)
+  const scrubber = Scrubber.make(state, scrubBytesPerSecond)
   // Closed after the fibers below have ended, because finalizers run in reverse order.
   yield* Effect.addFinalizer(() => Effect.andThen(writer.close, closeTables(state)))
   const scope = yield* Effect.scope
@@ -94,6 +99,7 @@ export const open = Effect.fnUntraced(function*(disk: Disk["Service"], options: 
   yield* Effect.forkScoped(restarting("the compactor", Compactor.run(state, scope)))
   yield* Effect.forkScoped(restarting("the writer", writer.run))
   yield* Effect.forkScoped(restarting("the writer's tick", tick))
+  if (scrubBytesPerSecond > 0) yield* Effect.forkScoped(restarting("the scrub", scrubber.run))
   return {
     apply: writer.apply,
     get: (key: Key) => Effect.suspend(() => get(state, key)),
@@ -105,7 +111,7 @@ export const open = Effect.fnUntraced(function*(disk: Disk["Service"], options: 
     compact: Effect.andThen(writer.flush, compact(state)),
     snapshot: Snapshot.make(state, writer.flush),
     verify: verify(state),
-    stats: Effect.sync(() => stats(state)),
+    stats: Effect.sync(() => ({ ...stats(state), scrub: scrubber.stats() })),
     salvaged: recovered.salvaged
   }
 })
@@ -150,7 +156,7 @@ const closeTables = (state: State.State) =>
     for (const table of Levels.all(state.levels)) table.retire(() => Effect.runFork(table.close))
   })
 
-const stats = (state: State.State): StorageStats => {
+const stats = (state: State.State): Omit<StorageStats, "scrub"> => {
   const tables = Levels.all(state.levels)
   return {
     memtableBytes: state.active.sizeBytes + (state.flushing?.sizeBytes ?? 0),

@@ -75,7 +75,8 @@ export class Storage extends Context.Service<Storage, {
         directory: config.dataDirectory,
         fsync: config.fsync,
         memtableBytesMax: config.memtableBytesMax,
-        blockCacheBytesMax: config.blockCacheBytesMax
+        blockCacheBytesMax: config.blockCacheBytesMax,
+        scrubBytesPerSecond: config.scrubBytesPerSecond
       })
     })
   )

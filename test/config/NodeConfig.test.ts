@@ -36,7 +36,8 @@ describe("NodeConfig", () => {
         hintWindow: Duration.hours(3),
         comparisonInterval: Duration.minutes(1),
         memtableBytesMax: 33_554_432,
-        blockCacheBytesMax: 134_217_728
+        blockCacheBytesMax: 134_217_728,
+        scrubBytesPerSecond: 4 * 1024 * 1024
       })
     }))
 
@@ -60,7 +61,8 @@ describe("NodeConfig", () => {
         HINT_WINDOW: "1 hour",
         COMPARISON_INTERVAL: "10 minutes",
         MEMTABLE_BYTES_MAX: "2000",
-        BLOCK_CACHE_BYTES_MAX: "3000"
+        BLOCK_CACHE_BYTES_MAX: "3000",
+        SCRUB_BYTES_PER_SECOND: "0"
       })
       assert.strictEqual(Redacted.value(clusterSecret), "a secret")
       assert.deepStrictEqual(settings, {
@@ -80,7 +82,8 @@ describe("NodeConfig", () => {
         hintWindow: Duration.hours(1),
         comparisonInterval: Duration.minutes(10),
         memtableBytesMax: 2000,
-        blockCacheBytesMax: 3000
+        blockCacheBytesMax: 3000,
+        scrubBytesPerSecond: 0
       })
     }))
 
@@ -120,6 +123,7 @@ describe("NodeConfig", () => {
     ["HINTS_BYTES_MAX", "-1", "HINTS_BYTES_MAX: must be 1 or more, not -1"],
     ["MEMTABLE_BYTES_MAX", "0", "MEMTABLE_BYTES_MAX: must be 1 or more, not 0"],
     ["BLOCK_CACHE_BYTES_MAX", "0", "BLOCK_CACHE_BYTES_MAX: must be 1 or more, not 0"],
+    ["SCRUB_BYTES_PER_SECOND", "-1", "SCRUB_BYTES_PER_SECOND: must be 0 or more, not -1"],
     ["GOSSIP_INTERVAL", "0 seconds", "GOSSIP_INTERVAL: must be more than 0, not 0"],
     ["GOSSIP_INTERVAL", "fast", "GOSSIP_INTERVAL"],
     ["REQUEST_TIMEOUT", "-1 seconds", "REQUEST_TIMEOUT: must be more than 0"],

@@ -38,6 +38,7 @@ const defaults: Readonly<Record<string, number | string | Duration.Duration>> = 
   COMPARISON_INTERVAL: NodeConfig.defaults.comparisonInterval,
   MEMTABLE_BYTES_MAX: NodeConfig.defaults.memtableBytesMax,
   BLOCK_CACHE_BYTES_MAX: NodeConfig.defaults.blockCacheBytesMax,
+  SCRUB_BYTES_PER_SECOND: NodeConfig.defaults.scrubBytesPerSecond,
   LOG_LEVEL: "info",
   LOG_FORMAT: "human"
 }

@@ -60,7 +60,16 @@ export const storageStats: StorageStats = {
   cacheBytes: 0,
   bytesFlushed: 0,
   bytesCompacted: 0,
-  holes: []
+  holes: [],
+  scrub: {
+    bytesPerSecond: 4_194_304,
+    running: true,
+    bytesDone: 700,
+    bytesTotal: 5000,
+    passes: 2,
+    lastPassEndedAtMillis: 1_700_000_000_000,
+    damaged: 0
+  }
 }
 
 export const replicatorStatus: ReplicatorStatus = {

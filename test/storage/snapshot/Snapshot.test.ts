@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Effect, Exit, Fiber, Latch, Scope } from "effect"
 import type { Cell } from "../../../src/domain/Cell.ts"
 import * as DiskMemory from "../../../src/storage/DiskMemory.ts"
 import * as Engine from "../../../src/storage/Engine.ts"
@@ -7,7 +7,7 @@ import * as Snapshot from "../../../src/storage/snapshot/Snapshot.ts"
 import type { Storage } from "../../../src/storage/Storage.ts"
 import * as FaultyDisk from "../crashes/FaultyDisk.ts"
 import { settled } from "../crashes/settled.ts"
-import { cell, collect, crash, directory, open, openScoped, plain, tombstone } from "../store.ts"
+import { cell, collect, crash, directory, open, openScoped, plain, tombstone, until } from "../store.ts"
 
 const target = "snapshots/one"
 const manifest = `${target}/MANIFEST`
@@ -56,6 +56,30 @@ describe("a snapshot", () => {
       yield* storage.apply([cell("a", 10), tombstone("b", 11), cell("e", 12)])
       yield* storage.compact
       assert.deepStrictEqual(yield* contentsOf(memory, target), some.map(plain))
+    }).pipe(Effect.scoped))
+
+  it.effect("keeps its tables while a compaction replaces them, and lets them go afterwards", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const linksAllowed = Latch.makeUnsafe(false)
+      const link: typeof memory.disk.link = (from, to) => Effect.andThen(linksAllowed.await, memory.disk.link(from, to))
+      const storage = yield* Engine.open({ ...memory.disk, link }, {
+        directory,
+        fsync: "always",
+        memtableBytesMax: 1024 * 1024,
+        blockCacheBytesMax: 0
+      })
+      yield* filled(storage)
+      const fiber = yield* Effect.forkChild(storage.snapshot(target))
+      yield* until(Effect.map(storage.stats, ({ flushes }) => flushes === 3))
+      yield* settled(storage.compact)
+      for (let turn = 0; turn < 200; turn++) yield* Effect.yieldNow
+      linksAllowed.openUnsafe()
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(yield* contentsOf(memory, target), some.map(plain))
+      yield* until(
+        Effect.sync(() => filesIn(memory, directory).filter((path) => path.endsWith(".sst")).length === 1)
+      )
     }).pipe(Effect.scoped))
 
   it.effect("of an empty store is one too", () =>
