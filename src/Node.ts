@@ -14,6 +14,7 @@ import { Replicator } from "./replicator/Replicator.ts"
 import { Ring } from "./ring/Ring.ts"
 import * as HttpServer from "./server/HttpServer.ts"
 import { Identity } from "./storage/Identity.ts"
+import { Snapshots } from "./storage/snapshot/Snapshots.ts"
 import { Storage } from "./storage/Storage.ts"
 
 /** Everything below the network's edge. Needs `Disk`, `PeerClient`, `NodeConfig` and `ClusterConfig`. */
@@ -25,6 +26,7 @@ export const layerServices = Layer.unwrap(Effect.sync(() => {
     Layer.provideMerge(LamportClock.layer),
     Layer.provideMerge(Ring.layer),
     Layer.provideMerge(Gossip.layer.pipe(Layer.provide(Layer.succeed(CounterSource, reading)))),
+    Layer.provideMerge(Snapshots.layer),
     Layer.provideMerge(Storage.layer),
     Layer.provideMerge(Identity.layer)
   )

@@ -5,6 +5,8 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { NodeId } from "../domain/NodeId.ts"
+import { PeerSecret } from "../peer/PeerApi.ts"
+import * as Problem from "./Problem.ts"
 
 const Text = Schema.String.pipe(HttpApiSchema.asText())
 const MetricsText = Schema.String.pipe(
@@ -83,6 +85,49 @@ export const Cluster = Schema.Struct({
   })
 })
 
+export const SnapshotTaken = Schema.Struct({
+  name: Schema.String,
+  /** On the node's machine. */
+  directory: Schema.String,
+  tables: Schema.Int,
+  cells: Schema.Int,
+  bytes: Schema.Int,
+  /** How much of these takes space of its own, because the file system has no hard links. */
+  bytesCopied: Schema.Int
+})
+
+export const StoredSnapshot = Schema.Struct({
+  name: Schema.String,
+  state: Schema.Literals(["complete", "incomplete", "damaged"]),
+  tables: Schema.Int,
+  cells: Schema.Int,
+  bytes: Schema.Int
+})
+
+export const SnapshotList = Schema.Struct({ node: NodeId, snapshots: Schema.Array(StoredSnapshot) })
+
+const takeSnapshot = HttpApiEndpoint.post("takeSnapshot", "/snapshots", {
+  payload: Schema.Struct({ name: Schema.String }),
+  success: SnapshotTaken.pipe(HttpApiSchema.status(201)),
+  error: [Problem.InvalidSnapshotName, Problem.SnapshotExists, Problem.StorageFailed]
+}).annotateMerge(OpenApi.annotations({
+  summary: "Take a snapshot of this node",
+  description:
+    "Writes a durable copy of what the node stores now into `snapshots/{name}` of its data directory, while " +
+    "it goes on. With hard links it takes no space until compaction has rewritten the tables."
+})).middleware(PeerSecret)
+
+const listSnapshots = HttpApiEndpoint.get("listSnapshots", "/snapshots", {
+  success: SnapshotList,
+  error: Problem.StorageFailed
+}).annotateMerge(OpenApi.annotations({ summary: "The snapshots that this node keeps" })).middleware(PeerSecret)
+
+const removeSnapshot = HttpApiEndpoint.delete("removeSnapshot", "/snapshots/:name", {
+  params: { name: Schema.String },
+  success: HttpApiSchema.NoContent,
+  error: [Problem.InvalidSnapshotName, Problem.SnapshotNotFound, Problem.StorageFailed]
+}).annotateMerge(OpenApi.annotations({ summary: "Remove a snapshot" })).middleware(PeerSecret)
+
 const status503 = HttpApiSchema.status(503)
 
 export class AdminApi extends HttpApiGroup.make("admin")
@@ -102,7 +147,13 @@ export class AdminApi extends HttpApiGroup.make("admin")
     HttpApiEndpoint.get("cluster", "/cluster", { success: Cluster })
       .annotateMerge(OpenApi.annotations({ summary: "Members, ring and repair" })),
     HttpApiEndpoint.get("metrics", "/metrics", { success: MetricsText })
-      .annotateMerge(OpenApi.annotations({ summary: "Metrics in Prometheus' text format" }))
+      .annotateMerge(OpenApi.annotations({ summary: "Metrics in Prometheus' text format" })),
+    takeSnapshot,
+    listSnapshots,
+    removeSnapshot
   )
-  .annotateMerge(OpenApi.annotations({ title: "Operations", description: "Health, membership and metrics." }))
+  .annotateMerge(OpenApi.annotations({
+    title: "Operations",
+    description: "Health, membership, metrics, and snapshots. The latter need the cluster's secret, as peers do."
+  }))
 {}

@@ -107,6 +107,31 @@ export class NotFound extends HttpApiError.Problem<NotFound>()("NotFound", {
   title: "Nothing is at this path"
 }, tagged("NotFound", false)) {}
 
+export class InvalidSnapshotName extends HttpApiError.Problem<InvalidSnapshotName>()("InvalidSnapshotName", {
+  type: "urn:rondo:problem:invalid-snapshot-name",
+  status: 400,
+  title: "The name of the snapshot is not valid"
+}, tagged("InvalidSnapshotName", false)) {}
+
+export class SnapshotExists extends HttpApiError.Problem<SnapshotExists>()("SnapshotExists", {
+  type: "urn:rondo:problem:snapshot-exists",
+  status: 409,
+  title: "A snapshot of this name is there already"
+}, tagged("SnapshotExists", false)) {}
+
+export class SnapshotNotFound extends HttpApiError.Problem<SnapshotNotFound>()("SnapshotNotFound", {
+  type: "urn:rondo:problem:snapshot-not-found",
+  status: 404,
+  title: "There is no snapshot of this name"
+}, tagged("SnapshotNotFound", false)) {}
+
+/** This node's disk refused; `detail` says why. */
+export class StorageFailed extends HttpApiError.Problem<StorageFailed>()("StorageFailed", {
+  type: "urn:rondo:problem:storage-failed",
+  status: 507,
+  title: "The disk of this node refused"
+}, tagged("StorageFailed", true)) {}
+
 export class MethodNotAllowed extends HttpApiError.Problem<MethodNotAllowed>()("MethodNotAllowed", {
   type: "urn:rondo:problem:method-not-allowed",
   status: 405,
@@ -164,6 +189,10 @@ export type Problem =
   | ReadQuorumFailed
   | Overloaded
   | NotFound
+  | InvalidSnapshotName
+  | SnapshotExists
+  | SnapshotNotFound
+  | StorageFailed
   | MethodNotAllowed
   | BadRequest
   | RequestTimeout

@@ -1,14 +1,17 @@
-/** `/livez /readyz /healthz /cluster /metrics`: what the services report, put into words by `Health`. */
+/** `/livez /readyz /healthz /cluster /metrics`: what the services report, put into words by `Health`. And `/snapshots`. */
 import { Clock, Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
+import * as Problem from "../api/Problem.ts"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { Gossip } from "../gossip/Gossip.ts"
 import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Ring } from "../ring/Ring.ts"
+import { Snapshots } from "../storage/snapshot/Snapshots.ts"
 import { Storage } from "../storage/Storage.ts"
+import type { StorageError } from "../storage/StorageError.ts"
 import { Admission } from "./Admission.ts"
 import * as Health from "./Health.ts"
 import { eventLoopLag, metricsText } from "./metricsText.ts"
@@ -27,6 +30,7 @@ export const layer = HttpApiBuilder.group(
     const gossip = yield* Gossip
     const replicator = yield* Replicator
     const ring = yield* Ring
+    const snapshots = yield* Snapshots
     const storage = yield* Storage
     const lag = yield* Effect.acquireRelease(Effect.sync(eventLoopLag), ({ stop }) => Effect.sync(stop))
 
@@ -72,5 +76,34 @@ export const layer = HttpApiBuilder.group(
           const text = metricsText(observation, admission.inFlight(), lag.takeSeconds())
           return HttpServerResponse.text(text, { contentType: prometheus, headers: noStore })
         }))
+      .handle("takeSnapshot", ({ payload: { name } }) =>
+        Effect.mapBoth(snapshots.take(name), {
+          onSuccess: (report) => ({ name, ...report }),
+          onFailure: (error) =>
+            error._tag === "BadSnapshotName"
+              ? new Problem.InvalidSnapshotName({ detail: error.message })
+              : error._tag === "SnapshotDirectoryTaken"
+              ? new Problem.SnapshotExists({
+                detail: `there is a snapshot ${name}: choose another name, or remove it with DELETE /snapshots/${name}`
+              })
+              : storageFailed(error)
+        }))
+      .handle("listSnapshots", () =>
+        Effect.mapBoth(snapshots.list, {
+          onSuccess: (stored) => ({ node: gossip.self, snapshots: stored }),
+          onFailure: storageFailed
+        }))
+      .handle(
+        "removeSnapshot",
+        ({ params: { name } }) =>
+          Effect.mapError(snapshots.remove(name), (error) =>
+            error._tag === "BadSnapshotName"
+              ? new Problem.InvalidSnapshotName({ detail: error.message })
+              : error._tag === "SnapshotMissing"
+              ? new Problem.SnapshotNotFound({ detail: error.message })
+              : storageFailed(error))
+      )
   })
 )
+
+const storageFailed = (error: StorageError) => new Problem.StorageFailed({ detail: error.message })

@@ -32,7 +32,8 @@ const methodsByPath: ReadonlyMap<string, ReadonlyArray<string>> = (() => {
 /** The problem for a request that no route took. */
 export const refusalOf = (method: string, url: string): Response => {
   const path = KvRequest.pathOf(url).replace(/\?.*$/s, "")
-  const methods = methodsByPath.get(path.startsWith("/kv/") ? "/kv/*" : path)
+  const declared = path.startsWith("/kv/") ? "/kv/*" : path.replace(/^\/snapshots\/[^/]+$/, "/snapshots/:name")
+  const methods = methodsByPath.get(declared)
   if (methods === undefined || methods.includes(method)) {
     return problemResponse(new Problem.NotFound({ detail: "keys are at /kv/{key}; /docs describes everything else" }))
   }

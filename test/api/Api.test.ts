@@ -11,6 +11,9 @@ describe("the OpenAPI document", () => {
 
   it("holds every endpoint, the peers' behind their secret", () => {
     const paths = ["/kv/{key}", "/livez", "/readyz", "/healthz", "/cluster", "/metrics", "/internal/kv", "/gossip"]
+    assert.includeMembers(Object.keys(document.paths), ["/snapshots", "/snapshots/{name}"])
+    assert.isNotEmpty(document.paths["/snapshots"]!.post!.security)
+    assert.hasAllKeys(document.paths["/snapshots"]!.post!.responses, ["201", "400", "401", "409", "507"])
     assert.includeMembers(Object.keys(document.paths), paths)
     assert.hasAllKeys(key, ["get", "put", "head", "delete"])
     assert.isNotEmpty(document.paths["/internal/kv"]!.post!.security)

@@ -13,6 +13,7 @@ import { Gossip, type Liveness, type Member } from "../../src/gossip/Gossip.ts"
 import { Replicator } from "../../src/replicator/Replicator.ts"
 import type { ReplicatorStatus } from "../../src/replicator/ReplicatorStatus.ts"
 import { Ring, type RingSnapshot } from "../../src/ring/Ring.ts"
+import { Snapshots } from "../../src/storage/snapshot/Snapshots.ts"
 import { Storage, type StorageStats } from "../../src/storage/Storage.ts"
 
 export const node1 = NodeId.make("node1")
@@ -96,6 +97,11 @@ export class Cluster {
   members: ReadonlyArray<Member> = [member(node1, "up"), member(node2, "up"), member(node3, "up")]
   ring = ring
   storageStats = storageStats
+  snapshots: Snapshots["Service"] = {
+    take: () => Effect.die("not used here"),
+    list: Effect.die("not used here"),
+    remove: () => Effect.die("not used here")
+  }
   replicatorStatus = replicatorStatus
 
   apply(key: Key, value: Value | undefined) {
@@ -155,6 +161,11 @@ export class Cluster {
       counterMax: Effect.succeed(0),
       flush: Effect.void,
       stats: Effect.sync(() => this.storageStats)
+    }),
+    Layer.succeed(Snapshots, {
+      take: (name) => this.snapshots.take(name),
+      list: Effect.suspend(() => this.snapshots.list),
+      remove: (name) => this.snapshots.remove(name)
     }),
     Layer.succeed(Replicator, {
       write: () => Effect.die("not used here"),
