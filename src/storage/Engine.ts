@@ -42,7 +42,7 @@ export interface Options extends Partial<Omit<State.Settings, "directory" | "fsy
 
 const mebibyte = 1024 * 1024
 
-/** Why these: docs/decisions/leveled-compaction.md. */
+/** Why these: docs/decisions/0008-leveled-compaction.md. */
 export const defaults = {
   ...TableWriter.defaults,
   tableBytes: 16 * mebibyte,

@@ -6,7 +6,7 @@
  * have any size, and each level above it a tenth of the one below: so obsolete cells are at most about a ninth of the
  * live ones, however much or little there is.
  *
- * Pure. The choice and its numbers: docs/decisions/leveled-compaction.md.
+ * Pure. The choice and its numbers: docs/decisions/0008-leveled-compaction.md.
  * Source: RocksDB's leveled compaction with `level_compaction_dynamic_level_bytes` (Dong et al., "Optimizing Space
  * Amplification in RocksDB", CIDR 2017, section 3.2); the choice of the table with the least overlap is its `kMinOverlappingRatio`.
  */
