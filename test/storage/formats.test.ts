@@ -8,6 +8,8 @@ import * as CellLine from "../../src/domain/CellLine.ts"
 import { writeAtomically } from "../../src/storage/Disk.ts"
 import * as DiskMemory from "../../src/storage/DiskMemory.ts"
 import * as Manifest from "../../src/storage/manifest/Manifest.ts"
+import * as TableIndex from "../../src/storage/sstable/TableIndex.ts"
+import * as TableWriter from "../../src/storage/sstable/TableWriter.ts"
 import { assertCell, cell, collect, directory, key, open, openScoped, plain, tombstone } from "./store.ts"
 
 /** `fixtures/write.ts` writes those of the present format. */
@@ -175,6 +177,31 @@ describe("files of a later version", () => {
       const message = yield* refused(path, later)
       assert.strictEqual(message, `${path} has the format RLg2, and this version of Rondo reads RLg1: ${advice}`)
     }))
+})
+
+describe("docs/formats/sstable.md", () => {
+  it.effect("shows what is written for the cells that it shows, and an index of format 1 that is read the same", () =>
+    Effect.gen(function*() {
+      const page = readFileSync(new URL("../../docs/formats/sstable.md", import.meta.url), "utf8")
+      const shown = page.split("\n").filter((line) => line.startsWith("    {")).map((line) => line.trim())
+      const cells = shown.map(CellLine.decode).filter((cell) => cell !== undefined)
+      const { disk, files } = DiskMemory.make(1)
+      yield* disk.makeDirectory(directory)
+      const writer = yield* TableWriter.open(disk, directory, 1, TableWriter.defaults)
+      for (const cell of cells) writer.add(cell)
+      yield* writer.finish
+      const written = Array.from(files().values()).flatMap((bytes) => bytes.toString("utf8").trimEnd().split("\n"))
+      assert.deepStrictEqual(written, shown.slice(0, written.length))
+      const [, ofFormatTwo] = Array.from(files().values())
+      const ofFormatOne = Buffer.from(shown.slice(written.length).map((line) => `${line}\n`).join(""))
+      const { properties: { sizeBytes, ...properties }, ...index } = decoded(ofFormatTwo!)
+      assert.deepStrictEqual(decoded(ofFormatOne), { ...index, properties: { ...properties, sizeBytes: 242 } })
+    }))
+
+  const decoded = (bytes: Buffer) => {
+    const index = TableIndex.decode(bytes)
+    return typeof index === "string" ? assert.fail(index) : index
+  }
 })
 
 describe("fixtures/format-2", () => {
