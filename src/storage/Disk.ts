@@ -13,8 +13,11 @@ import type { StorageError } from "./StorageError.ts"
 /** A file that is read at any place. Reading past its end is a `DiskError` with the code `EOF`. */
 export interface ReadHandle {
   readonly read: (offsetBytes: number, lengthBytes: number) => Effect.Effect<Buffer, StorageError>
-  /** The same without an effect, when the bytes are thought to be in memory; `undefined` otherwise, also after a failure. */
-  readonly readNow: (offsetBytes: number, lengthBytes: number) => Buffer | undefined
+  /**
+   * The same without an effect and into memory of the caller's, when the bytes are thought to be in the system's cache.
+   * `false` otherwise, also after a failure.
+   */
+  readonly readNow: (offsetBytes: number, lengthBytes: number, target: Buffer) => boolean
   readonly close: Effect.Effect<void>
 }
 

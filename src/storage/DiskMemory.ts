@@ -227,7 +227,7 @@ class Model {
           })
         ),
       // Every read takes a turn, so that whatever can happen between asking and answering does.
-      readNow: () => undefined,
+      readNow: () => false,
       close: Effect.sync(() => {
         closed = true
       })

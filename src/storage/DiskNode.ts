@@ -11,6 +11,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { type AppendHandle, DirectoryLocked, Disk, type Link, type ReadHandle } from "./Disk.ts"
+import * as slab from "./slab.ts"
 import { DiskError, DiskFull, type StorageError } from "./StorageError.ts"
 
 /** Copying this much takes about 30 microseconds, as much as the event loop may well be held. */
@@ -100,7 +101,7 @@ const readFully = (descriptor: number, file: string, offset: number, length: num
     const end = offset + length
     const around = Buffer.allocUnsafeSlow(Math.ceil((end - start) / readAroundBytes) * readAroundBytes)
     // A copy of its own: blocks stay in the cache and would keep all that lay around them.
-    const wanted = () => Buffer.from(around.subarray(offset - start, end - start))
+    const wanted = () => slab.copy(around.subarray(offset - start, end - start))
     const step = (filled: number): void =>
       fs.read(descriptor, around, filled, around.length - filled, start + filled, (error, count) => {
         if (error !== null) return done(error, around)
@@ -111,53 +112,46 @@ const readFully = (descriptor: number, file: string, offset: number, length: num
     step(0)
   })
 
-/** A trip through the thread pool costs more than a read that the page cache answers, so those are synchronous. */
-const synchronousReadBytesMax = 64 * 1024
-/** Reads slower than this on average are not the page cache's: the device is asked, and the event loop stands still. */
-const slowReadMillis = 0.05
-/** Weight of one read in the average: a process that loses its core for a moment is not taken for a slow device. */
+/** A read slower than this was not answered by the page cache: the device was asked, and the event loop stood still. */
+const slowReadMillis = 0.04
+/** When this share of the latest reads was slow, the page cache does not hold what is wanted. */
+const slowShareMost = 1 / 4
+/** Weight of one read in the share: a process that loses its core for a moment is not taken for a slow device. */
 const readWeight = 1 / 16
 /** How many reads then go through the thread pool before the page cache gets another chance. */
 const readsThroughPoolCount = 64
-let averageReadMillis = 0
+let slowShare = 0
 let readsThroughPool = 0
 
 /** Whoever gets nothing reads through the pool, where a failure is told. */
-const readNow = (descriptor: number, offset: number, length: number): Buffer | undefined => {
+const readNow = (descriptor: number, offset: number, length: number, target: Buffer): boolean => {
   if (readsThroughPool > 0) {
     readsThroughPool--
-    return undefined
+    return false
   }
-  if (length > synchronousReadBytesMax) return undefined
-  const bytes = Buffer.allocUnsafeSlow(length)
   const began = performance.now()
   try {
     for (let filled = 0; filled < length;) {
-      const count = fs.readSync(descriptor, bytes, filled, length - filled, offset + filled)
-      if (count === 0) return undefined
+      const count = fs.readSync(descriptor, target, filled, length - filled, offset + filled)
+      if (count === 0) return false
       filled += count
     }
   } catch {
-    return undefined
+    return false
   }
-  averageReadMillis += (performance.now() - began - averageReadMillis) * readWeight
-  if (averageReadMillis > slowReadMillis) {
-    averageReadMillis = 0
+  slowShare += ((performance.now() - began > slowReadMillis ? 1 : 0) - slowShare) * readWeight
+  if (slowShare > slowShareMost) {
+    // One or two slow reads more are enough to go back to the pool.
+    slowShare = slowShareMost - readWeight
     readsThroughPool = readsThroughPoolCount
   }
-  return bytes
+  return true
 }
-
-const read = (descriptor: number, file: string, offset: number, length: number) =>
-  Effect.suspend(() => {
-    const bytes = readNow(descriptor, offset, length)
-    return bytes === undefined ? readFully(descriptor, file, offset, length) : Effect.succeed(bytes)
-  })
 
 const openRead = (file: string) =>
   Effect.map(open("openRead", file, "r"), (descriptor): ReadHandle => ({
-    read: (offsetBytes, lengthBytes) => read(descriptor, file, offsetBytes, lengthBytes),
-    readNow: (offsetBytes, lengthBytes) => readNow(descriptor, offsetBytes, lengthBytes),
+    read: (offsetBytes, lengthBytes) => readFully(descriptor, file, offsetBytes, lengthBytes),
+    readNow: (offsetBytes, lengthBytes, target) => readNow(descriptor, offsetBytes, lengthBytes, target),
     close: closingOnce(descriptor)
   }))
 

@@ -132,8 +132,6 @@ const get = (state: State.State, key: Key): Effect.Effect<Cell | undefined, Stor
 const version = (state: State.State, key: Key): Effect.Effect<Version | undefined, StorageError> => {
   const cell = State.inMemory(state, key)
   if (cell !== undefined) return Effect.succeed(cell.version)
-  const known = state.versions.get(key)
-  if (known !== undefined) return Effect.succeed(known.version)
   const found = lookUp.findNow(state.tables, key)
   if (found === undefined) return Effect.undefined
   return found === lookUp.mustRead

@@ -5,7 +5,6 @@
  * - A log is removed only when the manifest that names its cells' table is durable.
  */
 import { Effect } from "effect"
-import * as Cell from "../domain/Cell.ts"
 import * as Levels from "./Levels.ts"
 import type * as Memtable from "./memtable/Memtable.ts"
 import * as SortedRuns from "./memtable/SortedRuns.ts"
@@ -39,8 +38,7 @@ export const run = (state: State): Effect.Effect<never> =>
   )
 
 /**
- * Sorts, encodes and writes the memtable; what a failed attempt wrote is removed. The versions become known on the way:
- * while the memtable is there it is asked first, and when it is gone an overwrite need not read its table.
+ * Sorts, encodes and writes the memtable; what a failed attempt wrote is removed.
  */
 const build = Effect.fnUntraced(function*(state: State, memtable: Memtable.Memtable) {
   const { disk, settings } = state
@@ -53,7 +51,6 @@ const build = Effect.fnUntraced(function*(state: State, memtable: Memtable.Memta
       if (index % cellsPerSlice === cellsPerSlice - 1) yield* Effect.yieldNow
       if (writer.isFull()) yield* writer.drain
       const cell = entries[index]!.cell!
-      state.versions.put(cell.key, { version: cell.version, isTombstone: Cell.isTombstone(cell) })
       writer.add(cell)
     }
     yield* writer.finish

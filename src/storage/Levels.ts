@@ -7,6 +7,7 @@
 import { compare } from "../domain/Key.ts"
 import { levelCount } from "./compaction/pick.ts"
 import type { Table } from "./sstable/Table.ts"
+import { isAtMost } from "./sstable/TableIndex.ts"
 
 export type Levels = ReadonlyArray<ReadonlyArray<Table>>
 
@@ -39,19 +40,21 @@ export const runs = (levels: Levels): ReadonlyArray<ReadonlyArray<Table>> => [
 ]
 
 /** The first table of a run whose last key is not below `key`; the run's length when there is none. */
-export const firstNotBelow = (run: ReadonlyArray<Table>, key: string): number => {
+export const firstNotBelow = (run: ReadonlyArray<Table>, key: string, isBasic = false): number => {
   let low = 0
   let high = run.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (compare(run[middle]!.keyMax, key) < 0) low = middle + 1
-    else high = middle
+    if (isAtMost(key, run[middle]!.keyMax, isBasic)) high = middle
+    else low = middle + 1
   }
   return low
 }
 
-/** The only table of a run that may hold the key. */
-export const tableFor = (run: ReadonlyArray<Table>, key: string): Table | undefined => {
-  const table = run[firstNotBelow(run, key)]
-  return table === undefined || compare(table.keyMin, key) > 0 ? undefined : table
+/** The only table of a run whose range has the key. */
+export const tableFor = (run: ReadonlyArray<Table>, key: string, isBasic: boolean): Table | undefined => {
+  const table = run[run.length === 1 ? 0 : firstNotBelow(run, key, isBasic)]
+  return table !== undefined && isAtMost(table.keyMin, key, isBasic) && isAtMost(key, table.keyMax, isBasic)
+    ? table
+    : undefined
 }

@@ -16,7 +16,6 @@ import * as OpenViews from "./scan/OpenViews.ts"
 import type { Tables } from "./sstable/lookUp.ts"
 import type * as Table from "./sstable/Table.ts"
 import type { StorageError } from "./StorageError.ts"
-import * as VersionCache from "./VersionCache.ts"
 
 export interface Settings {
   readonly directory: string
@@ -42,7 +41,6 @@ export interface State {
   readonly disk: Disk["Service"]
   readonly settings: Settings
   readonly context: Table.Context
-  readonly versions: VersionCache.VersionCache
   readonly views: OpenViews.OpenViews
   active: Memtable.Memtable
   /** Full, no longer written to, on its way into a table. */
@@ -85,7 +83,6 @@ export const make = (
   disk: context.disk,
   settings,
   context,
-  versions: VersionCache.make(),
   views: OpenViews.make(),
   ...recovered,
   tables: { runs: Levels.runs(recovered.levels), holes: recovered.holes },

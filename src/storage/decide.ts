@@ -2,7 +2,7 @@
  * What becomes of each cell of a round: the merge, cell by cell, against what the store holds.
  *
  * Most cells are decided in one look at the memtable. What only a table can tell, and the disk has to be asked for, is
- * read for all such cells together and decided last; what comes behind such a cell, of the same key, waits with it.
+ * read for all such writes together and decided last; what comes behind such a write, of one of its keys, waits with it.
  */
 import { Effect } from "effect"
 import * as Cell from "../domain/Cell.ts"
@@ -13,7 +13,6 @@ import * as cellLines from "./sstable/cellLines.ts"
 import * as lookUp from "./sstable/lookUp.ts"
 import type { State } from "./State.ts"
 import type { StorageError } from "./StorageError.ts"
-import type { StoredVersion } from "./VersionCache.ts"
 
 /** The cells that one call gave, in order, and what became of them. */
 export interface Write {
@@ -28,14 +27,20 @@ export interface Write {
   readonly ignoreDamage: boolean
 }
 
+interface StoredVersion {
+  readonly version: Version.Version
+  readonly isTombstone: boolean
+}
+
 /** What the store holds of a key that is not in the active memtable: its version alone where that decides. */
 type Stored = Cell.Cell | StoredVersion | undefined
 
-interface Unread {
+/** A write of which only tables can tell something: it waits as a whole, so that it is taken as a whole or not at all. */
+interface Deferred {
   readonly write: Write
-  readonly index: number
-  stored: Stored
-  failure: StorageError | undefined
+  /** For each cell, what the store holds, or why that could not be read. */
+  readonly stored: Array<Stored>
+  readonly failures: Array<StorageError | undefined>
 }
 
 const acceptedNew: Applied = { _tag: "Accepted", replaced: false }
@@ -63,8 +68,8 @@ export class Round {
   /** The cells to log, in order. */
   readonly accepted: Array<Cell.Cell> = []
   private readonly changed: Array<Memtable.Entry> = []
-  private readonly unread: Array<Unread> = []
-  private readonly unreadKeys = new Set<string>()
+  private readonly deferred: Array<Deferred> = []
+  private readonly deferredKeys = new Set<string>()
   private readonly conflicts: Array<Cell.Cell> = []
   private readonly state: State
   private readonly memtable: Memtable.Memtable
@@ -77,31 +82,20 @@ export class Round {
   /** Decides as far as memory goes. Whether that was all. */
   decide(writes: ReadonlyArray<Write>): boolean {
     for (const write of writes) {
-      const { cells } = write
-      for (let index = 0; index < cells.length; index++) {
-        const cell = cells[index]!
-        const entry = this.memtable.entries.get(cell.key)
-        if (entry !== undefined) this.takeKnown(write, index, entry)
-        else {
-          const stored = this.findInMemory(cell)
-          if (stored === lookUp.mustRead) this.mustRead(write, index)
-          else this.takeStored(write, index, stored)
-        }
-      }
+      const isTaken = write.cells.length === 1 ? this.tryTakeOne(write) : this.tryTakeAll(write)
+      if (!isTaken) this.defer(write)
     }
-    return this.unread.length === 0 && this.conflicts.length === 0
+    return this.deferred.length === 0 && this.conflicts.length === 0
   }
 
   /** Decides the rest with the help of the disk, and raises the alarm about cells that contradict each other. */
   complete(): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
-      yield* Effect.forEach(this.unread, (unread) => this.read(unread), { concurrency: readsMax, discard: true })
-      for (const { failure, index, stored, write } of this.unread) {
-        const entry = this.memtable.entries.get(write.cells[index]!.key)
-        if (entry !== undefined) this.takeKnown(write, index, entry)
-        else if (failure === undefined) this.takeStored(write, index, stored)
-        else write.failure = failure
-      }
+      const reads = this.deferred.flatMap((deferred) =>
+        deferred.write.cells.map((_, index) => this.read(deferred, index))
+      )
+      yield* Effect.all(reads, { concurrency: readsMax, discard: true })
+      for (const deferred of this.deferred) this.takeDeferred(deferred)
       for (const { version } of this.conflicts) {
         yield* Effect.logError(`two cells with the version ${Version.format(version)} differ: a node broke the rules`)
       }
@@ -125,34 +119,85 @@ export class Round {
     for (const entry of this.changed) Memtable.withdraw(this.memtable, entry)
   }
 
+  /** Nearly all writes are of one cell, and look its key up once. */
+  private tryTakeOne(write: Write): boolean {
+    const cell = write.cells[0]!
+    const entry = this.memtable.entries.get(cell.key)
+    if (entry === undefined) {
+      const stored = this.findInMemory(cell)
+      if (stored === lookUp.mustRead) return false
+      this.takeStored(write, 0, stored)
+    } else if (this.mustWait(cell.key)) return false
+    else this.takeKnown(write, 0, entry)
+    return true
+  }
+
+  private tryTakeAll(write: Write): boolean {
+    const { cells } = write
+    const all: Array<Stored> = []
+    for (const cell of cells) {
+      const isKnown = this.memtable.entries.has(cell.key)
+      const stored = isKnown ? undefined : this.findInMemory(cell)
+      if (stored === lookUp.mustRead || (isKnown && this.mustWait(cell.key))) return false
+      all.push(stored)
+    }
+    for (let index = 0; index < cells.length; index++) this.take(write, index, all[index])
+    return true
+  }
+
+  private take(write: Write, index: number, stored: Stored): void {
+    const entry = this.memtable.entries.get(write.cells[index]!.key)
+    if (entry === undefined) this.takeStored(write, index, stored)
+    else this.takeKnown(write, index, entry)
+  }
+
+  /** Cells of one key are decided in the order in which they came. */
+  private mustWait(key: string): boolean {
+    return this.deferred.length > 0 && this.deferredKeys.has(key)
+  }
+
   private findInMemory(cell: Cell.Cell): Stored | typeof lookUp.mustRead {
-    const { flushing, tables, versions } = this.state
-    if (this.unread.length > 0 && this.unreadKeys.has(cell.key)) return lookUp.mustRead
+    const { flushing, tables } = this.state
+    if (this.mustWait(cell.key)) return lookUp.mustRead
     const flushed = flushing === undefined ? undefined : Memtable.get(flushing, cell.key)
     if (flushed !== undefined) return flushed
-    const known = versions.get(cell.key)
-    // The version alone decides, unless it is the same: then the contents must be compared.
-    if (known !== undefined && Version.compare(known.version, cell.version) !== 0) return known
     const line = lookUp.findNow(tables, cell.key)
     return line === undefined || line === lookUp.mustRead ? line : this.ofLine(line, cell)
   }
 
-  private mustRead(write: Write, index: number): void {
-    this.unread.push({ write, index, stored: undefined, failure: undefined })
-    this.unreadKeys.add(write.cells[index]!.key)
+  private defer(write: Write): void {
+    this.deferred.push({ write, stored: [], failures: [] })
+    for (const { key } of write.cells) this.deferredKeys.add(key)
   }
 
-  private read(unread: Unread) {
-    const { index, write } = unread
+  private read({ failures, stored, write }: Deferred, index: number) {
     const cell = write.cells[index]!
+    const flushed = this.state.flushing === undefined ? undefined : Memtable.get(this.state.flushing, cell.key)
+    if (flushed !== undefined) {
+      stored[index] = flushed
+      return Effect.void
+    }
     return Effect.match(this.findStored(cell, write.ignoreDamage), {
       onFailure: (failure) => {
-        unread.failure = failure
+        failures[index] = failure
       },
       onSuccess: (line) => {
-        unread.stored = line === undefined ? undefined : this.ofLine(line, cell)
+        stored[index] = line === undefined ? undefined : this.ofLine(line, cell)
       }
     })
+  }
+
+  private takeDeferred({ failures, stored, write }: Deferred): void {
+    const { cells } = write
+    // What an earlier write put into the memtable need not be read.
+    const failure = failures.find((failed, index) =>
+      failed !== undefined && !this.memtable.entries.has(cells[index]!.key)
+    )
+    if (failure !== undefined) {
+      write.failure = failure
+      return
+    }
+    for (let index = 0; index < cells.length; index++) this.take(write, index, stored[index])
   }
 
   /**
@@ -168,9 +213,9 @@ export class Round {
     )
   }
 
+  /** The version alone decides, unless it is the same: then the contents must be compared. */
   private ofLine(line: cellLines.Line, cell: Cell.Cell): Stored {
     const stored = { version: cellLines.versionUnsafe(line), isTombstone: cellLines.isTombstone(line) }
-    this.state.versions.put(cell.key, stored)
     return Version.compare(stored.version, cell.version) === 0 ? cellLines.cellUnsafe(line) : stored
   }
 

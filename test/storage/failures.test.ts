@@ -290,6 +290,25 @@ describe("I/O errors", () => {
       }
     }))
 
+  it.effect("a call of which one cell cannot be decided changes nothing", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const storage = yield* openScoped(memory)
+      yield* storage.apply([cell("a", 1), cell("b", 1)])
+      yield* storage.flush
+      memory.failNext("read", ".sst")
+      const [failed, other] = yield* Effect.all([
+        Effect.exit(storage.apply([cell("new", 2), cell("a", 2), cell("b", 2)])),
+        storage.apply([cell("else", 3)])
+      ], { concurrency: "unbounded" })
+      assert.isTrue(Exit.isFailure(failed))
+      assert.deepStrictEqual(other, [{ _tag: "Accepted", replaced: false }])
+      for (const [name, expected] of [["new", undefined], ["a", cell("a", 1)], ["b", cell("b", 1)]] as const) {
+        assertCell(yield* storage.get(key(name)), expected)
+      }
+      assertCell(yield* storage.get(key("else")), cell("else", 3))
+    }))
+
   it.effect("a read that fails is an error of that read alone", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)

@@ -13,6 +13,7 @@ import * as cellLines from "../sstable/cellLines.ts"
 import type { Table } from "../sstable/Table.ts"
 import * as TableIndex from "../sstable/TableIndex.ts"
 import type { StorageError } from "../StorageError.ts"
+import * as spans from "./spans.ts"
 
 export interface Bound {
   readonly key: string
@@ -22,6 +23,8 @@ export interface Bound {
 export interface CellSource extends Source {
   /** The key it stands at, when it is not out. */
   readonly key: () => string
+  /** Whether JavaScript's `<` orders that key among all others as their bytes do. */
+  readonly isBasic: () => boolean
   readonly version: () => Version
   readonly cell: () => Cell
   /**
@@ -39,11 +42,13 @@ export class MemtableSource implements CellSource {
   private index = 0
   private current: Cell | undefined
   private readonly run: ReadonlyArray<Memtable.Entry>
+  private readonly hasSurrogates: boolean
   private readonly sequence: number
   private readonly step: 1 | -1
 
-  constructor(run: ReadonlyArray<Memtable.Entry>, sequence: number, reverse: boolean) {
+  constructor(run: ReadonlyArray<Memtable.Entry>, hasSurrogates: boolean, sequence: number, reverse: boolean) {
     this.run = run
+    this.hasSurrogates = hasSurrogates
     this.sequence = sequence
     this.step = reverse ? -1 : 1
   }
@@ -58,6 +63,9 @@ export class MemtableSource implements CellSource {
   }
   key(): string {
     return this.current!.key
+  }
+  isBasic(): boolean {
+    return !this.hasSurrogates
   }
   version(): Version {
     return this.current!.version
@@ -97,8 +105,17 @@ export class MemtableSource implements CellSource {
   }
 }
 
-/** Blocks that are read together once a scan goes on beyond the first. */
-const blocksAhead = 8
+/** Each load of a scan reads twice as many blocks as the one before, up to this number. */
+const blocksAheadMax = 8
+
+const noMemory: Buffer = Buffer.alloc(0)
+
+/** A cell outlives the memory that its line was read into. */
+const copyOf = (bytes: Buffer): Buffer => {
+  const copy = Buffer.allocUnsafe(bytes.length)
+  bytes.copy(copy)
+  return copy
+}
 
 /** One sorted run of tables. Whoever walks it retains them meanwhile. */
 export class TableSource implements CellSource {
@@ -107,10 +124,12 @@ export class TableSource implements CellSource {
   private block = 0
   /** What is passed over at the next load, because a seek ended before it. */
   private bound: Bound | undefined
-  private isFirstLoad = true
+  private blocksAhead = 1
   private bytes: Buffer | undefined
   private line: cellLines.Line | undefined
   private currentKey: Key | undefined
+  private isPlain = false
+  private memory: Buffer = noMemory
   /** Where the lines of `bytes` begin, in reverse, and how many are still to come. */
   private starts: Array<number> = []
   private readonly run: ReadonlyArray<Table>
@@ -132,18 +151,35 @@ export class TableSource implements CellSource {
   key(): string {
     return this.currentKey!
   }
+  isBasic(): boolean {
+    return this.isPlain
+  }
   version(): Version {
     return cellLines.versionUnsafe(this.line!)
   }
   cell(): Cell {
-    return cellLines.cellUnsafe(this.line!)
+    return cellLines.cellUnsafe(this.line!, copyOf)
+  }
+
+  /** The memory of the lines before, which are all passed by now: cells that were given out have copies. */
+  private readonly takeMemory = (lengthBytes: number): Buffer => {
+    if (this.memory.length < lengthBytes) this.memory = spans.take(lengthBytes)
+    return this.memory
+  }
+
+  /** Gives its memory back. It must not be used any more. */
+  close(): void {
+    spans.give(this.memory)
+    this.memory = noMemory
+    this.leaveBytes()
+    this.table = -1
   }
 
   seek(bound: Bound | undefined): void {
     this.bytes = undefined
     this.line = undefined
     this.bound = bound
-    this.isFirstLoad = true
+    this.blocksAhead = 1
     if (this.reverse) this.seekBackward(bound)
     else this.seekForward(bound)
   }
@@ -182,8 +218,12 @@ export class TableSource implements CellSource {
   }
 
   private stand(start: number): void {
-    this.line = cellLines.at(this.bytes!, start)
-    this.currentKey = cellLines.keyOf(this.line)
+    const bytes = this.bytes!
+    const keyEnd = cellLines.keyEndOf(bytes, start)
+    const keyStart = start + cellLines.keyStart
+    this.line = cellLines.behindKey(bytes, start, keyEnd)
+    this.isPlain = cellLines.isPlainBetween(bytes, keyStart, keyEnd)
+    this.currentKey = cellLines.keyBetween(bytes, keyStart, keyEnd)
   }
 
   private leaveBytes(): void {
@@ -195,7 +235,7 @@ export class TableSource implements CellSource {
   private next(): { readonly table: Table; readonly first: number; readonly count: number } {
     const table = this.run[this.table]!
     const blocks = TableIndex.blockCount(table.index)
-    const wanted = this.isFirstLoad ? 1 : blocksAhead
+    const wanted = this.blocksAhead
     const first = this.reverse ? Math.max(0, this.block - wanted + 1) : this.block
     const end = this.reverse ? this.block + 1 : Math.min(blocks, this.block + wanted)
     return { table, first, count: end - first }
@@ -204,7 +244,8 @@ export class TableSource implements CellSource {
   loadNow(): void {
     while (this.mustLoad()) {
       const { count, first, table } = this.next()
-      const bytes = count === 1 ? table.readNow(first) : table.spanNow(first, count)
+      const known = count === 1 ? table.cached(first) : undefined
+      const bytes = known ?? table.spanNow(first, count, this.takeMemory)
       if (bytes === undefined) return
       this.take(bytes, count)
     }
@@ -222,13 +263,13 @@ export class TableSource implements CellSource {
   /** One of these blocks cannot be read: the others are tried one by one. */
   private passOver(count: number): Effect.Effect<void> {
     return Effect.sync(() => {
-      if (count > 1) this.isFirstLoad = true
+      if (count > 1) this.blocksAhead = 1
       else this.stepBlocks(1)
     })
   }
 
   private take(bytes: Buffer, count: number): void {
-    this.isFirstLoad = false
+    this.blocksAhead = Math.min(blocksAheadMax, 2 * this.blocksAhead)
     this.bytes = bytes
     this.stepBlocks(count)
     const { bound } = this

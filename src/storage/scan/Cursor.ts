@@ -145,5 +145,12 @@ const isNewer = (left: CellSource, right: CellSource): boolean => {
   return byVersion !== 0 ? byVersion > 0 : Cell.compare(left.cell(), right.cell()) > 0
 }
 
-const forward: Order<CellSource> = { compare: (left, right) => compare(left.key(), right.key()), isNewer }
-const backward: Order<CellSource> = { compare: (left, right) => compare(right.key(), left.key()), isNewer }
+const compareKeys = (left: CellSource, right: CellSource): number => {
+  const leftKey = left.key()
+  const rightKey = right.key()
+  if (leftKey === rightKey) return 0
+  return left.isBasic() || right.isBasic() ? (leftKey < rightKey ? -1 : 1) : compare(leftKey, rightKey)
+}
+
+const forward: Order<CellSource> = { compare: compareKeys, isNewer }
+const backward: Order<CellSource> = { compare: (left, right) => compareKeys(right, left), isNewer }

@@ -34,8 +34,10 @@ const hold = (state: State) => {
   const held = Levels.all(levels)
   const memtables = state.flushing === undefined ? [state.active] : [state.active, state.flushing]
   const runs = memtables.flatMap((memtable) => SortedRuns.sealed(memtable.runs))
+  const hasSurrogates = memtables.some((memtable) => memtable.runs.hasSurrogates)
   for (const table of held) table.retain()
   state.views.open(sequence)
+  const tableSources: Array<TableSource> = []
   const view: View = {
     get: (key) =>
       Effect.suspend(() => {
@@ -53,12 +55,17 @@ const hold = (state: State) => {
       Effect.sync(() => {
         const reverse = options.reverse === true
         const skipDamage = options.damage === "skip"
-        const sources: Array<CellSource> = runs.map((run) => new MemtableSource(run, sequence, reverse))
-        for (const run of tables.runs) sources.push(new TableSource(run, reverse, skipDamage))
+        const sources: Array<CellSource> = runs.map((run) => new MemtableSource(run, hasSurrogates, sequence, reverse))
+        for (const run of tables.runs) {
+          const source = new TableSource(run, reverse, skipDamage)
+          sources.push(source)
+          tableSources.push(source)
+        }
         return Cursor.make(sources, tables.holes, options)
       })
   }
   const release = () => {
+    for (const source of tableSources) source.close()
     state.views.close(sequence)
     for (const table of held) table.release()
   }

@@ -6,8 +6,10 @@
  *
  * Source: Corbató, "A Paging Experiment with the Multics System" (1968).
  */
+import * as slab from "../slab.ts"
+
 export interface CachedBlock {
-  readonly bytes: Buffer
+  bytes: Buffer
   used: boolean
   readonly slots: BlockSlots
   readonly index: number
@@ -18,20 +20,31 @@ export type BlockSlots = Array<CachedBlock | undefined>
 
 export interface BlockCache {
   readonly get: (slots: BlockSlots, index: number) => CachedBlock | undefined
+  /** Whether a block that was just read should be kept. */
+  readonly admits: (lengthBytes: number) => boolean
   readonly put: (slots: BlockSlots, index: number, bytes: Buffer) => void
   readonly sizeBytes: () => number
 }
+
+/**
+ * A full cache takes one of so many blocks that were missed: what is read again and again comes in soon, and what is read
+ * once costs neither memory nor what it would have pushed out.
+ */
+const missesPerAdmission = 8
 
 export const make = (bytesMax: number): BlockCache => {
   let queue: Array<CachedBlock> = []
   let head = 0
   let sizeBytes = 0
+  let misses = 0
 
   const evict = () => {
     while (sizeBytes > bytesMax && head < queue.length) {
       const oldest = queue[head++]!
       if (oldest.used) {
         oldest.used = false
+        // It outlives what was read with it, whose memory would stay for its sake.
+        oldest.bytes = slab.copy(oldest.bytes)
         queue.push(oldest)
       } else {
         oldest.slots[oldest.index] = undefined
@@ -52,6 +65,7 @@ export const make = (bytesMax: number): BlockCache => {
       cached.used = true
       return cached
     },
+    admits: (lengthBytes) => sizeBytes + lengthBytes <= bytesMax || ++misses % missesPerAdmission === 0,
     put: (slots, index, bytes) => {
       if (slots[index] !== undefined) return
       const cached = { bytes, used: false, slots, index }

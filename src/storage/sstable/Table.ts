@@ -9,21 +9,26 @@
 import { Effect } from "effect"
 import { crc32 } from "node:zlib"
 import type { Disk, ReadHandle } from "../Disk.ts"
+import * as slab from "../slab.ts"
 import { Corruption, type StorageError, UnknownFormat } from "../StorageError.ts"
 import type { BlockCache, BlockSlots } from "./BlockCache.ts"
+import * as cellLines from "./cellLines.ts"
 import * as TableIndex from "./TableIndex.ts"
 
 export interface Table extends TableIndex.TableProperties {
   readonly id: number
   readonly path: string
   readonly index: TableIndex.TableIndex
-  /** A block, when it is in memory or nearly so. */
-  readonly readNow: (block: number) => Buffer | undefined
-  /** A block from memory or from the disk, kept in the cache. */
+  /** The line of a key in a block, without waiting when the block is in memory or nearly so. */
+  readonly findNow: (block: number, key: string) => cellLines.Line | undefined | typeof mustRead
+  /** A block that is in the cache. */
+  readonly cached: (block: number) => Buffer | undefined
+  /** A block from the cache or from the disk. */
   readonly read: (block: number) => Effect.Effect<Buffer, StorageError>
   /** The lines of several blocks, past the cache. */
   readonly span: (block: number, count: number) => Effect.Effect<Buffer, StorageError>
-  readonly spanNow: (block: number, count: number) => Buffer | undefined
+  /** The same without waiting, if that is possible, in the memory that `take` gives for so many bytes. */
+  readonly spanNow: (block: number, count: number, take: (lengthBytes: number) => Buffer) => Buffer | undefined
   /** Blocks that cannot be read, by number. */
   readonly damaged: ReadonlyMap<number, Corruption>
   readonly retain: () => void
@@ -32,6 +37,14 @@ export interface Table extends TableIndex.TableProperties {
   readonly retire: (whenFree: () => void) => void
   readonly close: Effect.Effect<void>
 }
+
+/** A block that may hold the key has to be waited for. */
+export const mustRead = Symbol("mustRead")
+
+/** Where a block is read that nobody keeps: what is found in it is copied out before the next one comes. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024)
+const takeScratch = (lengthBytes: number) =>
+  lengthBytes <= scratch.length ? scratch : Buffer.allocUnsafeSlow(lengthBytes)
 
 /** `000012.sst` and `000012.idx`. */
 export const dataPath = (directory: string, id: number): string => `${directory}/${fileNumber(id)}.sst`
@@ -46,6 +59,8 @@ export interface Context {
   /** Called when a block turns out to be damaged. */
   readonly onDamage: () => void
 }
+
+const spanNowBytesMax = 64 * 1024
 
 export const open = Effect.fnUntraced(function*(context: Context, id: number): Effect.fn.Return<Table, StorageError> {
   const { directory, disk } = context
@@ -130,10 +145,25 @@ const make = (
     )
   }
 
-  const spanNow = (block: number, count: number): Buffer | undefined => {
-    const bytes = handle.readNow(offsets[block]!, offsets[block + count]! - offsets[block]!)
+  const spanNow = (block: number, count: number, take: (lengthBytes: number) => Buffer): Buffer | undefined => {
+    const length = offsets[block + count]! - offsets[block]!
+    // What takes long to copy is not read while everybody waits.
+    if (length > spanNowBytesMax) return undefined
+    const target = take(length)
+    if (!handle.readNow(offsets[block]!, length, target)) return undefined
+    const bytes = target.length === length ? target : target.subarray(0, length)
     // Damage is found again, and told, by the read that follows.
-    return bytes === undefined || mismatch(bytes, block, block + count) !== undefined ? undefined : bytes
+    return mismatch(bytes, block, block + count) === undefined ? bytes : undefined
+  }
+
+  const findNow = (block: number, key: string): cellLines.Line | undefined | typeof mustRead => {
+    const known = cached(block)
+    if (known !== undefined) return cellLines.find(known, key)
+    const bytes = spanNow(block, 1, takeScratch)
+    if (bytes === undefined) return mustRead
+    if (cache.admits(bytes.length)) return cellLines.find(keep(block, slab.copy(bytes)), key)
+    const line = cellLines.find(bytes, key)
+    return line === undefined ? undefined : cellLines.detach(line)
   }
 
   const cached = (block: number) => cache.get(slots, block)?.bytes
@@ -149,17 +179,16 @@ const make = (
     path,
     index,
     damaged,
-    readNow: (block) => {
-      const known = cached(block)
-      if (known !== undefined) return known
-      const bytes = spanNow(block, 1)
-      return bytes === undefined ? undefined : keep(block, bytes)
-    },
+    findNow,
+    cached,
     read: (block) =>
       Effect.suspend(() => {
         const known = cached(block)
         return known === undefined
-          ? Effect.map(readVerified(block, block + 1), (bytes) => keep(block, bytes))
+          ? Effect.map(
+            readVerified(block, block + 1),
+            (bytes) => cache.admits(bytes.length) ? keep(block, bytes) : bytes
+          )
           : Effect.succeed(known)
       }),
     span: (block, count) => Effect.suspend(() => readVerified(block, block + count)),

@@ -92,7 +92,7 @@ const decodeColumns = (properties: TableProperties, lines: ReadonlyArray<string>
   const { lengthsBytes } = JSON.parse(lines[2]!) as { readonly lengthsBytes: ReadonlyArray<number> }
   const { crc32s } = JSON.parse(lines[3]!) as { readonly crc32s: ReadonlyArray<number> }
   const filter = JSON.parse(lines[4]!) as { readonly probes: number; readonly bloom: string }
-  const bloom = Bloom.fromBits(bitsOf(filter.bloom), filter.probes)
+  const bloom: Bloom.Bloom = { bits: bitsOf(filter.bloom), layout: "blocked", probes: filter.probes }
   return { properties, firstKeys, offsets: offsetsOf(lengthsBytes), checksums: Uint32Array.from(crc32s), bloom }
 }
 
@@ -107,7 +107,7 @@ const decodeFormatOne = (properties: TableProperties, count: number, lines: Read
     firstKeys: blocks.map(({ firstKey }) => firstKey),
     offsets: offsetsOf(blocks.map(({ lengthBytes }) => lengthBytes)),
     checksums: Uint32Array.from(blocks, (block) => block.crc32),
-    bloom: Bloom.fromBits(bitsOf(bloom), probesOfFormatOne)
+    bloom: { bits: bitsOf(bloom), layout: "scattered", probes: probesOfFormatOne }
   }
 }
 
@@ -120,13 +120,17 @@ export const offsetsOf = (lengths: ReadonlyArray<number>): Float64Array => {
   return offsets
 }
 
+/** `isBasic`: one of the two is such a key, see `Bloom.KeyProbe`; then the comparison takes a fraction of the time. */
+export const isAtMost = (left: string, right: string, isBasic: boolean): boolean =>
+  isBasic ? left <= right : compare(left, right) <= 0
+
 /** The block that would hold the key: the last whose first key is not above it; -1 when the key is below all. */
-export const blockOf = ({ firstKeys }: TableIndex, key: string): number => {
+export const blockOf = ({ firstKeys }: TableIndex, key: string, isBasic = false): number => {
   let low = 0
   let high = firstKeys.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (compare(firstKeys[middle]!, key) <= 0) low = middle + 1
+    if (isAtMost(firstKeys[middle]!, key, isBasic)) low = middle + 1
     else high = middle
   }
   return low - 1

@@ -75,9 +75,19 @@ const findEscaped = (block: Buffer, key: string): Line | undefined => {
   return { block, start, end: endOf(block, versionStart), versionStart }
 }
 
+/** The same line in memory of its own. */
+export const detach = ({ block, end, start, versionStart }: Line): Line => {
+  const bytes = Buffer.allocUnsafe(end - start)
+  block.copy(bytes, 0, start, end)
+  return { block: bytes, start: 0, end: bytes.length, versionStart: versionStart - start }
+}
+
 /** The line that starts at `start`. */
-export const at = (block: Buffer, start: number): Line => {
-  const versionStart = keyEndOf(block, start) + toVersion
+export const at = (block: Buffer, start: number): Line => behindKey(block, start, keyEndOf(block, start))
+
+/** The same when it is known where its key ends. */
+export const behindKey = (block: Buffer, start: number, keyEnd: number): Line => {
+  const versionStart = keyEnd + toVersion
   return { block, start, end: endOf(block, versionStart), versionStart }
 }
 
@@ -88,12 +98,18 @@ export const keyOf = ({ block, start, versionStart }: Line): Key =>
   keyBetween(block, start + keyStart, versionStart - toVersion)
 
 /** The key whose bytes stand there, as JSON writes them. */
-export const keyBetween = (block: Buffer, start: number, end: number): Key => {
+export const keyBetween = (block: Buffer, start: number, end: number): Key =>
+  isPlainBetween(block, start, end)
+    ? block.toString("latin1", start, end) as Key
+    : JSON.parse(block.toString("utf8", start - 1, end + 1)) as Key
+
+/** Whether the bytes are ASCII that JSON does not escape. */
+export const isPlainBetween = (block: Buffer, start: number, end: number): boolean => {
   for (let index = start; index < end; index++) {
     const byte = block[index]!
-    if (byte >= 0x80 || byte === backslash) return JSON.parse(block.toString("utf8", start - 1, end + 1)) as Key
+    if (byte >= 0x80 || byte === backslash) return false
   }
-  return block.toString("latin1", start, end) as Key
+  return true
 }
 
 export const versionUnsafe = (line: Line): Version => versionAt(line, versionEndOf(line))
@@ -134,8 +150,13 @@ export const isTombstone = ({ block, end }: Line): boolean => isTombstoneAt(bloc
 /** Of all lines, those of tombstones alone end in `true}`: the others close a text. */
 export const isTombstoneAt = (block: Buffer, end: number): boolean => block[end - closing] === letterE
 
-/** The cell. Its value is a view of the block where the bytes are the value's own: nobody may change them. */
-export const cellUnsafe = (line: Line): Cell => {
+const same = (bytes: Buffer): Buffer => bytes
+
+/**
+ * The cell. Where its value's bytes stand in the block as they are, `valueOf` says what becomes of them: by default the
+ * value is a view of the block, which nobody may change.
+ */
+export const cellUnsafe = (line: Line, valueOf = same): Cell => {
   const { block, end } = line
   const versionEnd = versionEndOf(line)
   const version = versionAt(line, versionEnd)
@@ -151,7 +172,7 @@ export const cellUnsafe = (line: Line): Cell => {
     ? undefined
     : RecentTexts.at(contentTypes, block, typeStart, typeEnd)
   if (contentType === undefined || (isText && bytes.indexOf(backslash) !== -1)) return parsed(line)
-  return { key, version, value: { bytes, contentType } }
+  return { key, version, value: { bytes: isText ? valueOf(bytes) : bytes, contentType } }
 }
 
 const parsed = (line: Line): Cell =>

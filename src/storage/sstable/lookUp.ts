@@ -9,11 +9,10 @@ import * as Levels from "../Levels.ts"
 import { Corruption, type StorageError } from "../StorageError.ts"
 import * as Bloom from "./Bloom.ts"
 import * as cellLines from "./cellLines.ts"
-import type { Table } from "./Table.ts"
+import { mustRead, type Table } from "./Table.ts"
 import * as TableIndex from "./TableIndex.ts"
 
-/** A block that may hold the key has to be waited for. */
-export const mustRead = Symbol("mustRead")
+export { mustRead } from "./Table.ts"
 
 /** What is looked into: the sorted runs, newest first, and the ranges of keys of which cells were lost. */
 export interface Tables {
@@ -34,16 +33,18 @@ export const findNow = (tables: Tables, key: string): cellLines.Line | undefined
   for (let run = 0; run < runs.length; run++) {
     const table = candidate(runs[run]!, key, hash)
     if (table === undefined || isSettled(newest, table.counterMax)) continue
-    const block = TableIndex.blockOf(table.index, key)
-    const bytes = table.readNow(block)
-    if (bytes === undefined) return mustRead
-    newest = newer(newest, cellLines.find(bytes, key))
+    const block = TableIndex.blockOf(table.index, key, hash.isBasic)
+    const line = table.findNow(block, key)
+    if (line === mustRead) return mustRead
+    newest = newer(newest, line)
   }
   return holes.length > 0 && missing(holes, key, newest) !== undefined ? mustRead : newest
 }
 
-const candidate = (run: ReadonlyArray<Table>, key: string, hash: Bloom.KeyHash): Table | undefined => {
-  const table = Levels.tableFor(run, key)
+/** Of a run that is one table the filter tells more than the range, and faster. */
+const candidate = (run: ReadonlyArray<Table>, key: string, hash: Bloom.KeyProbe): Table | undefined => {
+  if (run.length === 1 && !Bloom.admits(run[0]!.index.bloom, hash)) return undefined
+  const table = Levels.tableFor(run, key, hash.isBasic)
   return table === undefined || !Bloom.admits(table.index.bloom, hash) ? undefined : table
 }
 
