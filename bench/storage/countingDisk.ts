@@ -21,11 +21,11 @@ export const make = (disk: Disk["Service"], counted: Counts): Disk["Service"] =>
         counted.reads++
         return handle.read(offsetBytes, lengthBytes)
       },
-      readNow: (offsetBytes, lengthBytes) => {
-        const bytes = handle.readNow(offsetBytes, lengthBytes)
+      readNow: (offsetBytes, lengthBytes, target) => {
+        const isRead = handle.readNow(offsetBytes, lengthBytes, target)
         // What it refuses is asked for again with `read`.
-        if (bytes !== undefined) counted.reads++
-        return bytes
+        if (isRead) counted.reads++
+        return isRead
       }
     })),
   openAppend: (path, options) => {

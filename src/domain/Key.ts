@@ -35,6 +35,11 @@ export const hasSurrogates = (text: string): boolean => surrogate.test(text)
 
 const surrogate = /[\ud800-\udfff]/
 
+/** Compared with any other text, JavaScript's `<` and `compare` are the same order: no unit is a surrogate or above. */
+export const isBasic = (text: string): boolean => !aboveBasic.test(text)
+
+const aboveBasic = /[\ud800-\uffff]/
+
 /**
  * Orders keys by their UTF-8 bytes, which is the order of their code points.
  *

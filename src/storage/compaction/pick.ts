@@ -110,9 +110,17 @@ const compaction = <T extends Sized>(
   level: ReadonlyArray<T>,
   target: number
 ): Compaction<T> => {
-  const lower = level.filter((table) => upper.some((other) => overlaps(table, other)))
-  return { upper, lower, target, isMove: lower.length === 0 && areDisjoint(upper) }
+  const isMove = areDisjoint(upper) && upper.every((table) => overlapping(level, table).length === 0)
+  // What lies between two of the upper tables as well: the result may have one that reaches from one to the other.
+  return { upper, lower: isMove ? [] : overlapping(level, rangeOf(upper)), target, isMove }
 }
+
+const rangeOf = (tables: ReadonlyArray<Sized>): Sized =>
+  tables.reduce((range, { keyMax, keyMin }) => ({
+    keyMin: compare(keyMin, range.keyMin) < 0 ? keyMin : range.keyMin,
+    keyMax: compare(keyMax, range.keyMax) > 0 ? keyMax : range.keyMax,
+    sizeBytes: 0
+  }))
 
 const areDisjoint = <T extends Sized>(tables: ReadonlyArray<T>): boolean => {
   const sorted = tables.toSorted((left, right) => compare(left.keyMin, right.keyMin))

@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import type { Cell } from "../../domain/Cell.ts"
-import { compare, type Key } from "../../domain/Key.ts"
+import { compare, isBasic, type Key } from "../../domain/Key.ts"
 import type { Version } from "../../domain/Version.ts"
 import * as Levels from "../Levels.ts"
 import * as Memtable from "../memtable/Memtable.ts"
@@ -42,13 +42,11 @@ export class MemtableSource implements CellSource {
   private index = 0
   private current: Cell | undefined
   private readonly run: ReadonlyArray<Memtable.Entry>
-  private readonly hasSurrogates: boolean
   private readonly sequence: number
   private readonly step: 1 | -1
 
-  constructor(run: ReadonlyArray<Memtable.Entry>, hasSurrogates: boolean, sequence: number, reverse: boolean) {
+  constructor(run: ReadonlyArray<Memtable.Entry>, sequence: number, reverse: boolean) {
     this.run = run
-    this.hasSurrogates = hasSurrogates
     this.sequence = sequence
     this.step = reverse ? -1 : 1
   }
@@ -65,7 +63,7 @@ export class MemtableSource implements CellSource {
     return this.current!.key
   }
   isBasic(): boolean {
-    return !this.hasSurrogates
+    return isBasic(this.current!.key)
   }
   version(): Version {
     return this.current!.version

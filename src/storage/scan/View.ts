@@ -34,7 +34,6 @@ const hold = (state: State) => {
   const held = Levels.all(levels)
   const memtables = state.flushing === undefined ? [state.active] : [state.active, state.flushing]
   const runs = memtables.flatMap((memtable) => SortedRuns.sealed(memtable.runs))
-  const hasSurrogates = memtables.some((memtable) => memtable.runs.hasSurrogates)
   for (const table of held) table.retain()
   state.views.open(sequence)
   const tableSources: Array<TableSource> = []
@@ -55,7 +54,7 @@ const hold = (state: State) => {
       Effect.sync(() => {
         const reverse = options.reverse === true
         const skipDamage = options.damage === "skip"
-        const sources: Array<CellSource> = runs.map((run) => new MemtableSource(run, hasSurrogates, sequence, reverse))
+        const sources: Array<CellSource> = runs.map((run) => new MemtableSource(run, sequence, reverse))
         for (const run of tables.runs) {
           const source = new TableSource(run, reverse, skipDamage)
           sources.push(source)

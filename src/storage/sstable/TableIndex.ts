@@ -8,7 +8,7 @@ import { crc32 } from "node:zlib"
 import type { Key } from "../../domain/Key.ts"
 import { compare } from "../../domain/Key.ts"
 import { formatOf } from "../jsonFormat.ts"
-import * as Bloom from "./Bloom.ts"
+import type * as Bloom from "./Bloom.ts"
 
 export interface TableProperties {
   readonly cells: number

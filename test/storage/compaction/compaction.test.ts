@@ -50,6 +50,12 @@ describe("which tables to merge", () => {
     })
   })
 
+  it("are also those of the lower level that lie between the upper ones, or the result would overlap them", () => {
+    const flushed = [table("p", "a", "b", 5), table("q", "a", "a", 5), table("r", "y", "z", 5)]
+    const last = [table("x", "b", "c", 10), table("y", "m", "n", 10), table("z", "y", "y", 10)]
+    assert.deepStrictEqual(named(pick.pick(levelsOf({ 0: flushed, 6: last }), settings))?.lower, ["x", "y", "z"])
+  })
+
   it("only change their level when nothing overlaps", () => {
     const flushed = [table("p", "e", "f", 5), table("q", "a", "b", 5), table("r", "c", "d", 5)]
     assert.isTrue(pick.pick(levelsOf({ 0: flushed, 6: [table("x", "m", "z", 90)] }), settings)?.isMove)
