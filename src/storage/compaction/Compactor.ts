@@ -82,13 +82,16 @@ const answer = (state: State, failure: StorageError | undefined) => {
 }
 
 const move = (state: State, { target, upper }: Compaction<Table.Table>) =>
-  untilDone(install(
+  untilDone(
     state,
-    (now) => ({ ...now, levels: Levels.replace(now.levels, new Set(upper), upper, target) }),
-    () => {
-      state.compactions++
-    }
-  ))
+    install(
+      state,
+      (now) => ({ ...now, levels: Levels.replace(now.levels, new Set(upper), upper, target) }),
+      () => {
+        state.compactions++
+      }
+    )
+  )
 
 const compact = Effect.fnUntraced(function*(
   state: State,
@@ -109,18 +112,21 @@ const compact = Effect.fnUntraced(function*(
     Effect.forEach(ids, (id) => Table.open(state.context, id)),
     () => mergeTables.removeAll(options, ids)
   )
-  yield* untilDone(install(
+  yield* untilDone(
     state,
-    (now) => ({
-      ...now,
-      levels: Levels.replace(now.levels, new Set(old), merged, target),
-      holes: [...now.holes, ...holes]
-    }),
-    () => {
-      state.compactions++
-      state.bytesCompacted += bytesOf(merged)
-    }
-  ))
+    install(
+      state,
+      (now) => ({
+        ...now,
+        levels: Levels.replace(now.levels, new Set(old), merged, target),
+        holes: [...now.holes, ...holes]
+      }),
+      () => {
+        state.compactions++
+        state.bytesCompacted += bytesOf(merged)
+      }
+    )
+  )
   yield* reportLost(holes)
   for (const table of old) yield* Effect.forkIn(removeWhenFree(disk, settings.directory, table), scope)
 })
@@ -149,13 +155,15 @@ const reportLost = (holes: ReadonlyArray<Hole>) =>
         `byte ${offsetBytes}. They are asked of other replicas`
     ), { discard: true })
 
-const untilDone = (installed: Effect.Effect<void, StorageError>): Effect.Effect<void> =>
+/** Whoever asked for the compaction is told of the first failure and does not wait for the end. */
+const untilDone = (state: State, installed: Effect.Effect<void, StorageError>): Effect.Effect<void> =>
   Effect.catch(
     installed,
     (error) =>
       Effect.logError(`the manifest could not be written, which is tried again: ${error.message}`).pipe(
+        Effect.andThen(Effect.sync(() => answer(state, error))),
         Effect.andThen(Effect.sleep(installRetryDelay)),
-        Effect.andThen(Effect.suspend(() => untilDone(installed)))
+        Effect.andThen(Effect.suspend(() => untilDone(state, installed)))
       )
   )
 
