@@ -11,7 +11,7 @@ import { Context, Effect, Layer, Schema, Stream } from "effect"
 export interface Request {
   /** Such as `http://127.0.0.1:8081`. */
   readonly origin: string
-  readonly method: "GET" | "PUT" | "DELETE"
+  readonly method: "GET" | "PUT" | "POST" | "DELETE"
   /** Sent as it stands. */
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>

@@ -14,6 +14,7 @@ import { Output } from "./Output.ts"
 import { put } from "./put.ts"
 import { serve } from "./serve.ts"
 import { status } from "./status.ts"
+import { storage } from "./storage/storage.ts"
 import { type Launcher, up } from "./up.ts"
 
 export const rondo = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>, launcher: Launcher) =>
@@ -28,6 +29,7 @@ export const rondo = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>,
       status,
       importRecords,
       exportRecords,
+      storage,
       bench
     ])
   )

@@ -9,7 +9,7 @@ import { count } from "./Tally.ts"
 type ClusterView = typeof Cluster.Type
 type HealthView = typeof Health.Type
 
-const columnsOf = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+export const columnsOf = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   return rows.map((row) => row.map((text, column) => text.padEnd(widths[column]!)).join("  ").trimEnd()).join("\n")
 }

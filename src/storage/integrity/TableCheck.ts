@@ -9,8 +9,9 @@ import { holeOf } from "../compaction/LineSource.ts"
 import { type Disk, writeAtomically } from "../Disk.ts"
 import * as Table from "../sstable/Table.ts"
 import * as TableIndex from "../sstable/TableIndex.ts"
-import { Corruption, type StorageError } from "../StorageError.ts"
+import { Corruption } from "../StorageError.ts"
 import * as Holes from "./Holes.ts"
+import { LineCheck } from "./LineCheck.ts"
 
 export interface TableCheck {
   /** Checks some more, and says how many bytes that took; `undefined` when there is nothing left. */
@@ -26,12 +27,15 @@ export interface Options {
   readonly spanBytes: number
   /** Write an index that is damaged on the disk anew from memory: without it the next start would lose the table. */
   readonly repairIndex: boolean
+  /** Look at each line too, which takes ten times as long. */
+  readonly lines?: boolean
 }
 
 /** Whoever checks a table retains it meanwhile. */
 export const make = (table: Table.Table, options: Options): TableCheck => {
   const damage: Array<Holes.Hole> = []
   const blocks = TableIndex.blockCount(table.index)
+  const lines = options.lines === true ? new LineCheck(table) : undefined
   /** -1 stands for the index. */
   let block = -1
 
@@ -50,18 +54,43 @@ export const make = (table: Table.Table, options: Options): TableCheck => {
     return bytes?.length ?? 0
   })
 
+  const wrong = (number: number, reason: string) => {
+    const offsetBytes = table.index.offsets[number]!
+    damage.push(holeOf(table, number, new Corruption({ path: table.path, offsetBytes, reason })))
+  }
+
+  const checkLines = (first: number, end: number, bytes: Buffer) => {
+    const { offsets } = table.index
+    const base = offsets[first]!
+    for (let number = first; number < end && lines !== undefined; number++) {
+      const problem = lines.block(number, bytes.subarray(offsets[number]! - base, offsets[number + 1]! - base))
+      if (problem !== undefined) {
+        wrong(number, problem)
+        lines.skip()
+      }
+    }
+  }
+
   const checkBlock = (number: number) =>
-    Effect.catch(Effect.asVoid(table.span(number, 1)), (error) =>
-      Effect.sync(() => {
-        damage.push(holeOf(table, number, corruptionOf(table, number, error)))
-      }))
+    Effect.match(table.span(number, 1), {
+      onFailure: (error) => {
+        wrong(number, error._tag === "Corruption" ? error.reason : error.message)
+        lines?.skip()
+      },
+      onSuccess: (bytes) => checkLines(number, number + 1, bytes)
+    })
 
   /** One bad block must not hide those beside it. */
   const checkSpan = Effect.fnUntraced(function*(first: number, end: number) {
     const whole = yield* Effect.result(table.span(first, end - first))
-    if (whole._tag === "Success") return
+    if (whole._tag === "Success") return checkLines(first, end, whole.success)
     for (let number = first; number < end; number++) yield* checkBlock(number)
   })
+
+  const finish = () => {
+    const problem = lines?.end()
+    if (problem !== undefined) damage.push(ofTable(table, table.path, problem))
+  }
 
   return {
     damage,
@@ -71,7 +100,10 @@ export const make = (table: Table.Table, options: Options): TableCheck => {
       block = first === -1 ? 0 : spanEnd(table.index, first, options.spanBytes)
       if (first === -1) return checkIndex
       const bytes = table.index.offsets[block]! - table.index.offsets[first]!
-      return Effect.as(checkSpan(first, block), bytes)
+      return Effect.map(checkSpan(first, block), () => {
+        if (block === blocks) finish()
+        return bytes
+      })
     })
   }
 }
@@ -89,11 +121,6 @@ const spanEnd = (index: TableIndex.TableIndex, first: number, spanBytes: number)
   while (end < TableIndex.blockCount(index) && offsets[end + 1]! - offsets[first]! <= spanBytes) end++
   return end
 }
-
-const corruptionOf = (table: Table.Table, block: number, error: StorageError): Corruption =>
-  error._tag === "Corruption"
-    ? error
-    : new Corruption({ path: table.path, offsetBytes: table.index.offsets[block]!, reason: error.message })
 
 /** Everything in the table is at stake. */
 const ofTable = ({ counterMax, keyMax, keyMin }: Table.Table, file: string, reason: string): Holes.Hole => ({

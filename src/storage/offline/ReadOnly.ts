@@ -1,0 +1,190 @@
+/**
+ * A store's directory as it lies there, without a node: read and never changed. No log is cut, no file is removed or
+ * moved aside, and what is damaged is reported beside what can still be read.
+ *
+ * The caller sees to it that nobody writes there meanwhile.
+ */
+import { Effect, Schema } from "effect"
+import * as Cell from "../../domain/Cell.ts"
+import * as cellCodec from "../../domain/cellCodec.ts"
+import type { Disk } from "../Disk.ts"
+import * as Holes from "../integrity/Holes.ts"
+import * as Levels from "../Levels.ts"
+import * as Manifest from "../manifest/Manifest.ts"
+import * as Memtable from "../memtable/Memtable.ts"
+import * as SortedRuns from "../memtable/SortedRuns.ts"
+import { MemtableSource, TableSource } from "../scan/CellSource.ts"
+import * as Cursor from "../scan/Cursor.ts"
+import * as BlockCache from "../sstable/BlockCache.ts"
+import * as Table from "../sstable/Table.ts"
+import { logPath } from "../State.ts"
+import { Corruption, type StorageError, UnknownFormat } from "../StorageError.ts"
+import * as frame from "../wal/frame.ts"
+
+/** There is nothing of a store in the directory. */
+export class NoStore extends Schema.TaggedError<NoStore>()("NoStore", { path: Schema.String }) {
+  override get message() {
+    return `${this.path} is neither a data directory nor a snapshot: it has no MANIFEST`
+  }
+}
+
+export interface StoredLog {
+  readonly path: string
+  readonly bytes: number
+  readonly cells: number
+  /** Bytes behind the last whole record, which a start cuts. */
+  readonly tornBytes: number
+  /** What of it cannot be read. */
+  readonly problem: string | undefined
+}
+
+export interface ReadOnly {
+  readonly directory: string
+  /** Of its manifest. */
+  readonly format: 1 | 2
+  /** Those that can be opened. */
+  readonly levels: Levels.Levels
+  /** What the manifest says is lost, then what the tables that cannot be opened held. */
+  readonly holes: ReadonlyArray<Holes.Hole>
+  /** How many of them are the manifest's. */
+  readonly holesKnown: number
+  readonly logs: ReadonlyArray<StoredLog>
+  /** The cells of the logs. */
+  readonly memtable: Memtable.Memtable
+  readonly counterMax: number
+  /** Cells of logs and tables, as `Storage.scan` gives them. Fails over what is lost, unless damage is to be skipped. */
+  readonly cursor: (options: Cursor.ScanOptions) => Effect.Effect<Cursor.Cursor, Corruption>
+}
+
+/** Blocks that a scan reads again are few. */
+const cacheBytes = 1024 * 1024
+
+/** Closes its files with the scope. */
+export const open = Effect.fnUntraced(function*(disk: Disk["Service"], directory: string) {
+  const { format, manifest } = yield* readManifest(disk, directory)
+  const context = { disk, directory, cache: BlockCache.make(cacheBytes), onDamage: () => {} }
+  const levels: Array<Array<Table.Table>> = Levels.empty.map(() => [])
+  const holes = Array.from(manifest.holes)
+  for (const entry of manifest.tables) {
+    const opened = yield* Effect.result(Table.open(context, entry.id))
+    if (opened._tag === "Success") {
+      yield* Effect.addFinalizer(() => opened.success.close)
+      levels[entry.level]!.push(opened.success)
+    } else if (opened.failure._tag === "Corruption") holes.push(holeOf(entry, opened.failure))
+    else return yield* opened.failure
+  }
+  const memtable = Memtable.make()
+  const logs: Array<StoredLog> = []
+  for (const log of manifest.logs) logs.push(yield* readLog(disk, logPath(directory, log), memtable))
+  const ordered = levels.map(Levels.inOrder)
+  const store: ReadOnly = {
+    directory,
+    format,
+    levels: ordered,
+    holes,
+    holesKnown: manifest.holes.length,
+    logs,
+    memtable,
+    counterMax: manifest.counterMax,
+    cursor: (options) => cursor({ levels: ordered, holes, logs, memtable }, options)
+  }
+  return store
+})
+
+const holeOf = ({ counterMax, keyMax, keyMin }: Manifest.TableEntry, error: Corruption): Holes.Hole => ({
+  from: keyMin,
+  to: Holes.after(keyMax),
+  counterMax,
+  file: error.path,
+  offsetBytes: error.offsetBytes,
+  reason: error.reason
+})
+
+const readManifest = Effect.fnUntraced(function*(disk: Disk["Service"], directory: string) {
+  const reading = yield* Manifest.read(disk, directory)
+  if (reading?.format === 2) return reading
+  const names = yield* disk.list(directory)
+  if (reading === undefined) {
+    const file = names.find((name) => /^(?:wal-\d{6,}\.log|\d{6,}\.(?:sst|idx))$/.test(name))
+    if (file === undefined) return yield* new NoStore({ path: directory })
+    return yield* new Corruption({
+      path: Manifest.pathOf(directory),
+      offsetBytes: 0,
+      reason: `it is missing, but ${file} is there`
+    })
+  }
+  return { format: reading.format, manifest: yield* fromFormatOne(disk, directory, reading.manifest, names) }
+})
+
+const fromFormatOne = Effect.fnUntraced(function*(
+  disk: Disk["Service"],
+  directory: string,
+  { firstLog, tables }: Manifest.ManifestOne,
+  names: ReadonlyArray<string>
+) {
+  const entries = yield* Effect.forEach(
+    tables,
+    (id) => Effect.map(Table.readIndex(disk, directory, id), ({ properties }) => ({ ...properties, id, level: 0 }))
+  )
+  const logs = names.flatMap((name) => /^wal-(\d{6,})\.log$/.exec(name)?.[1] ?? []).map(Number)
+  const manifest: Manifest.Manifest = {
+    tables: entries,
+    logs: logs.filter((log) => log >= firstLog).sort((left, right) => left - right),
+    holes: [],
+    counterMax: entries.reduce((max, { counterMax }) => Math.max(max, counterMax), 0)
+  }
+  return manifest
+})
+
+/** Of a damaged log, its whole records. */
+const readLog = Effect.fnUntraced(function*(disk: Disk["Service"], path: string, memtable: Memtable.Memtable) {
+  const bytes = yield* disk.readFile(path)
+  if (bytes === undefined) return { path, bytes: 0, cells: 0, tornBytes: 0, problem: "it is missing" }
+  const later = frame.laterMark(bytes, 0)
+  if (later !== undefined) return yield* new UnknownFormat({ path, format: later, known: "RLg1" })
+  const reading = frame.readAll(bytes)
+  let problem = reading._tag === "DamagedMiddle"
+    ? `it is damaged at byte ${reading.offset}, and records behind that are whole`
+    : undefined
+  const frames = reading._tag === "DamagedMiddle" ? frame.salvage(bytes) : reading.frames
+  let cells = 0
+  for (const { offset, payload } of frames) {
+    if (payload.length === 0) continue
+    const decoded = cellCodec.decodeAll(payload)
+    if (decoded === undefined) problem ??= `the record at byte ${offset} is not cells`
+    for (const cell of decoded ?? []) {
+      const before = Memtable.get(memtable, cell.key)
+      if (before === undefined || Cell.compare(cell, before) > 0) Memtable.set(memtable, cell)
+    }
+    cells += decoded?.length ?? 0
+  }
+  const tornBytes = reading._tag === "TornTail" ? bytes.length - reading.end : 0
+  const log: StoredLog = { path, bytes: bytes.length, cells, tornBytes, problem }
+  return log
+})
+
+const cursor = (
+  { holes, levels, logs, memtable }: Pick<ReadOnly, "levels" | "holes" | "logs" | "memtable">,
+  options: Cursor.ScanOptions
+): Effect.Effect<Cursor.Cursor, Corruption> => {
+  const damaged = logs.find(({ problem }) => problem !== undefined)
+  if (damaged !== undefined && options.damage !== "skip") {
+    return Effect.fail(new Corruption({ path: damaged.path, offsetBytes: 0, reason: damaged.problem! }))
+  }
+  const reverse = options.reverse === true
+  const sources = [
+    ...SortedRuns.sealed(memtable.runs).map((run) => new MemtableSource(run, 0, reverse)),
+    ...Levels.runs(levels).map((run) => new TableSource(run, reverse, options.damage === "skip"))
+  ]
+  return Effect.succeed(Cursor.make(sources, holes, options))
+}
+
+/** Everything that is known to be wrong without reading the tables, in words. */
+export const problems = ({ holes, logs }: ReadOnly): ReadonlyArray<string> => [
+  ...holes.map(({ file, from, offsetBytes, reason, to }) =>
+    `cells from ${JSON.stringify(from)} up to ${JSON.stringify(to)} are lost: ${file} at byte ${offsetBytes}: ${reason}`
+  ),
+  ...logs.flatMap(({ path, problem }) => problem === undefined ? [] : [`${path}: ${problem}`])
+]
+
+export type ReadOnlyError = StorageError | NoStore

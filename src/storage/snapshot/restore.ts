@@ -1,0 +1,72 @@
+/**
+ * Makes a snapshot the data directory of a node. Without an identity, so that the node that starts on it draws a new
+ * incarnation, and counts for no quorum before it has compared with the other replicas: what it acknowledged after the
+ * snapshot is missing here.
+ */
+import { Effect, Schema } from "effect"
+import { bytesOf } from "../compaction/pick.ts"
+import type { Disk } from "../Disk.ts"
+import * as Manifest from "../manifest/Manifest.ts"
+import * as Table from "../sstable/Table.ts"
+import * as Snapshot from "./Snapshot.ts"
+
+/** What is in the way, and what to do about it. */
+export class CannotRestore extends Schema.TaggedError<CannotRestore>()("CannotRestore", {
+  message: Schema.String
+}) {}
+
+export interface RestoreReport extends Snapshot.SnapshotReport {
+  /** What the snapshot had lost already. */
+  readonly holes: number
+}
+
+/** The lock on the target is the caller's, and so is the verification of the source. */
+export const restore = Effect.fnUntraced(function*(disk: Disk["Service"], source: string, target: string) {
+  const contents = yield* readSnapshot(disk, source)
+  const others = (yield* disk.list(target)).filter((name) => name !== "LOCK")
+  if (others.length > 0) {
+    return yield* new CannotRestore({
+      message: `${target} is not empty (${others[0]}): move it away, or name another directory`
+    })
+  }
+  const { tables } = contents
+  const bytesCopied = yield* Effect.onError(
+    Snapshot.copyInto(disk, source, contents, target),
+    () => Effect.ignore(undo(disk, target, tables.map(({ id }) => id)))
+  )
+  const report: RestoreReport = {
+    directory: target,
+    tables: tables.length,
+    cells: tables.reduce((sum, { cells }) => sum + cells, 0),
+    bytes: bytesOf(tables),
+    bytesCopied,
+    holes: contents.holes.length
+  }
+  return report
+})
+
+const readSnapshot = Effect.fnUntraced(function*(disk: Disk["Service"], source: string) {
+  const reading = yield* Manifest.read(disk, source)
+  if (reading === undefined) {
+    return yield* new CannotRestore({
+      message: `${source} is no snapshot, or an incomplete one: it has no MANIFEST`
+    })
+  }
+  if (reading.format === 1 || reading.manifest.logs.length > 0) {
+    return yield* new CannotRestore({
+      message: `${source} is a data directory, not a snapshot of one: take one with rondo storage snapshot`
+    })
+  }
+  return reading.manifest
+})
+
+/** The manifest first: at no moment may a part pass for the whole. */
+const undo = Effect.fnUntraced(function*(disk: Disk["Service"], target: string, ids: ReadonlyArray<number>) {
+  yield* disk.remove(Manifest.pathOf(target))
+  yield* disk.remove(`${Manifest.pathOf(target)}.tmp`)
+  yield* disk.syncDirectory(target)
+  for (const id of ids) {
+    yield* disk.remove(Table.dataPath(target, id))
+    yield* disk.remove(Table.indexPath(target, id))
+  }
+})

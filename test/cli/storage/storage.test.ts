@@ -1,0 +1,365 @@
+/** The commands on real files in temporary directories. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Scope } from "effect"
+import * as fs from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { Request } from "../../../src/cli/Http.ts"
+import * as Record from "../../../src/cli/record.ts"
+import type { Cell } from "../../../src/domain/Cell.ts"
+import { Disk } from "../../../src/storage/Disk.ts"
+import * as DiskNode from "../../../src/storage/DiskNode.ts"
+import * as Engine from "../../../src/storage/Engine.ts"
+import type { Storage } from "../../../src/storage/Storage.ts"
+import { cell, tombstone } from "../../storage/store.ts"
+import * as FakeHttp from "../FakeHttp.ts"
+import { run } from "../run.ts"
+
+const http = FakeHttp.layer(() => FakeHttp.answer(500))
+const fixture = "test/storage/fixtures/format-1"
+
+const temporary = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(join(tmpdir(), "rondo-storage-"))),
+  (path) => Effect.sync(() => fs.rmSync(path, { recursive: true, force: true }))
+)
+
+/** A store on the real disk, as a node leaves it. */
+const store = Effect.fnUntraced(
+  function*(directory: string, fill: (storage: Storage["Service"]) => Effect.Effect<void, unknown>) {
+    const disk = yield* Disk
+    yield* disk.makeDirectory(directory)
+    const scope = yield* Scope.make()
+    const storage = yield* Engine.open(disk, {
+      directory,
+      fsync: "always",
+      memtableBytesMax: 1024 * 1024,
+      blockCacheBytesMax: 0
+    }).pipe(Scope.provide(scope))
+    yield* fill(storage)
+    yield* Scope.close(scope, Exit.void)
+    return directory
+  },
+  Effect.provide(DiskNode.layer)
+)
+
+/** Two tables and a log: `b` is newest in the log, `c` deleted. */
+const usual = (directory: string) =>
+  store(directory, (storage) =>
+    Effect.gen(function*() {
+      yield* storage.apply([cell("a", 1), cell("b", 2), cell("c", 3), cell("d/1", 4)])
+      yield* storage.flush
+      yield* storage.apply([cell("b", 5), tombstone("c", 6)])
+      yield* storage.flush
+      yield* storage.apply([cell("b", 7), cell("d/2", 8)])
+    }))
+
+const snapshotOf = Effect.fnUntraced(function*(directory: string, cells: ReadonlyArray<Cell>) {
+  const source = yield* store(`${directory}-source`, (storage) => storage.apply(cells))
+  yield* run(["storage", "snapshot", source, directory], { http })
+  return directory
+})
+
+const linesOf = (text: string) => text.split("\n").filter((line) => line !== "")
+const keysOf = (text: string) => linesOf(text).map((line) => (JSON.parse(line) as { readonly key: string }).key)
+
+/** Names and bytes of everything there. */
+const picture = (directory: string) =>
+  fs.readdirSync(directory).map((name) => [name, fs.readFileSync(join(directory, name)).toString("latin1")])
+
+const damage = (path: string, offset: number) => {
+  const bytes = fs.readFileSync(path)
+  bytes[offset] = bytes[offset]! ^ 0xff
+  fs.writeFileSync(path, bytes)
+}
+
+describe("storage inspect", () => {
+  it.effect("shows levels, logs and amplification, and changes nothing", () =>
+    Effect.gen(function*() {
+      const directory = yield* usual(join(yield* temporary, "node1"))
+      const before = picture(directory)
+      const shown = yield* run(["storage", "inspect", directory], { http })
+      assert.isTrue(shown.succeeded)
+      assert.include(shown.result, "format 2, 2 tables of")
+      assert.include(shown.result, "with 6 cells (1 tombstones)")
+      assert.match(shown.result, /\n0 {6}2 .* 6 .* 1 .*"a" .*"d\/1"\n/)
+      assert.match(shown.result, /wal-\d{6}\.log: \d+ B, 2 cells\n/)
+      assert.include(shown.result, "a key is in one of 2 sorted runs")
+      assert.include(shown.result, "--full measures it")
+      assert.include(shown.result, "nothing is known to be lost")
+      const tables = yield* run(["storage", "inspect", directory, "--tables", "--full"], { http })
+      assert.match(tables.result, /\n0 {6}000002 /)
+      assert.match(tables.result, /space amplification \d\.\d\d: the newest 5 cells \(1 tombstones\) take \d+ B/)
+      const json = JSON.parse((yield* run(["storage", "inspect", directory, "--json", "--full"], { http })).result)
+      assert.deepInclude(json, { format: 2, cells: 6, tombstones: 1, readAmplification: 2, problems: [] })
+      assert.strictEqual(json.levels[0].tables.length, 2)
+      assert.strictEqual(json.newest.cells, 5)
+      assert.approximately(json.spaceAmplification, json.bytes / json.newest.bytes, 1e-9)
+      assert.deepStrictEqual(picture(directory), before)
+    }).pipe(Effect.scoped))
+
+  it.effect("reads what the first version wrote", () =>
+    Effect.gen(function*() {
+      const before = picture(fixture)
+      const shown = yield* run(["storage", "inspect", fixture], { http })
+      assert.include(shown.result, "format 1, 3 tables")
+      assert.deepStrictEqual(picture(fixture), before)
+    }))
+
+  it.effect("says what is wrong with the directory", () =>
+    Effect.gen(function*() {
+      const root = yield* temporary
+      const missing = yield* run(["storage", "inspect", join(root, "none")], { http })
+      assert.strictEqual(missing.notice, `rondo: there is no directory ${join(root, "none")}\n`)
+      const empty = yield* run(["storage", "inspect", root], { http })
+      assert.include(empty.notice, "is neither a data directory nor a snapshot")
+      assert.isFalse(empty.succeeded)
+    }).pipe(Effect.scoped))
+})
+
+describe("a directory in use", () => {
+  it.effect("is refused by every command, with what to do instead", () =>
+    Effect.gen(function*() {
+      const root = yield* temporary
+      const directory = yield* usual(join(root, "node1"))
+      yield* Effect.flatMap(Disk, (disk) => disk.lock(directory)).pipe(Effect.provide(DiskNode.layer))
+      for (
+        const parameters of [
+          ["inspect", directory],
+          ["verify", directory],
+          ["dump", directory],
+          ["compact", directory],
+          ["snapshot", directory, join(root, "copy")]
+        ]
+      ) {
+        const { notice, result, succeeded } = yield* run(["storage", ...parameters], { http })
+        assert.isFalse(succeeded, parameters[0])
+        assert.strictEqual(result, "", parameters[0])
+        assert.match(
+          notice,
+          /node1 is in use by a running node: .*rondo storage snapshot --node URL NAME/,
+          parameters[0]
+        )
+      }
+    }).pipe(Effect.scoped))
+})
+
+describe("storage verify", () => {
+  it.effect("finds a whole store whole, and fails with every place that is not", () =>
+    Effect.gen(function*() {
+      const directory = yield* usual(join(yield* temporary, "node1"))
+      const whole = yield* run(["storage", "verify", directory], { http })
+      assert.match(whole.result, /^whole: 2 tables, 2 blocks, \d+ B, 1 logs checked, 0 problems\n$/)
+      damage(join(directory, "000002.sst"), 30)
+      damage(join(directory, "000004.idx"), 30)
+      const log = fs.readdirSync(directory).find((name) => name.endsWith(".log"))!
+      damage(join(directory, log), 20)
+      const before = picture(directory)
+      const damaged = yield* run(["storage", "verify", directory], { http })
+      assert.isFalse(damaged.succeeded)
+      assert.match(damaged.result, /000002\.sst at byte 0, keys from "a" up to "d\/1\\u0000": the block's checksum/)
+      assert.match(damaged.result, /000004\.idx at byte 0, keys from "b" up to "c\\u0000": the checksum does not match/)
+      assert.include(damaged.result, `${log}: it is damaged at byte 0`)
+      assert.include(damaged.result, "damaged: 1 tables")
+      assert.include(damaged.notice, "rondo storage dump --skip-damage saves what is left")
+      const json = JSON.parse((yield* run(["storage", "verify", directory, "--json"], { http })).result)
+      assert.deepStrictEqual([json.problems.length, json.damage.length, json.tables], [3, 2, 1])
+      assert.deepStrictEqual(picture(directory), before)
+    }).pipe(Effect.scoped))
+})
+
+describe("storage dump", () => {
+  it.effect("writes the newest of each key as import reads it, with what logs hold, and no tombstone", () =>
+    Effect.gen(function*() {
+      const directory = yield* usual(join(yield* temporary, "node1"))
+      const { result } = yield* run(["storage", "dump", directory], { http })
+      const records = linesOf(result).map(Record.decode)
+      assert.deepStrictEqual(
+        records.map((record) => record._tag === "Success" ? [record.success.key, String(record.success.bytes)] : []),
+        [["a", "a@1"], ["b", "b@7"], ["d/1", "d/1@4"], ["d/2", "d/2@8"]]
+      )
+    }).pipe(Effect.scoped))
+
+  it.effect("walks the keys that it is told to", () =>
+    Effect.gen(function*() {
+      const directory = yield* usual(join(yield* temporary, "node1"))
+      const dumped = (...flags: ReadonlyArray<string>) =>
+        Effect.map(run(["storage", "dump", directory, ...flags], { http }), ({ result }) => keysOf(result))
+      assert.deepStrictEqual(yield* dumped("--prefix", "d/"), ["d/1", "d/2"])
+      assert.deepStrictEqual(yield* dumped("--from", "b", "--to", "d/2"), ["b", "d/1"])
+      assert.deepStrictEqual(yield* dumped("--reverse", "--limit", "2"), ["d/2", "d/1"])
+      assert.deepStrictEqual(yield* dumped("--limit", "0"), [])
+      assert.deepStrictEqual(yield* dumped("--table", "2"), ["a", "b", "c", "d/1"])
+      assert.deepStrictEqual(yield* dumped("--table", "4", "--cells", "--tombstones"), ["b", "c"])
+    }).pipe(Effect.scoped))
+
+  it.effect("prints cells as tables hold them, also of the first version", () =>
+    Effect.gen(function*() {
+      const { result } = yield* run(["storage", "dump", fixture, "--cells", "--tombstones"], { http })
+      assert.strictEqual(result, fs.readFileSync(join(fixture, "expected.ndjson"), "utf8"))
+    }))
+
+  it.effect("of several nodes gives the newest of each key, and nothing that one of them has deleted", () =>
+    Effect.gen(function*() {
+      const root = yield* temporary
+      const snapshots = [
+        yield* snapshotOf(join(root, "1"), [cell("a", 1), cell("b", 2), cell("c", 3)]),
+        yield* snapshotOf(join(root, "2"), [cell("a", 9), tombstone("b", 8)]),
+        yield* snapshotOf(join(root, "3"), [cell("a", 4), cell("c", 3)])
+      ]
+      const { result } = yield* run(["storage", "dump", ...snapshots, "--cells"], { http })
+      assert.deepStrictEqual(
+        linesOf(result).map((line) => (JSON.parse(line) as { readonly value: string }).value),
+        ["a@9", "c@3"]
+      )
+    }).pipe(Effect.scoped))
+
+  it.effect("stops at damage, unless it is to be passed over", () =>
+    Effect.gen(function*() {
+      const directory = yield* usual(join(yield* temporary, "node1"))
+      damage(join(directory, "000002.sst"), 30)
+      const stopped = yield* run(["storage", "dump", directory], { http })
+      assert.isFalse(stopped.succeeded)
+      assert.match(stopped.notice, /000002\.sst is damaged at byte 0: .*\n {2}--skip-damage/)
+      const rest = yield* run(["storage", "dump", directory, "--skip-damage"], { http })
+      assert.deepStrictEqual([rest.succeeded, keysOf(rest.result)], [true, ["b", "d/2"]])
+    }).pipe(Effect.scoped))
+
+  it.effect("refuses what it cannot mean", () =>
+    Effect.gen(function*() {
+      const directory = yield* usual(join(yield* temporary, "node1"))
+      for (
+        const [parameters, message] of [
+          [[directory, "--tombstones"], "--tombstones needs --cells"],
+          [[directory, directory, "--reverse"], "--reverse is for one directory"],
+          [[directory, directory, "--table", "2"], "--table is for one directory"],
+          [[directory, "--table", "99"], "has no table 99"]
+        ] as const
+      ) {
+        const { notice, result, succeeded } = yield* run(["storage", "dump", ...parameters], { http })
+        assert.isFalse(succeeded)
+        assert.strictEqual(result, "")
+        assert.include(notice, message)
+      }
+    }).pipe(Effect.scoped))
+})
+
+describe("storage compact, snapshot and restore", () => {
+  it.effect("rewrite a stopped node's store, copy it, and make the copy a data directory", () =>
+    Effect.gen(function*() {
+      const root = yield* temporary
+      const directory = yield* usual(join(root, "node1"))
+      const before = (yield* run(["storage", "dump", directory], { http })).result
+      const compacted = yield* run(["storage", "compact", directory, "--json"], { http })
+      assert.deepInclude(JSON.parse(compacted.result), { tablesBefore: 3, tables: 1 })
+      const [copy, restored] = [join(root, "copy"), join(root, "restored")]
+      const taken = yield* run(["storage", "snapshot", directory, copy], { http })
+      assert.match(taken.result, /copy: 1 tables of \d+ B, by hard links\n$/)
+      const again = yield* run(["storage", "snapshot", directory, copy], { http })
+      assert.include(again.notice, "copy is not empty: name a directory that does not exist yet")
+      const done = yield* run(["storage", "restore", copy, restored], { http })
+      assert.match(done.result, /^restored 1 tables of \d+ B with 5 cells into .*, by hard links\n/)
+      assert.include(done.result, "until it has\ncompared with every other replica")
+      assert.isFalse(fs.existsSync(join(restored, "identity.json")))
+      assert.strictEqual((yield* run(["storage", "dump", restored], { http })).result, before)
+      const twice = yield* run(["storage", "restore", copy, restored], { http })
+      assert.include(twice.notice, "restored is not empty")
+    }).pipe(Effect.scoped))
+
+  it.effect("restore nothing that is damaged, unless it is to be", () =>
+    Effect.gen(function*() {
+      const root = yield* temporary
+      const snapshot = yield* snapshotOf(join(root, "copy"), [cell("a", 1), cell("b", 2)])
+      damage(join(snapshot, fs.readdirSync(snapshot).find((name) => name.endsWith(".sst"))!), 30)
+      const target = join(root, "restored")
+      const refused = yield* run(["storage", "restore", snapshot, target], { http })
+      assert.include(refused.notice, "copy is damaged in 1 places")
+      assert.isFalse(fs.existsSync(target))
+      assert.isTrue((yield* run(["storage", "restore", snapshot, target, "--allow-damage"], { http })).succeeded)
+    }).pipe(Effect.scoped))
+
+  it.effect("compact no directory that is no store, and create nothing there", () =>
+    Effect.gen(function*() {
+      const root = yield* temporary
+      const { notice } = yield* run(["storage", "compact", root], { http })
+      assert.include(notice, "is neither a data directory nor a snapshot")
+      assert.deepStrictEqual(fs.readdirSync(root), [])
+    }).pipe(Effect.scoped))
+})
+
+describe("storage snapshot --node", () => {
+  const taken = { name: "monday", directory: "d/snapshots/monday", tables: 3, cells: 40, bytes: 5000, bytesCopied: 0 }
+  const environment = { CLUSTER_SECRET: "s" }
+
+  it.effect("takes one of each node, with the cluster's secret", () =>
+    Effect.gen(function*() {
+      const asked: Array<Request> = []
+      const nodes = FakeHttp.layer(() => FakeHttp.answer(201, JSON.stringify(taken)), asked)
+      const out = yield* run(["storage", "snapshot", "--node", "a:1,b:2", "monday"], { http: nodes, environment })
+      assert.strictEqual(
+        out.result,
+        "http://a:1: d/snapshots/monday: 3 tables of 4.9 KiB, by hard links\n" +
+          "http://b:2: d/snapshots/monday: 3 tables of 4.9 KiB, by hard links\n"
+      )
+      assert.deepStrictEqual(asked.map(({ method, path }) => [method, path]), [
+        ["POST", "/snapshots"],
+        ["POST", "/snapshots"]
+      ])
+      assert.match(asked[0]!.headers!["authorization"]!, /^Bearer [0-9a-f]{64}$/)
+      assert.deepStrictEqual(JSON.parse(Buffer.from(asked[0]!.body!).toString()), { name: "monday" })
+    }))
+
+  it.effect("asks every node, and fails with what each of them refused", () =>
+    Effect.gen(function*() {
+      const problem = JSON.stringify({ _tag: "SnapshotExists", detail: "there is a snapshot monday" })
+      const nodes = FakeHttp.layer(({ origin }) =>
+        origin === "http://a:1"
+          ? FakeHttp.unreachable(origin)
+          : origin === "http://b:2"
+          ? FakeHttp.answer(409, problem)
+          : origin === "http://c:3"
+          ? FakeHttp.answer(401)
+          : FakeHttp.answer(201, JSON.stringify(taken))
+      )
+      const out = yield* run(["storage", "snapshot", "--node", "a:1,b:2,c:3,d:4", "monday"], { http: nodes })
+      assert.isFalse(out.succeeded)
+      assert.include(out.result, "http://d:4: d/snapshots/monday")
+      assert.strictEqual(
+        out.notice,
+        "rondo: nothing answers at http://a:1\n" +
+          "rondo: http://b:2: 409 SnapshotExists: there is a snapshot monday\n" +
+          "rondo: http://c:3 refused the secret: set CLUSTER_SECRET to the cluster's\n"
+      )
+    }))
+
+  it.effect("lists and removes", () =>
+    Effect.gen(function*() {
+      const asked: Array<Request> = []
+      const stored = { name: "monday", state: "complete", tables: 3, cells: 40, bytes: 5000 }
+      const nodes = FakeHttp.layer(({ method }) =>
+        method === "DELETE"
+          ? FakeHttp.answer(204)
+          : FakeHttp.answer(200, JSON.stringify({ node: "node1", snapshots: [stored] })), asked)
+      const list = yield* run(["storage", "snapshot", "--node", "a:1", "--list"], { http: nodes, environment })
+      assert.match(list.result, /^node .*\nnode1 {2}monday {4}complete {2}3 {7}4\.9 KiB {2}40\n$/)
+      const removed = yield* run(["storage", "snapshot", "--node", "a:1", "--remove", "monday"], {
+        http: nodes,
+        environment
+      })
+      assert.strictEqual(removed.result, "http://a:1: removed monday\n")
+      assert.deepStrictEqual([asked[1]!.method, asked[1]!.path], ["DELETE", "/snapshots/monday"])
+    }))
+
+  it.effect("says what it needs", () =>
+    Effect.gen(function*() {
+      for (
+        const [parameters, message] of [
+          [["a"], "name the directory of a stopped node and the new directory"],
+          [["a", "--list"], "add --node URL"],
+          [["--node", "a:1"], "name the snapshot, such as"],
+          [["--node", "a:1", "--list", "x"], "--list takes no name"]
+        ] as const
+      ) {
+        assert.include((yield* run(["storage", "snapshot", ...parameters], { http })).notice, message)
+      }
+    }))
+})
