@@ -30,10 +30,23 @@ export const Comparison = Schema.Struct({
   failure: Schema.optionalKey(Schema.String)
 })
 
+/** Present while this node cannot read all that it stored. */
+export const Damage = Schema.Struct({
+  /** The damaged files. */
+  files: Schema.Array(Schema.String),
+  /** Ranges of keys of which cells are lost here until other replicas have given them back. */
+  ranges: Schema.Int,
+  /** What was found, in words. */
+  found: Schema.String,
+  /** What happens next, or what it waits for. */
+  next: Schema.String
+})
+
 export const StorageView = Schema.Struct({
   writable: Schema.Boolean,
   /** Why writes are refused at the moment. */
   refusing: Schema.optionalKey(Schema.String),
+  damage: Schema.optionalKey(Damage),
   memtableBytes: Schema.Int,
   memtableCells: Schema.Int,
   tables: Schema.Int,

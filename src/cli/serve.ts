@@ -1,8 +1,9 @@
 /** `rondo serve`: one node in the foreground, until it is told to stop. */
-import { ConfigProvider, Effect, Layer, Predicate } from "effect"
+import { ConfigProvider, Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig, type NodeSettings } from "../config/NodeConfig.ts"
+import { Corruption } from "../storage/StorageError.ts"
 import { CommandFailed, report } from "./CommandFailed.ts"
 import { parentGone } from "./NodeProcess.ts"
 import { printLine } from "./Output.ts"
@@ -13,27 +14,28 @@ const startLine = (node: NodeSettings): string =>
   (node.listen === node.address ? "" : `, listening on ${node.listen}`) +
   `, data in ${node.dataDirectory}, process ${process.pid}`
 
-const advice: Readonly<Record<string, string>> = {
-  Corruption:
-    "\n  The other replicas hold this node's data: move its data directory away, start it empty, and they bring it level."
-}
+/** What can be done about files of the data directory that are damaged. */
+const advice = (path: string) =>
+  /\/wal-\d+\.log$/.test(path)
+    ? "\n  Start it once with --salvage (SALVAGE=true) to go on without what cannot be read of its log. It may have " +
+      "acknowledged\n  some of that, so it then counts for no quorum until it has compared its data with every other replica's."
+    : "\n  The other replicas hold this node's data: move its data directory away, start it empty, and they bring it level."
 
 /** One sentence, and what to do next; a stack trace would only hide them. */
 const cannotStart = (error: unknown) => {
-  const tag = Predicate.hasProperty(error, "_tag") ? String(error._tag) : ""
   const text = error instanceof Error ? error.message : String(error)
-  return new CommandFailed({ message: `cannot start: ${text}${advice[tag] ?? ""}` })
+  return new CommandFailed({ message: `cannot start: ${text}${error instanceof Corruption ? advice(error.path) : ""}` })
 }
 
 /** `node` is the whole node but for its settings, which this command reads. */
 export const serve = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>) =>
   Command.make("serve", {
     settings: settings.flags,
-    insecure: settings.insecure,
+    ...settings.switches,
     exitWithParent: Flag.Boolean("exit-with-parent").pipe(Flag.withDefault(false), Flag.withHidden)
   }, (given) =>
     report(Effect.gen(function*() {
-      const provider = yield* settings.provider(settings.overrides(given.settings, given.insecure))
+      const provider = yield* settings.provider(settings.overrides(given.settings, given))
       const problems = yield* settings.problems(provider)
       if (problems.length > 0) {
         return yield* new CommandFailed({

@@ -36,7 +36,7 @@ const settings = [
   ["LOG_FORMAT", "human or json. Default: human", "human"]
 ] as const
 
-export const variables: ReadonlyArray<string> = [...settings.map(([variable]) => variable), "INSECURE"]
+export const variables: ReadonlyArray<string> = [...settings.map(([variable]) => variable), "INSECURE", "SALVAGE"]
 
 export const flagName = (variable: string): string => variable.toLowerCase().replaceAll("_", "-")
 
@@ -48,17 +48,23 @@ export const flags: Record<string, Flag.Flag<Option.Option<string>>> = Object.fr
   ])
 )
 
-export const insecure = Flag.Boolean("insecure").pipe(
-  Flag.withDescription("Allow other machines in without a secret (INSECURE)"),
-  Flag.withDefault(false)
-)
+const onOff = (name: string, meaning: string) =>
+  Flag.Boolean(name).pipe(Flag.withDescription(meaning), Flag.withDefault(false))
+
+/** Flags without a value. */
+export const switches = {
+  insecure: onOff("insecure", "Allow other machines in without a secret (INSECURE)"),
+  salvage: onOff("salvage", "Start without what a damaged log held, then get level with all replicas (SALVAGE)")
+}
 
 /** The variables that the given flags stand for. */
 export const overrides = (
   given: Readonly<Record<string, Option.Option<string>>>,
-  isInsecure: boolean
+  { insecure, salvage }: { readonly insecure: boolean; readonly salvage: boolean }
 ): Record<string, string> => {
-  const values: Record<string, string> = isInsecure ? { INSECURE: "true" } : {}
+  const values: Record<string, string> = {}
+  if (insecure) values["INSECURE"] = "true"
+  if (salvage) values["SALVAGE"] = "true"
   for (const [variable, value] of Object.entries(given)) {
     if (Option.isSome(value)) values[variable] = value.value
   }

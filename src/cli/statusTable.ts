@@ -63,6 +63,9 @@ export const render = (cluster: ClusterView, health: HealthView, nowMillis: numb
     } and ` +
     `${count(storage.memtableCells)} cells in memory, ` +
     (storage.writable ? "and takes writes." : `and refuses writes: ${storage.refusing ?? "no reason given"}.`),
-    ...(health.recovering ? ["It is recovering: it has a new data directory and does not answer reads yet."] : [])
+    ...(storage.damage === undefined ? [] : [`It has damage: ${storage.damage.found}. ${storage.damage.next}.`]),
+    ...(health.recovering
+      ? ["It is recovering: its data directory is new or salvaged, and it does not answer reads yet."]
+      : [])
   ].join("\n")
 }

@@ -38,6 +38,8 @@ export interface NodeSettings {
   readonly blockCacheBytesMax: number
   /** How fast the scrub reads the tables in the background to find damage; 0 for not at all. */
   readonly scrubBytesPerSecond: number
+  /** Start without what a damaged or missing log held, and then count for no quorum until level with all replicas. */
+  readonly salvage: boolean
 }
 
 /** A setting that cannot work, with the sentence that the operator reads at start. */
@@ -75,7 +77,8 @@ export const defaults = {
    * 100 GiB take seven hours and a tebibyte three days, where archives are scrubbed weekly to monthly, for about a
    * hundredth of a core and a few hundredths of what the slowest disks read.
    */
-  scrubBytesPerSecond: 4 * mebibyte
+  scrubBytesPerSecond: 4 * mebibyte,
+  salvage: false
 }
 
 /** Splits `host:port`, with `[::1]:8080` for IPv6; `undefined` when it is neither. */
@@ -159,7 +162,8 @@ const load = Effect.gen(function*() {
     comparisonInterval: yield* duration("COMPARISON_INTERVAL", defaults.comparisonInterval),
     memtableBytesMax: yield* integer("MEMTABLE_BYTES_MAX", defaults.memtableBytesMax),
     blockCacheBytesMax: yield* integer("BLOCK_CACHE_BYTES_MAX", defaults.blockCacheBytesMax),
-    scrubBytesPerSecond: yield* integer("SCRUB_BYTES_PER_SECOND", defaults.scrubBytesPerSecond, undefined, 0)
+    scrubBytesPerSecond: yield* integer("SCRUB_BYTES_PER_SECOND", defaults.scrubBytesPerSecond, undefined, 0),
+    salvage: yield* Config.Boolean("SALVAGE").pipe(Config.withDefault(defaults.salvage))
   }
   return settings
 })

@@ -106,13 +106,21 @@ export const sampled = {
   ringEpoch: gauge("rondo_ring_epoch", "Raised by every change of membership"),
   partitions: gauge("rondo_partitions", "Partitions by what is left of them: all, with a quorum, with every replica"),
   requestsInFlight: gauge("rondo_requests_in_flight", "Client requests under way"),
-  recovering: gauge("rondo_recovering", "1 while this node does not answer reads because its data directory is new"),
+  recovering: gauge(
+    "rondo_recovering",
+    "1 while this node does not answer reads because its data directory is new or salvaged"
+  ),
   lamportCounter: gauge("rondo_lamport_counter", "The highest version counter among the members' clocks"),
   memtableBytes: gauge("rondo_memtable_bytes", "Cells not yet flushed to a table"),
   tables: gauge("rondo_sstables", "Live tables"),
   tableBytes: gauge("rondo_sstable_bytes", "Size of the live tables"),
   logBytes: gauge("rondo_log_bytes", "Size of the write-ahead log"),
   storageRefusing: gauge("rondo_storage_refusing", "1 while the disk refuses writes"),
+  storageDamaged: gauge("rondo_storage_damaged", "1 while a table has blocks that cannot be read"),
+  storageHoles: gauge(
+    "rondo_storage_holes",
+    "Ranges of keys with cells lost to damage, not yet back from other replicas"
+  ),
   hintsPending: gauge("rondo_hints_pending", "Hints that wait for a peer"),
   hintsPendingBytes: gauge("rondo_hints_pending_bytes", "Size of the hints that wait for a peer"),
   eventLoopLagSeconds: gauge("rondo_event_loop_lag_seconds", "99th percentile of timer delay since the last scrape"),
@@ -125,6 +133,8 @@ export const sampled = {
     "Cells of one version with different bytes: stays 0"
   ),
   readRepairs: counter("rondo_read_repairs_total", "Stale replicas that a read brought up to date"),
+  rangesRepaired: counter("rondo_ranges_repaired_total", "Ranges of keys lost to damage that are whole again"),
+  cellsRepaired: counter("rondo_cells_repaired_total", "Cells lost to damage that other replicas gave back"),
   hintsDropped: counter("rondo_hints_dropped_total", "Hints left to partition comparison"),
   hintsDelivered: counter("rondo_hints_delivered_total", "Hints that reached their peer")
 }

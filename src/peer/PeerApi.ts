@@ -66,6 +66,17 @@ export const batchCellsMax = 1024
 /** Keys that one request for cells may name. */
 export const keysPerRequestMax = 1024
 
+export const DigestsAnswer = Schema.Struct({
+  digests: Schema.Array(Schema.String),
+  /** Present when the node has lost cells to damage and not got them back yet. */
+  damaged: Schema.optionalKey(Schema.Boolean)
+})
+
+export const VersionsRequest = Schema.Struct({
+  partitions: Schema.Array(Schema.Int),
+  range: Schema.optionalKey(Schema.Struct({ from: Schema.String, to: Schema.String }))
+})
+
 export class PeerApi extends HttpApiGroup.make("peer")
   .add(
     HttpApiEndpoint.post("write", "/internal/kv", {
@@ -84,13 +95,17 @@ export class PeerApi extends HttpApiGroup.make("peer")
       success: Schema.Struct({ reached: Schema.Boolean })
     }),
     HttpApiEndpoint.get("digests", "/internal/digests", {
-      success: Schema.Struct({ digests: Schema.Array(Schema.String) }),
+      success: DigestsAnswer,
       error: ReplicaStorageFailed
     }),
-    /** Lines of `{"key","version"}`, then `{"end":true}`: a stream without the end was cut. */
+    /**
+     * Lines of `{"key","version"}`, then `{"end":true}`: a stream without the end was cut. With a range, only its keys,
+     * and only from a node that can vouch for having lost none of them.
+     */
     HttpApiEndpoint.post("versions", "/internal/versions", {
-      payload: Schema.Struct({ partitions: Schema.Array(Schema.Int) }),
-      success: CellLines
+      payload: VersionsRequest,
+      success: CellLines,
+      error: [ReplicaRecovering, ReplicaStorageFailed]
     }),
     /** Cells as in an SSTable, one a line, then `{"end":true}`. */
     HttpApiEndpoint.post("cells", "/internal/cells", {

@@ -41,6 +41,20 @@ export interface ReadAnswer {
   readonly isUnreadable?: boolean
 }
 
+/** The keys from `from`, included, to `to`, excluded. */
+export interface KeyRange {
+  readonly from: string
+  readonly to: string
+}
+
+/** What a node holds, in brief. */
+export interface Digests {
+  /** One hash for each partition of everything the node can read in it; in the order of partitions. */
+  readonly digests: ReadonlyArray<string>
+  /** There is more that it stored once and cannot read: what it lacks now it may have acknowledged. */
+  readonly isDamaged: boolean
+}
+
 export class PeerClient extends Context.Service<PeerClient, {
   /** Answers in the order of the cells. */
   readonly write: (
@@ -55,13 +69,17 @@ export class PeerClient extends Context.Service<PeerClient, {
   readonly gossip: (address: string, message: GossipMessage) => Effect.Effect<GossipReply, PeerFailed>
   /** Asks the node at `address` whether it reaches the node at `target`: SWIM's indirect probe. Asked of a node about itself it is the direct one. */
   readonly probe: (address: string, target: string) => Effect.Effect<boolean, PeerFailed>
-  /** One hash for each partition of everything the peer holds in it, as 16 hexadecimal digits; in the order of partitions. */
-  readonly digests: (address: string) => Effect.Effect<ReadonlyArray<string>, PeerFailed>
-  /** Key and version of every cell that the peer holds in these partitions. */
+  readonly digests: (address: string) => Effect.Effect<Digests, PeerFailed>
+  /**
+   * Key and version of every cell that the peer holds in these partitions, in key order: of all that it can read, or,
+   * when a range is named, of the keys in that range, if the peer can vouch for it. It cannot, and the stream fails,
+   * while it is recovering or has lost cells of the range itself.
+   */
   readonly versions: (
     address: string,
-    partitions: ReadonlyArray<number>
+    partitions: ReadonlyArray<number>,
+    vouchedFor?: KeyRange
   ) => Stream.Stream<{ readonly key: Key; readonly version: Version }, PeerFailed>
-  /** The cells of these keys, as far as the peer has them. */
+  /** The cells of these keys, as far as the peer has them and can read them. */
   readonly cells: (address: string, keys: ReadonlyArray<Key>) => Stream.Stream<Cell, PeerFailed>
 }>()("rondo/peer/PeerClient") {}

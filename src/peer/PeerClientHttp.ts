@@ -9,6 +9,7 @@ import * as CellLine from "../domain/CellLine.ts"
 import type { Key } from "../domain/Key.ts"
 import * as Version from "../domain/Version.ts"
 import * as Exchange from "./exchange.ts"
+import { DigestsAnswer } from "./PeerApi.ts"
 import * as PeerAuth from "./PeerAuth.ts"
 import { PeerClient } from "./PeerClient.ts"
 import * as PeerCodec from "./PeerCodec.ts"
@@ -95,12 +96,12 @@ const make = Effect.gen(function*() {
       Effect.map(json(address, post(address, "/internal/probe", { target }), Probed), ({ reached }) => reached),
     digests: (address) =>
       Effect.map(
-        json(address, HttpClientRequest.get(`http://${address}/internal/digests`), Digests),
-        ({ digests }) => digests
+        json(address, HttpClientRequest.get(`http://${address}/internal/digests`), DigestsAnswer),
+        ({ damaged, digests }) => ({ digests, isDamaged: damaged === true })
       ),
-    versions: (address, partitions) =>
+    versions: (address, partitions, range) =>
       Stream.mapEffect(
-        lines(address, post(address, "/internal/versions", { partitions })),
+        lines(address, post(address, "/internal/versions", { partitions, ...(range && { range }) })),
         (line) => understood(address, decodeVersionLine(line))
       ),
     cells: (address, keys) =>
@@ -124,7 +125,6 @@ export const layer: Layer.Layer<PeerClient, never, NodeConfig> = Layer.effect(Pe
 )
 
 const Probed = Schema.Struct({ reached: Schema.Boolean })
-const Digests = Schema.Struct({ digests: Schema.Array(Schema.String) })
 const decodeVersionLineJson = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Struct({ key: Schema.String, version: Schema.String }))
 )

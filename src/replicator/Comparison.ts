@@ -2,6 +2,9 @@
  * Brings this node and one peer level, partition by partition: digests first, then the versions of the partitions
  * that differ, then only the cells that either side lacks.
  *
+ * Damage on either side does not stop it: each side tells of what it can read, and what moves is merged, so nothing is
+ * made worse. What a damaged side does not tell of, it may have had, so the comparison is not whole then.
+ *
  * Invariant
  * - Memory is bounded by one group of partitions' keys and one batch of cells, however much differs.
  */
@@ -11,7 +14,7 @@ import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Version from "../domain/Version.ts"
 import { keysPerRequestMax } from "../peer/PeerApi.ts"
-import type { PeerClient } from "../peer/PeerClient.ts"
+import type { Digests, PeerClient } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
 import type { Ring } from "../ring/Ring.ts"
 import type { Storage } from "../storage/Storage.ts"
@@ -30,7 +33,7 @@ export interface ComparisonOptions {
   readonly storage: Storage["Service"]
   readonly ring: Ring["Service"]
   /** This node's digests. */
-  readonly digests: Effect.Effect<ReadonlyArray<string>, StorageError>
+  readonly digests: Effect.Effect<Digests, StorageError>
   /** Takes in cells of the peer. */
   readonly receive: (cells: ReadonlyArray<Cell>) => Effect.Effect<unknown, StorageError | PeerFailed>
   /** For one request; a stream may take this long between two lines. */
@@ -44,6 +47,7 @@ export interface ComparisonProgress {
   readonly sent: number
 }
 
+/** Returns whether the peer told of everything that it ever stored. */
 export const run = Effect.fnUntraced(function*(options: ComparisonOptions) {
   const { address, client, onProgress, peer, ring, self, timeout } = options
   const mine = yield* options.digests
@@ -51,10 +55,8 @@ export const run = Effect.fnUntraced(function*(options: ComparisonOptions) {
     duration: timeout,
     orElse: () => Effect.fail(stalled(peer))
   })
-  const shared = ring.current().preferenceLists.flatMap((nodes, partition) =>
-    nodes.includes(self) && nodes.includes(peer) ? [partition] : []
-  )
-  const groups = PartitionDigest.differing(shared, mine, theirs, cellsPerGroupMax)
+  const shared = sharedPartitions(ring, self, peer)
+  const groups = PartitionDigest.differing(shared, mine.digests, theirs.digests, cellsPerGroupMax)
   onProgress({ differing: groups.reduce((sum, group) => sum + group.length, 0), received: 0, sent: 0 })
   let received = 0
   let sent = 0
@@ -62,7 +64,14 @@ export const run = Effect.fnUntraced(function*(options: ComparisonOptions) {
     const wanted = yield* exchange(options, group, (count) => onProgress({ sent: sent += count }))
     yield* fetch(options, wanted, (count) => onProgress({ received: received += count }))
   }
+  return !theirs.isDamaged
 })
+
+/** Partitions of which both nodes are replicas. */
+export const sharedPartitions = (ring: Ring["Service"], self: NodeId, peer: NodeId): ReadonlyArray<number> =>
+  ring.current().preferenceLists.flatMap((nodes, partition) =>
+    nodes.includes(self) && nodes.includes(peer) ? [partition] : []
+  )
 
 /** Sends what the peer lacks in these partitions and returns the keys that it has and this node lacks. */
 const exchange = Effect.fnUntraced(function*(
@@ -93,7 +102,7 @@ const exchange = Effect.fnUntraced(function*(
       orElse: () => Effect.fail(stalled(peer))
     }).pipe(Effect.map(() => onSent(cells.length)))
   const batches = CellBatches.make(send)
-  yield* Stream.runForEachArray(storage.scan(), (cells) => batches.take(cells.filter(isNewer)))
+  yield* Stream.runForEachArray(storage.scan({ damage: "skip" }), (cells) => batches.take(cells.filter(isNewer)))
   yield* batches.end
   return [...theirs.keys()]
 })

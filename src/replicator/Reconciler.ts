@@ -4,7 +4,8 @@
  * was lost, and now and then in any case: a coordinator that dies in the middle of a write leaves no trace of it.
  *
  * Invariant
- * - A node that is `recovering` settles only after one whole comparison with every other member of the ring.
+ * - A node that is `recovering` settles only after one whole comparison with every other member of the ring. With a
+ *   peer that has lost cells to damage it is not whole before these are given back, or given up.
  */
 import { Clock, Duration, Effect, Random, type Scope } from "effect"
 import type { Cell } from "../domain/Cell.ts"
@@ -13,8 +14,8 @@ import type { Gossip, Liveness } from "../gossip/Gossip.ts"
 import { restarting } from "../observability/restarting.ts"
 import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 import { batchBytesMax } from "../peer/PeerApi.ts"
-import type { PeerClient } from "../peer/PeerClient.ts"
-import type { PeerFailed } from "../peer/PeerError.ts"
+import type { Digests, PeerClient } from "../peer/PeerClient.ts"
+import { PeerFailed } from "../peer/PeerError.ts"
 import type { Ring } from "../ring/Ring.ts"
 import type { Identity } from "../storage/Identity.ts"
 import type { Storage } from "../storage/Storage.ts"
@@ -46,14 +47,14 @@ export interface ReconcilerOptions {
   readonly client: PeerClient["Service"]
   readonly hints: Hints
   readonly peers: Peers
-  readonly digests: Effect.Effect<ReadonlyArray<string>, StorageError>
+  readonly digests: Effect.Effect<Digests, StorageError>
   readonly receive: (cells: ReadonlyArray<Cell>) => Effect.Effect<unknown, StorageError | PeerFailed>
 }
 
 export interface Reconciler {
   readonly recovering: () => boolean
   readonly status: () => ReadonlyArray<ComparisonStatus>
-  /** This node failed to store a write that others took. */
+  /** This node failed to store a write that others took, or got back what it had lost. */
   readonly missedLocally: () => void
 }
 
@@ -78,7 +79,7 @@ export const make = Effect.fnUntraced(function*(
   const { gossip, hints, identity, peers, ring, self } = options
   const progressOf = new Map<NodeId, PeerProgress>()
   const clock = yield* Clock.Clock
-  let recovering = identity.fresh
+  let recovering = identity.fresh || options.storage.salvaged
 
   const progress = (peer: NodeId): PeerProgress => {
     let known = progressOf.get(peer)
@@ -119,7 +120,7 @@ export const make = Effect.fnUntraced(function*(
     const beganAtMillis = uptimeMillisUnsafe(clock)
     // Under load a routine comparison always finds what is just being written, which is no news.
     const report = beganAtMillis >= known.dueAtMillis ? Effect.logDebug : Effect.logInfo
-    yield* Comparison.run({
+    const isWhole = yield* Comparison.run({
       ...options,
       peer,
       address,
@@ -128,6 +129,7 @@ export const make = Effect.fnUntraced(function*(
         known.comparison = { ...known.comparison, ...change }
       }
     })
+    if (recovering && !known.compared && !isWhole) return yield* notWhole(peer)
     known.compared = true
     const tookMillis = uptimeMillisUnsafe(clock) - beganAtMillis
     const restMillis = Math.max(Duration.toMillis(options.comparisonInterval), restFactor * tookMillis)
@@ -200,12 +202,20 @@ export const make = Effect.fnUntraced(function*(
 
 const retryRounds = Math.ceil(Duration.toMillis(retryAfter) / Duration.toMillis(interval))
 
+const notWhole = (peer: NodeId) =>
+  new PeerFailed({
+    peer,
+    reason: "storage",
+    detail: "it has lost cells to damage, and cannot say whether this node had acknowledged one of them"
+  })
+
 /**
  * Alone, a node cannot tell a new cluster from one that it has not heard of yet; the first peer that it hears of brings
  * all that the peer knows.
  */
-const isWhole = ({ replicationFactor, ring }: ReconcilerOptions): boolean =>
-  ring.current().nodes.length >= Math.min(2, replicationFactor)
+export const isWhole = (
+  { replicationFactor, ring }: Pick<ReconcilerOptions, "replicationFactor" | "ring">
+): boolean => ring.current().nodes.length >= Math.min(2, replicationFactor)
 
 const firstProgress = (peer: NodeId): PeerProgress => ({
   comparison: { peer, state: "waiting", differing: 0, received: 0, sent: 0, failure: undefined },

@@ -4,8 +4,8 @@
  *
  * Invariants
  * - Whatever moves a cell is a merge by version, so sending one twice, late or out of order is harmless.
- * - A node whose data directory is new answers no reads and counts for no write quorum until it has compared its
- *   partitions with every other replica: it may have lost what it once acknowledged.
+ * - A node whose data directory is new or was salvaged answers no reads and counts for no write quorum until it has
+ *   compared its partitions with every other replica: it may have lost what it once acknowledged.
  */
 import { Context, Effect, Exit, Layer, Stream } from "effect"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
@@ -15,11 +15,19 @@ import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Version } from "../domain/Version.ts"
 import { Gossip } from "../gossip/Gossip.ts"
-import { PeerClient, type ReadAnswer, type ReadRequest, type WriteAnswer } from "../peer/PeerClient.ts"
+import {
+  type Digests,
+  type KeyRange,
+  PeerClient,
+  type ReadAnswer,
+  type ReadRequest,
+  type WriteAnswer
+} from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
 import { Ring } from "../ring/Ring.ts"
 import { Disk } from "../storage/Disk.ts"
 import { Identity } from "../storage/Identity.ts"
+import * as Holes from "../storage/integrity/Holes.ts"
 import { Storage } from "../storage/Storage.ts"
 import type { StorageError } from "../storage/StorageError.ts"
 import * as Call from "./Call.ts"
@@ -28,6 +36,7 @@ import { LamportClock } from "./LamportClock.ts"
 import * as PartitionDigest from "./PartitionDigest.ts"
 import * as Peers from "./Peers.ts"
 import * as Reconciler from "./Reconciler.ts"
+import * as Repair from "./Repair.ts"
 import { ReplicaCalls } from "./ReplicaCalls.ts"
 import type { ReplicatorStatus } from "./ReplicatorStatus.ts"
 
@@ -43,10 +52,15 @@ export class Replicator extends Context.Service<Replicator, {
   readonly receive: (cells: ReadonlyArray<Cell>) => Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError | PeerFailed>
   /** Answers a peer's reads; fails with `recovering` while this node may have lost what it once acknowledged. */
   readonly answer: (requests: ReadonlyArray<ReadRequest>) => Effect.Effect<ReadonlyArray<ReadAnswer>, PeerFailed>
-  readonly digests: Effect.Effect<ReadonlyArray<string>, StorageError>
+  readonly digests: Effect.Effect<Digests, StorageError>
+  /** Of what can be read; or of a range for which this node can vouch, see `vouch`. */
   readonly versions: (
-    partitions: ReadonlyArray<number>
-  ) => Stream.Stream<{ readonly key: Key; readonly version: Version }, StorageError>
+    partitions: ReadonlyArray<number>,
+    vouchedFor?: KeyRange
+  ) => Stream.Stream<{ readonly key: Key; readonly version: Version }, StorageError | PeerFailed>
+  /** Fails when this node may have stored something of the range once that it does not have, or cannot read, now. */
+  readonly vouch: (range: KeyRange) => Effect.Effect<void, PeerFailed>
+  /** As far as they can be read. */
   readonly cells: (keys: ReadonlyArray<Key>) => Stream.Stream<Cell, StorageError>
   readonly status: Effect.Effect<ReplicatorStatus>
 }>()("rondo/replicator/Replicator") {
@@ -67,17 +81,23 @@ export class Replicator extends Context.Service<Replicator, {
       const start = Call.starter(yield* Effect.context<never>())
       let readRepairs = 0
 
-      const takeIn = (cells: ReadonlyArray<Cell>) =>
-        Effect.suspend((): Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError | PeerFailed> => {
+      /** The clock stays above every version that is stored. */
+      const observed = <A>(cells: ReadonlyArray<Cell>, effect: Effect.Effect<A, StorageError>) =>
+        Effect.suspend((): Effect.Effect<A, StorageError | PeerFailed> => {
           let newest: Version | undefined
           for (const { version } of cells) {
             if (newest === undefined || version.counter > newest.counter) newest = version
           }
-          if (newest !== undefined && !clock.observe(newest.counter)) return Effect.fail(counterRefused(newest))
-          return cells.length === 1
+          return newest === undefined || clock.observe(newest.counter) ? effect : Effect.fail(counterRefused(newest))
+        })
+
+      const takeIn = (cells: ReadonlyArray<Cell>) =>
+        observed(
+          cells,
+          cells.length === 1
             ? applyOne(cells)
             : Effect.catchIf(storage.apply(cells), isDamage, () => oneByOne(cells))
-        })
+        )
 
       const applyOne = (cells: ReadonlyArray<Cell>): Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError> =>
         Effect.catchIf(storage.apply(cells), isDamage, () => Effect.succeed([unreadableWrite]))
@@ -86,16 +106,19 @@ export class Replicator extends Context.Service<Replicator, {
       const oneByOne = (cells: ReadonlyArray<Cell>): Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError> =>
         Effect.map(Effect.forEach(cells, (cell) => applyOne([cell])), (answers) => answers.flat())
 
-      const digests = Effect.suspend(() => {
-        const accumulated = PartitionDigest.make(partitions)
-        return Effect.map(
-          Stream.runForEachArray(storage.scan(), (cells) =>
-            Effect.sync(() => {
-              for (const cell of cells) accumulated.add(ring.partitionOf(cell.key), cell)
-            })),
-          accumulated.format
-        )
-      })
+      const digestsOf = (damage: "fail" | "skip"): Effect.Effect<Digests, StorageError> =>
+        Effect.suspend(() => {
+          const accumulated = PartitionDigest.make(partitions)
+          return Effect.map(
+            Stream.runForEachArray(storage.scan({ damage }), (cells) =>
+              Effect.sync(() => {
+                for (const cell of cells) accumulated.add(ring.partitionOf(cell.key), cell)
+              })),
+            () => ({ digests: accumulated.format(), isDamaged: damage === "skip" })
+          )
+        })
+      // Only what was read without a gap is known to be whole.
+      const digests = Effect.catchIf(digestsOf("fail"), isDamage, () => digestsOf("skip"))
 
       const reconciler = yield* Reconciler.make({
         self,
@@ -111,6 +134,26 @@ export class Replicator extends Context.Service<Replicator, {
         digests,
         receive: takeIn
       })
+      const repair = yield* Repair.make({
+        self,
+        replicationFactor,
+        replicaTimeout: config.replicaTimeout,
+        gossip,
+        ring,
+        storage,
+        client,
+        giveBack: (cells) => observed(cells, storage.apply(cells, { ignoreDamage: true })),
+        onRepaired: reconciler.missedLocally
+      })
+
+      const vouch = (range: KeyRange): Effect.Effect<void, PeerFailed> =>
+        Effect.flatMap(storage.stats, ({ holes }) => {
+          if (reconciler.recovering()) return Effect.fail(notYet(self))
+          const hole = holes.find((hole) => Holes.meets(hole, range.from, range.to))
+          return hole === undefined ? Effect.void : Effect.fail(storageFailed(self, Holes.corruption(hole)))
+        })
+
+      const scanVouched = (range: KeyRange) => Stream.unwrap(Effect.as(vouch(range), storage.scan(range)))
 
       /** A node that may have forgotten what it once took cannot vouch that a write is its newest. */
       const counted = (isRecovering: boolean) => (answer: WriteAnswer): WriteAnswer =>
@@ -187,20 +230,25 @@ export class Replicator extends Context.Service<Replicator, {
         receive,
         answer: (requests) => Effect.forEach(requests, answerOne),
         digests,
-        versions: (wanted) => {
+        versions: (wanted, range) => {
           const inWanted = new Set(wanted)
-          return Stream.filter(storage.scan(), ({ key }) => inWanted.has(ring.partitionOf(key)))
+          return Stream.filter(
+            range === undefined ? storage.scan({ damage: "skip" }) : scanVouched(range),
+            ({ key }) => inWanted.has(ring.partitionOf(key))
+          )
         },
+        vouch,
         cells: (keys) =>
           Stream.fromIterable(keys).pipe(
-            Stream.mapEffect(storage.get),
+            Stream.mapEffect((key) => Effect.catchIf(storage.get(key), isDamage, () => Effect.undefined)),
             Stream.filter((cell) => cell !== undefined)
           ),
         status: Effect.sync(() => ({
           recovering: reconciler.recovering(),
           hints: hints.status(),
           comparisons: reconciler.status(),
-          readRepairs
+          readRepairs,
+          repair: repair.status()
         }))
       }))
     })
@@ -223,7 +271,7 @@ const notYet = (peer: NodeId) =>
   new PeerFailed({
     peer,
     reason: "recovering",
-    detail: "its data directory is new and not yet compared with its replicas"
+    detail: "its data directory is new or salvaged, and not yet compared with its replicas"
   })
 
 const counterRefused = ({ counter, nodeId }: Version) =>

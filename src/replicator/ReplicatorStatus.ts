@@ -23,10 +23,24 @@ export interface ComparisonStatus {
   readonly failure: string | undefined
 }
 
+/** What becomes of the ranges of keys that this node has lost cells of. */
+export interface RepairStatus {
+  /** `waiting` for what `reason` says, or `failed` because of it and to be tried again. */
+  readonly state: "idle" | "waiting" | "running" | "failed"
+  readonly reason: string | undefined
+  /** Since this start: ranges that are whole again, and cells that other replicas gave back. */
+  readonly rangesRepaired: number
+  readonly cellsRepaired: number
+}
+
 export interface ReplicatorStatus {
-  /** The data directory is new, so this node does not answer reads until it has compared with every replica. */
+  /**
+   * The data directory is new or was salvaged, so this node does not answer reads until it has compared with every
+   * replica.
+   */
   readonly recovering: boolean
   readonly hints: ReadonlyArray<HintStatus>
   readonly comparisons: ReadonlyArray<ComparisonStatus>
   readonly readRepairs: number
+  readonly repair: RepairStatus
 }

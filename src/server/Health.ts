@@ -4,12 +4,13 @@
  * A member counts towards a quorum until it is known to be down, and as a full replica only while it is up, so a mere
  * suspicion makes the cluster degraded, not unavailable.
  */
-import type { Cluster, Health, StorageView } from "../api/AdminApi.ts"
+import type { Cluster, Damage, Health, StorageView } from "../api/AdminApi.ts"
 import type { ClusterSettings } from "../config/ClusterConfig.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Liveness, Member } from "../gossip/Gossip.ts"
-import type { ReplicatorStatus } from "../replicator/ReplicatorStatus.ts"
+import type { RepairStatus, ReplicatorStatus } from "../replicator/ReplicatorStatus.ts"
 import type { RingSnapshot } from "../ring/Ring.ts"
+import * as Holes from "../storage/integrity/Holes.ts"
 import type { StorageStats } from "../storage/Storage.ts"
 
 /** One moment of everything that the answers below are made from. */
@@ -37,7 +38,9 @@ export const readiness = ({ replicator, ring, settings, storage }: Observation):
     { name: "ring", failure: nodes >= wanted ? undefined : `${nodes} of ${wanted} nodes known that a quorum needs` },
     {
       name: "recovered",
-      failure: replicator.recovering ? "the data directory is new and not yet compared with every replica" : undefined
+      failure: replicator.recovering
+        ? "the data directory is new or salvaged, and not yet compared with every replica"
+        : undefined
     }
   ]
 }
@@ -82,13 +85,14 @@ export const health = (observation: Observation): typeof Health.Type => {
   const { replicator, ring, self, settings } = observation
   const byPartition = partitions(ring, settings, livenessOf(observation))
   const byMember = members(observation.members)
-  const storage = storageView(observation.storage)
+  const damage = damageOf(observation.storage, replicator.repair)
+  const storage = { ...storageView(observation.storage), ...(damage && { damage }) }
   const { recovering } = replicator
   const complete = byPartition.withAllReplicas === byPartition.total && byMember.up === byMember.known
   return {
     status: byPartition.withQuorum < byPartition.total
       ? "unavailable"
-      : complete && storage.writable && !recovering
+      : complete && storage.writable && damage === undefined && !recovering
       ? "healthy"
       : "degraded",
     node: self,
@@ -144,6 +148,26 @@ const ownership = ({ preferenceLists }: RingSnapshot, node: NodeId) => {
   const replica = preferenceLists.filter((replicas) => replicas.includes(node)).length
   const first = preferenceLists.filter((replicas) => replicas[0] === node).length
   return { replica, first, share: preferenceLists.length === 0 ? 0 : first / preferenceLists.length }
+}
+
+/** What this node cannot read, and what becomes of it. */
+const damageOf = ({ damage, holes }: StorageStats, repair: RepairStatus): typeof Damage.Type | undefined => {
+  const found = damage ?? (holes[0] && Holes.corruption(holes[0]))
+  if (found === undefined) return undefined
+  const files = new Set(holes.map(({ file }) => file))
+  if (damage !== undefined) files.add(damage.path)
+  return {
+    files: Array.from(files),
+    ranges: holes.length,
+    found: found.message,
+    next: holes.length === 0 ? "the table is written anew without what cannot be read of it" : nextOf(repair)
+  }
+}
+
+const nextOf = ({ reason, state }: RepairStatus): string => {
+  const wanted = "what is lost comes back from the other replicas"
+  if (state === "waiting") return `${wanted}: waits ${reason}`
+  return state === "failed" ? `${wanted}: tried again, because ${reason}` : wanted
 }
 
 const storageView = (stats: StorageStats): typeof StorageView.Type => {

@@ -101,12 +101,19 @@ export const layerGroup = HttpApiBuilder.group(
       .handle("probe", ({ payload }) => Effect.map(gossip.probe(payload.target), (reached) => ({ reached })))
       .handle(
         "digests",
-        () => Effect.mapBoth(replicator.digests, { onSuccess: (digests) => ({ digests }), onFailure: storageRefused })
+        () =>
+          Effect.mapBoth(replicator.digests, {
+            onSuccess: ({ digests, isDamaged }) => ({ digests, ...(isDamaged && { damaged: true }) }),
+            onFailure: storageRefused
+          })
       )
-      .handle("versions", ({ payload }) =>
-        lines(
-          Stream.map(replicator.versions(payload.partitions), ({ key, version }) =>
-            `{"key":${JSON.stringify(key)},"version":"${Version.format(version)}"}`)
+      .handle("versions", ({ payload: { partitions, range } }) =>
+        Effect.andThen(
+          range === undefined ? Effect.void : Effect.mapError(replicator.vouch(range), readRefused),
+          lines(
+            Stream.map(replicator.versions(partitions, range), ({ key, version }) =>
+              `{"key":${JSON.stringify(key)},"version":"${Version.format(version)}"}`)
+          )
         ))
       .handle("cells", ({ payload }) => lines(Stream.map(replicator.cells(payload.keys), CellLine.encode)))
       .handle("allCells", () => lines(Stream.map(storage.scan(), CellLine.encode)))
@@ -154,7 +161,7 @@ const answered = (
  * A failure after the first line cannot change the status any more: the stream just ends without its end line, which
  * the reader takes for what it is.
  */
-const lines = (texts: Stream.Stream<string, StorageError>) =>
+const lines = (texts: Stream.Stream<string, StorageError | PeerFailed>) =>
   Effect.succeed(
     StreamEnd.append(texts).pipe(
       Stream.map((line) => `${line}\n`),

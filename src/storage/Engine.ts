@@ -12,6 +12,7 @@ import * as Compactor from "./compaction/Compactor.ts"
 import { bytesOf } from "./compaction/pick.ts"
 import type { Disk } from "./Disk.ts"
 import * as Flusher from "./Flusher.ts"
+import * as Holes from "./integrity/Holes.ts"
 import type { Hole } from "./integrity/Holes.ts"
 import * as Scrubber from "./integrity/Scrubber.ts"
 import { verify } from "./integrity/verify.ts"
@@ -112,6 +113,7 @@ export const open = Effect.fnUntraced(function*(disk: Disk["Service"], options: 
     snapshot: Snapshot.make(state, writer.flush),
     verify: verify(state),
     stats: Effect.sync(() => ({ ...stats(state), scrub: scrubber.stats() })),
+    closeHoles: (holes: ReadonlyArray<Hole>) => Effect.andThen(writer.flush, closeHoles(state, holes)),
     salvaged: recovered.salvaged
   }
 })
@@ -147,6 +149,16 @@ const compact = (state: State.State) =>
     state.compactionRequests.push((failure) => resume(failure === undefined ? Effect.void : Effect.fail(failure)))
     state.compactionWanted.openUnsafe()
   })
+
+/** Holes are known by what is in them: the manifest may have been read again since they were seen. */
+const closeHoles = (state: State.State, closed: ReadonlyArray<Hole>) => {
+  const isClosed = (hole: Hole) => closed.some((other) => Holes.isSame(hole, other))
+  return State.install(
+    state,
+    (now) => now.holes.some(isClosed) ? { ...now, holes: now.holes.filter((hole) => !isClosed(hole)) } : now,
+    () => {}
+  )
+}
 
 /** A view that is still open keeps its tables open until it is closed. */
 const closeTables = (state: State.State) =>

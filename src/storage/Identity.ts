@@ -47,10 +47,12 @@ export class Identity extends Context.Service<Identity, {
   readonly incarnation: Incarnation
   /** 1 at the first start, one more at each. */
   readonly generation: number
-  /** The directory is new and the node has not been brought level yet, so it may lack what it once acknowledged. */
+  /** The node has not been brought level since its directory was new or salvaged: it may lack what it acknowledged. */
   readonly fresh: boolean
   /** Records that the node has been brought level: it is not `fresh` at its next start. */
   readonly markSettled: Effect.Effect<void, StorageError>
+  /** Records that it has not. */
+  readonly markUnsettled: Effect.Effect<void, StorageError>
 }>()("rondo/storage/Identity") {
   static readonly layer: Layer.Layer<Identity, IdentityError, Disk | NodeConfig> = Layer.effect(
     Identity,
@@ -73,7 +75,8 @@ export class Identity extends Context.Service<Identity, {
         incarnation: file.incarnation,
         generation: file.generation,
         fresh: !file.settled,
-        markSettled: write(disk, path, { ...file, settled: true })
+        markSettled: write(disk, path, { ...file, settled: true }),
+        markUnsettled: write(disk, path, { ...file, settled: false })
       }
     })
   )
@@ -85,6 +88,7 @@ export class Identity extends Context.Service<Identity, {
       generation: 1,
       fresh: false,
       markSettled: Effect.void,
+      markUnsettled: Effect.void,
       ...identity
     })
 }

@@ -17,6 +17,7 @@ import * as DiskMemory from "./DiskMemory.ts"
 import * as Engine from "./Engine.ts"
 import type { StorageStats } from "./Engine.ts"
 import { Identity } from "./Identity.ts"
+import type { Hole } from "./integrity/Holes.ts"
 import type { VerifyReport } from "./integrity/verify.ts"
 import type { ScanOptions } from "./scan/Cursor.ts"
 import type { View } from "./scan/View.ts"
@@ -62,22 +63,40 @@ export class Storage extends Context.Service<Storage, {
   readonly snapshot: Take
   /** Reads every block of every table past the cache. Takes as long as reading the store. */
   readonly verify: Effect.Effect<VerifyReport>
+  /**
+   * Forgets, durably, that these ranges of keys have lost cells: because what other replicas hold of them has been
+   * applied (see `replicator/Repair.ts`), or to give up what nobody has any more. Others stay.
+   */
+  readonly closeHoles: (holes: ReadonlyArray<Hole>) => Effect.Effect<void, StorageError>
   readonly stats: Effect.Effect<StorageStats>
+  /** Whether opening it gave up what a log had held, as `SALVAGE` allows. */
+  readonly salvaged: boolean
 }>()("rondo/storage/Storage") {
-  /** Opens the store in the data directory. `Identity` is needed for its lock: it comes first. */
+  /**
+   * Opens the store in the data directory. `Identity` is needed for its lock: it comes first.
+   *
+   * To salvage a log is to lose what this node may have acknowledged, so the node counts as fresh from then on. That is
+   * written down before the log is touched: a crash in between would leave a log without a flaw and a node that passes
+   * for level. When there was nothing to salvage, it is taken back.
+   */
   static readonly layer: Layer.Layer<Storage, StorageError, Disk | Identity | NodeConfig> = Layer.effect(
     Storage,
     Effect.gen(function*() {
       const disk = yield* Disk
       const config = yield* NodeConfig
-      yield* Identity
-      return yield* Engine.open(disk, {
+      const identity = yield* Identity
+      const { salvage } = config
+      if (salvage && !identity.fresh) yield* identity.markUnsettled
+      const engine = yield* Engine.open(disk, {
+        salvage,
         directory: config.dataDirectory,
         fsync: config.fsync,
         memtableBytesMax: config.memtableBytesMax,
         blockCacheBytesMax: config.blockCacheBytesMax,
         scrubBytesPerSecond: config.scrubBytesPerSecond
       })
+      if (salvage && !identity.fresh && !engine.salvaged) yield* identity.markSettled
+      return engine
     })
   )
 

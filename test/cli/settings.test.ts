@@ -21,11 +21,13 @@ describe("settings", () => {
     assert.strictEqual(settings.flagName("HINTS_BYTES_MAX"), "hints-bytes-max")
   })
 
-  it("takes what was given, and --insecure", () => {
-    assert.deepStrictEqual(settings.overrides({ NODE_ID: Option.some("a"), FSYNC: Option.none() }, false), {
+  it("takes what was given, and flags without a value", () => {
+    const neither = { insecure: false, salvage: false }
+    assert.deepStrictEqual(settings.overrides({ NODE_ID: Option.some("a"), FSYNC: Option.none() }, neither), {
       NODE_ID: "a"
     })
-    assert.deepStrictEqual(settings.overrides({}, true), { INSECURE: "true" })
+    assert.deepStrictEqual(settings.overrides({}, { ...neither, insecure: true }), { INSECURE: "true" })
+    assert.deepStrictEqual(settings.overrides({}, { ...neither, salvage: true }), { SALVAGE: "true" })
   })
 
   it.effect("finds nothing wrong with good settings", () =>

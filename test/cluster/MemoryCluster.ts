@@ -153,7 +153,7 @@ export const make = Effect.fnUntraced(function*(options: {
       call(from, address, (services) => Context.get(services, Gossip).probe(target), (reached) => reached),
     digests: (address) =>
       call(from, address, (services) => Context.get(services, Replicator).digests, (found) => found),
-    versions: (address, partitions) => stream(from, address, (services) => services.versions(partitions)),
+    versions: (address, partitions, range) => stream(from, address, (services) => services.versions(partitions, range)),
     cells: (address, keys) => stream(from, address, (services) => services.cells(keys))
   })
 

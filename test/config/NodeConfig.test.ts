@@ -37,7 +37,8 @@ describe("NodeConfig", () => {
         comparisonInterval: Duration.minutes(1),
         memtableBytesMax: 33_554_432,
         blockCacheBytesMax: 134_217_728,
-        scrubBytesPerSecond: 4 * 1024 * 1024
+        scrubBytesPerSecond: 4 * 1024 * 1024,
+        salvage: false
       })
     }))
 
@@ -62,7 +63,8 @@ describe("NodeConfig", () => {
         COMPARISON_INTERVAL: "10 minutes",
         MEMTABLE_BYTES_MAX: "2000",
         BLOCK_CACHE_BYTES_MAX: "3000",
-        SCRUB_BYTES_PER_SECOND: "0"
+        SCRUB_BYTES_PER_SECOND: "0",
+        SALVAGE: "true"
       })
       assert.strictEqual(Redacted.value(clusterSecret), "a secret")
       assert.deepStrictEqual(settings, {
@@ -83,7 +85,8 @@ describe("NodeConfig", () => {
         comparisonInterval: Duration.minutes(10),
         memtableBytesMax: 2000,
         blockCacheBytesMax: 3000,
-        scrubBytesPerSecond: 0
+        scrubBytesPerSecond: 0,
+        salvage: true
       })
     }))
 

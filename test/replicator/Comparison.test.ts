@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import { ClusterConfig } from "../../src/config/ClusterConfig.ts"
 import type { Cell } from "../../src/domain/Cell.ts"
 import { Key } from "../../src/domain/Key.ts"
-import type { PeerClient } from "../../src/peer/PeerClient.ts"
+import type { Digests, PeerClient } from "../../src/peer/PeerClient.ts"
 import * as Comparison from "../../src/replicator/Comparison.ts"
 import * as PartitionDigest from "../../src/replicator/PartitionDigest.ts"
 import { Ring } from "../../src/ring/Ring.ts"
@@ -25,10 +25,10 @@ const ring = Effect.service(Ring).pipe(
 
 const cell = (key: string, counter: number): Cell => ({ ...cellOf(counter, `${key} ${counter}`), key: Key.make(key) })
 
-const digestsOf = (ring: Ring["Service"], { cells }: FakeStorage) => {
+const digestsOf = (ring: Ring["Service"], { cells }: FakeStorage): Digests => {
   const digests = PartitionDigest.make(partitions)
   for (const cell of cells.values()) digests.add(ring.partitionOf(cell.key), cell)
-  return digests.format()
+  return { digests: digests.format(), isDamaged: false }
 }
 
 /** `a`, which compares, and `b`, with these cells; and what travelled between them. */

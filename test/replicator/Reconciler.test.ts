@@ -14,6 +14,8 @@ import { DiskFull } from "../../src/storage/StorageError.ts"
 import { a, b, c, cellOf, failedBy, settle } from "../coordinator/requests.ts"
 import { gossip, mock, storage } from "./fakes.ts"
 
+const empty = ["0000000000000000-0"]
+
 /** One round; the first runs at the start. */
 const round = Effect.andThen(TestClock.adjust("500 millis"), settle)
 
@@ -25,6 +27,7 @@ const start = Effect.fnUntraced(function*(options?: { readonly fresh?: boolean; 
     generation: new Map<NodeId, number>([[b, 1], [c, 1]]),
     failure: new Map<string, PeerFailed>(),
     compared: [] as Array<string>,
+    damaged: new Set<string>(),
     pending: new Map<NodeId, number>(),
     dropped: 0,
     sent: [] as Array<string>,
@@ -51,7 +54,8 @@ const start = Effect.fnUntraced(function*(options?: { readonly fresh?: boolean; 
         Effect.suspend(() => {
           world.compared.push(address)
           const failure = world.failure.get(address)
-          return failure === undefined ? Effect.succeed(["0000000000000000-0"]) : Effect.fail(failure)
+          const isDamaged = world.damaged.has(address)
+          return failure === undefined ? Effect.succeed({ digests: empty, isDamaged }) : Effect.fail(failure)
         }),
       versions: () => Stream.empty
     }),
@@ -72,7 +76,7 @@ const start = Effect.fnUntraced(function*(options?: { readonly fresh?: boolean; 
           return []
         })
     }),
-    digests: Effect.succeed(["0000000000000000-0"]),
+    digests: Effect.succeed({ digests: empty, isDamaged: false }),
     receive: () => Effect.void
   })
   yield* settle

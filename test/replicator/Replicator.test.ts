@@ -196,7 +196,7 @@ describe("Replicator", () => {
       const { replicator, ring } = yield* start({ cells })
       const digests = PartitionDigest.make(partitions)
       for (const cell of cells) digests.add(ring.partitionOf(cell.key), cell)
-      assert.deepStrictEqual(yield* replicator.digests, digests.format())
+      assert.deepStrictEqual(yield* replicator.digests, { digests: digests.format(), isDamaged: false })
       const versions = yield* Stream.runCollect(replicator.versions([0, 2]))
       assert.deepStrictEqual(
         versions.map(({ key }) => key).toSorted(),

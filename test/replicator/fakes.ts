@@ -5,7 +5,9 @@ import { compare as compareKeys, type Key } from "../../src/domain/Key.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
 import * as Version from "../../src/domain/Version.ts"
 import type { Gossip, Liveness } from "../../src/gossip/Gossip.ts"
-import type { Applied, Storage } from "../../src/storage/Storage.ts"
+import * as Holes from "../../src/storage/integrity/Holes.ts"
+import type { Hole } from "../../src/storage/integrity/Holes.ts"
+import type { Applied, Storage, StorageStats } from "../../src/storage/Storage.ts"
 import type { StorageError } from "../../src/storage/StorageError.ts"
 
 /** `parts` of a service. Whatever else is used of it is a mistake of the test. */
@@ -22,6 +24,8 @@ export interface FakeStorage {
   readonly cells: ReadonlyMap<Key, Cell>
   /** What every operation does from now on instead of its work. */
   failure: StorageError | undefined
+  /** Keys in them cannot be read, and are written only by `ignoreDamage`. */
+  holes: ReadonlyArray<Hole>
 }
 
 /** Merges cells in memory, as the real one does on disk. */
@@ -38,15 +42,44 @@ export const storage = (initial: ReadonlyArray<Cell> = []): FakeStorage => {
     cells.set(cell.key, cell)
     return { _tag: "Accepted", replaced: held?.value !== undefined }
   }
+  const intact = (from: string, to: string | undefined) =>
+    Effect.suspend(() => {
+      const hole = fake.holes.find((hole) => Holes.meets(hole, from, to))
+      return hole === undefined ? Effect.void : Effect.fail(Holes.corruption(hole))
+    })
+  const readable = (key: Key) => intact(key, Holes.after(key))
   const fake: FakeStorage = {
     cells,
     failure: undefined,
+    holes: [],
     service: mock<Storage["Service"]>({
-      apply: (batch) => work(() => batch.map(apply)),
-      get: (key) => work(() => cells.get(key)),
-      version: (key) => work(() => cells.get(key)?.version),
-      scan: () => Stream.unwrap(work(() => Stream.fromIterable(sorted()))),
-      counterMax: Effect.succeed(0)
+      apply: (batch, options) =>
+        Effect.andThen(
+          options?.ignoreDamage === true ? Effect.void : Effect.forEach(batch, ({ key }) => readable(key)),
+          work(() => batch.map(apply))
+        ),
+      get: (key) => Effect.andThen(readable(key), work(() => cells.get(key))),
+      version: (key) => Effect.andThen(readable(key), work(() => cells.get(key)?.version)),
+      scan: ({ damage, from = "", to } = {}) =>
+        Stream.unwrap(
+          Effect.andThen(
+            damage === "skip" ? Effect.void : intact(from, to),
+            work(() =>
+              Stream.fromIterable(sorted()).pipe(
+                Stream.filter(({ key }) =>
+                  compareKeys(from, key) <= 0 && (to === undefined || compareKeys(key, to) < 0)
+                )
+              )
+            )
+          )
+        ),
+      counterMax: Effect.succeed(0),
+      stats: Effect.sync(() => mock<StorageStats>({ holes: fake.holes, damage: undefined })),
+      closeHoles: (closed) =>
+        work(() => {
+          fake.holes = fake.holes.filter((hole) => !closed.includes(hole))
+        }),
+      salvaged: false
     })
   }
   return fake

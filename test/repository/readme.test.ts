@@ -39,6 +39,7 @@ const defaults: Readonly<Record<string, number | string | Duration.Duration>> = 
   MEMTABLE_BYTES_MAX: NodeConfig.defaults.memtableBytesMax,
   BLOCK_CACHE_BYTES_MAX: NodeConfig.defaults.blockCacheBytesMax,
   SCRUB_BYTES_PER_SECOND: NodeConfig.defaults.scrubBytesPerSecond,
+  SALVAGE: String(NodeConfig.defaults.salvage),
   LOG_LEVEL: "info",
   LOG_FORMAT: "human"
 }

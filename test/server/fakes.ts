@@ -10,6 +10,8 @@ import type { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { Incarnation, type Version } from "../../src/domain/Version.ts"
 import { Gossip, type Liveness, type Member } from "../../src/gossip/Gossip.ts"
+import type { Digests } from "../../src/peer/PeerClient.ts"
+import type { PeerFailed } from "../../src/peer/PeerError.ts"
 import { Replicator } from "../../src/replicator/Replicator.ts"
 import type { ReplicatorStatus } from "../../src/replicator/ReplicatorStatus.ts"
 import { Ring, type RingSnapshot } from "../../src/ring/Ring.ts"
@@ -77,7 +79,8 @@ export const replicatorStatus: ReplicatorStatus = {
   recovering: false,
   hints: [{ peer: node2, pending: 5, pendingBytes: 600, dropped: 1, delivered: 2 }],
   comparisons: [{ peer: node3, state: "failed", differing: 1, received: 2, sent: 3, failure: "unreachable" }],
-  readRepairs: 4
+  readRepairs: 4,
+  repair: { state: "idle", reason: undefined, rangesRepaired: 6, cellsRepaired: 7 }
 }
 
 /** What the fakes answer, changed by a test while the server runs, and what they were asked. */
@@ -103,6 +106,8 @@ export class Cluster {
     remove: () => Effect.die("not used here")
   }
   replicatorStatus = replicatorStatus
+  digests: Digests = { digests: [], isDamaged: false }
+  vouch: Effect.Effect<void, PeerFailed> = Effect.void
 
   apply(key: Key, value: Value | undefined) {
     const before = this.cells.get(key)
@@ -160,7 +165,9 @@ export class Cluster {
       verify: Effect.die("not used here"),
       counterMax: Effect.succeed(0),
       flush: Effect.void,
-      stats: Effect.sync(() => this.storageStats)
+      closeHoles: () => Effect.die("not used here"),
+      stats: Effect.sync(() => this.storageStats),
+      salvaged: false
     }),
     Layer.succeed(Snapshots, {
       take: (name) => this.snapshots.take(name),
@@ -174,8 +181,9 @@ export class Cluster {
       hint: () => {},
       receive: (cells) => this.receive(cells),
       answer: (requests) => this.answer(requests),
-      digests: Effect.succeed([]),
+      digests: Effect.sync(() => this.digests),
       versions: () => Stream.empty,
+      vouch: () => this.vouch,
       cells: () => Stream.empty,
       status: Effect.sync(() => this.replicatorStatus)
     })

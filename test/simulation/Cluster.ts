@@ -39,7 +39,7 @@ export interface SimulatedNode {
   /** Its clock is a property of the machine: it survives a restart. */
   clockOffsetMillis: number
   slowness: number
-  /** A byte of a closed file was flipped: what it holds may be unreadable from then on. */
+  /** A byte of a closed file was flipped: what it holds may be unreadable until it is repaired. */
   isDamaged: boolean
   /** Its disk takes no more bytes. */
   isFull: boolean

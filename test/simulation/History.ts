@@ -64,7 +64,10 @@ export interface FinalState {
   readonly convergenceBoundMillis: number
 }
 
-/** What a replica told a coordinator that it had taken, and no longer held when it started again. */
+/**
+ * What a replica told a coordinator that it had taken, and no longer held when it started again; or what it did not hold
+ * when it said that what it had lost to damage was repaired.
+ */
 export interface Forgotten {
   readonly node: string
   readonly key: string

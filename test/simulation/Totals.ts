@@ -10,6 +10,8 @@ export interface Totals {
   lost: number
   duplicated: number
   late: number
+  /** Ranges of keys that rotted and were made whole. */
+  holesClosed: number
   /** Longest time to agreement after the last fault. */
   convergedAfterMillisMax: number
   readonly faults: Record<string, number>
@@ -25,13 +27,15 @@ export const make = (): Totals => ({
   lost: 0,
   duplicated: 0,
   late: 0,
+  holesClosed: 0,
   convergedAfterMillisMax: 0,
   faults: {},
   failures: []
 })
 
 export const add = (totals: Totals, verdict: Verdict): void => {
-  const { acknowledged, convergedAfterMillis, faults, messages, operations, virtualMillis } = verdict.figures
+  const { acknowledged, convergedAfterMillis, faults, holesClosed, messages, operations, virtualMillis } =
+    verdict.figures
   totals.seeds++
   totals.virtualMillis += virtualMillis
   totals.operations += operations
@@ -40,6 +44,7 @@ export const add = (totals: Totals, verdict: Verdict): void => {
   totals.lost += messages.lost
   totals.duplicated += messages.duplicated
   totals.late += messages.late
+  totals.holesClosed += holesClosed
   totals.convergedAfterMillisMax = Math.max(totals.convergedAfterMillisMax, convergedAfterMillis ?? 0)
   for (const [kind, times] of Object.entries(faults)) totals.faults[kind] = (totals.faults[kind] ?? 0) + times
   if (verdict.broken.length > 0) totals.failures.push(verdict)

@@ -196,13 +196,15 @@ const inject = (
       return () => set(1)
     }
     case "bit-rot": {
-      const tables = Array.from(node.memory.files()).filter(([path, bytes]) =>
-        path.endsWith(".sst") && bytes.length > 0
+      const files = Array.from(node.memory.files()).filter(([path, bytes]) =>
+        /\.(sst|idx)$/.test(path) && bytes.length > 0
       )
-      const table = tables[Math.floor(strength * tables.length)]
-      if (table === undefined) return undefined
-      const [path, bytes] = table
-      node.memory.damage(path, Math.floor(strength * 7919) % bytes.length)
+      if (files.length === 0) return undefined
+      const count = 1 + Math.floor((strength * 7) % 3)
+      for (let index = 0; index < count; index++) {
+        const [path, bytes] = files[Math.floor(strength * files.length + index) % files.length]!
+        node.memory.damage(path, Math.floor(strength * 7919 + index * 104_729) % bytes.length)
+      }
       node.isDamaged = true
       disturb(names)
       return () => {}

@@ -59,10 +59,11 @@ interface Report {
   >
 }
 
-const simulate = (directory: string): Promise<Report> =>
+const simulate = (directory: string, { faults }: Mutation): Promise<Report> =>
   new Promise((resolve, reject) => {
     const script = join(directory, "test", "simulation", "main.ts")
-    const parameters = ["--disable-warning=ExperimentalWarning", script, "--json", "--seeds", flags.seeds]
+    const kinds = faults === undefined ? [] : ["--fault", faults.join(",")]
+    const parameters = ["--disable-warning=ExperimentalWarning", script, "--json", "--seeds", flags.seeds, ...kinds]
     execFile(process.execPath, parameters, { maxBuffer: 1 << 28 }, (error, output, errors) => {
       // 1 says that a promise was broken, which is what is wanted.
       if (error !== null && error.code !== 1) reject(new Error(errors || error.message))
@@ -73,7 +74,7 @@ const simulate = (directory: string): Promise<Report> =>
 const attempt = async (mutation: Mutation): Promise<Caught> => {
   const directory = await mutated(mutation)
   try {
-    const { failures, seeds } = await simulate(directory)
+    const { failures, seeds } = await simulate(directory, mutation)
     const promises = new Set(failures.flatMap(({ broken }) => broken.map(({ promise }) => promise)))
     return { name: mutation.name, seeds, seed: failures[0]?.seed, promise: [...promises].join(", ") }
   } finally {

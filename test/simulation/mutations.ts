@@ -1,14 +1,27 @@
 /** Mistakes that somebody could make, each as a change of the sources that a reviewer could pass over. */
+import type { FaultKind } from "./Schedule.ts"
 
 export interface Mutation {
   readonly name: string
   /** `find` stands in the file exactly once. Files are named from `src`. */
   readonly changes: ReadonlyArray<{ readonly file: string; readonly find: string; readonly replace: string }>
+  /** Draws only from these kinds: what few of all runs would touch. */
+  readonly faults?: ReadonlyArray<FaultKind>
 }
 
-const one = (name: string, file: string, find: string, replace: string): Mutation => ({
+/** Data rots in all of these runs that last long enough to have tables, instead of in one of thirty. */
+const rot: ReadonlyArray<FaultKind> = ["bit-rot", "kill", "isolate", "loss"]
+
+const one = (
+  name: string,
+  file: string,
+  find: string,
+  replace: string,
+  faults?: ReadonlyArray<FaultKind>
+): Mutation => ({
   name,
-  changes: [{ file, find, replace }]
+  changes: [{ file, find, replace }],
+  ...(faults && { faults })
 })
 
 export const mutations: ReadonlyArray<Mutation> = [
@@ -229,6 +242,42 @@ export const mutations: ReadonlyArray<Mutation> = [
     `              for (const cell of cells) {
                 if (cell.value !== undefined) accumulated.add(ring.partitionOf(cell.key), cell)
               }`
+  ),
+  one(
+    "close a hole after one replica answered",
+    "replicator/Repair.ts",
+    `  return replicas.length === 0 ? "for`,
+    `  replicas.splice(1)
+  return replicas.length === 0 ? "for`,
+    rot
+  ),
+  one(
+    "close a hole before anybody answered",
+    "replicator/Repair.ts",
+    `    for (let from = lost.from; compare(from, lost.to) < 0;) {`,
+    `    for (let from = lost.to; compare(from, lost.to) < 0;) {`,
+    rot
+  ),
+  one(
+    "keep what is there instead of what was given back",
+    "replicator/Repair.ts",
+    `      if (known !== undefined && Version.compare(version, known.version) >= 0) newest.delete(key)`,
+    `      if (known !== undefined) newest.delete(key)`,
+    rot
+  ),
+  one(
+    "serve reads inside holes",
+    "storage/sstable/lookUp.ts",
+    `  holes.find((hole) => Holes.covers(hole, key) && !isSettled(newest, hole.counterMax))`,
+    `  holes.find((hole) => Holes.covers(hole, key) && !isSettled(newest, hole.counterMax) && key === "")`,
+    rot
+  ),
+  one(
+    "never repair damage",
+    "replicator/Repair.ts",
+    `    if (due.length === 0) return`,
+    `    if (due.length >= 0) return`,
+    rot
   ),
   // --- messages and membership ----------------------------------------------------------------------------------
   one(

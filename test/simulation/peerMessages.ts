@@ -8,6 +8,7 @@ import * as CellLine from "../../src/domain/CellLine.ts"
 import { Key } from "../../src/domain/Key.ts"
 import * as Version from "../../src/domain/Version.ts"
 import { Gossip } from "../../src/gossip/Gossip.ts"
+import { DigestsAnswer, VersionsRequest } from "../../src/peer/PeerApi.ts"
 import { PeerClient } from "../../src/peer/PeerClient.ts"
 import * as PeerCodec from "../../src/peer/PeerCodec.ts"
 import { PeerFailed } from "../../src/peer/PeerError.ts"
@@ -38,8 +39,8 @@ const gossipMessage = json(GossipMessage)
 const gossipReply = json(GossipReply)
 const target = json(Schema.Struct({ target: Schema.String }))
 const reached = json(Schema.Struct({ reached: Schema.Boolean }))
-const digests = json(Schema.Struct({ digests: Schema.Array(Schema.String) }))
-const partitions = json(Schema.Struct({ partitions: Schema.Array(Schema.Int) }))
+const digestsAnswer = json(DigestsAnswer)
+const versionsRequest = json(VersionsRequest)
 const keys = json(Schema.Struct({ keys: Schema.Array(Key) }))
 
 type Services = Gossip | Replicator
@@ -89,15 +90,15 @@ export const answer = (
       )
     case "digests":
       return Effect.mapBoth(replicator.digests, {
-        onSuccess: (found) => digests.encode({ digests: found }),
+        onSuccess: ({ digests, isDamaged }) => digestsAnswer.encode({ digests, damaged: isDamaged }),
         onFailure: failed
       })
     case "versions":
       return understood(
-        partitions.decode(body),
-        (message) =>
+        versionsRequest.decode(body),
+        ({ partitions, range }) =>
           lines(
-            Stream.map(replicator.versions(message.partitions), ({ key, version }) =>
+            Stream.map(replicator.versions(partitions, range), ({ key, version }) =>
               JSON.stringify({ key, version: Version.format(version) }))
           )
       )
@@ -154,11 +155,15 @@ export const client = (exchange: Exchange): PeerClient["Service"] => {
     digests: (address) =>
       Effect.flatMap(
         exchange(address, "digests", nothing),
-        (bytes) => Effect.map(understood(address, digests.decode(bytes)), (found) => found.digests)
+        (bytes) =>
+          Effect.map(understood(address, digestsAnswer.decode(bytes)), ({ damaged, digests }) => ({
+            digests,
+            isDamaged: damaged === true
+          }))
       ),
-    versions: (address, wanted) =>
+    versions: (address, partitions, range) =>
       Stream.mapEffect(
-        lines(address, "versions", partitions.encode({ partitions: wanted })),
+        lines(address, "versions", versionsRequest.encode({ partitions, ...(range && { range }) })),
         (line) => understood(address, versionLine(line))
       ),
     cells: (address, wanted) =>

@@ -54,6 +54,7 @@ export const summary = (totals: Totals, seconds: number): string =>
         `${kind} ${thousands(times)}`
       ).join(", ")
     }`,
+    `  damage      ${thousands(totals.holesClosed)} ranges of keys repaired`,
     `  agreement   at most ${(totals.convergedAfterMillisMax / 1000).toFixed(1)} s after the last fault`,
     totals.failures.length === 0
       ? "every promise was kept"

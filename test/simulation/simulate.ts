@@ -3,7 +3,8 @@
  *
  * 1. The nodes start and find each other.
  * 2. Clients work while the schedule's faults happen.
- * 3. Faults end, whoever is down starts, and replicas must agree within the bound without any client's help.
+ * 3. Faults end, whoever is down starts, and replicas must agree within the bound without any client's help, also those
+ *    whose tables rotted.
  * 4. Every key is read by quorum.
  * 5. The whole cluster loses power and starts again: what the disks hold now is the final state.
  */
@@ -19,6 +20,7 @@ import { Cluster, type Services, type SimulatedNode } from "./Cluster.ts"
 import * as faults from "./faults.ts"
 import type { FinalCell, Run } from "./History.ts"
 import type { Counts } from "./Network.ts"
+import * as repairs from "./repairs.ts"
 import * as Schedule from "./Schedule.ts"
 import * as SeededRandom from "./SeededRandom.ts"
 import * as Workload from "./Workload.ts"
@@ -52,6 +54,8 @@ export interface Figures {
   readonly acknowledged: number
   readonly messages: Counts
   readonly faults: ReadonlyMap<Schedule.FaultKind, number>
+  /** Ranges of keys that rotted and were made whole. */
+  readonly holesClosed: number
   readonly convergedAfterMillis: number | undefined
 }
 
@@ -96,6 +100,7 @@ class Simulation {
       random.fork("workload"),
       Workload.drawOptions(random.fork("workload options"), world.now() + options.minutes * minute)
     )
+    const repaired = repairs.watch({ world, cluster, operations: workload.operations })
     const trouble = faults.begin({
       world,
       cluster,
@@ -115,6 +120,9 @@ class Simulation {
     this.waitFor(() => readAll, minute, "every key is read")
     this.powerCycle()
     this.converge(workload.keys(), world.now())
+    for (const node of cluster.nodes) {
+      if (!this.isWhole(node)) this.stuck ??= `${node.id} still has damage in the end`
+    }
     const cells = this.finalCells()
     return {
       schedule: this.drawn,
@@ -127,6 +135,7 @@ class Simulation {
         acknowledged: workload.operations.filter(({ outcome }) => outcome?._tag === "Ok").length,
         messages: cluster.network.counts,
         faults: trouble.injected,
+        holesClosed: repaired.closed(),
         convergedAfterMillis
       },
       run: {
@@ -212,7 +221,10 @@ class Simulation {
   private converge(keys: ReadonlyArray<Key>, peaceAt: number): number | undefined {
     const until = peaceAt + convergenceBoundMillis
     while (this.stuck === undefined && this.world.now() <= until) {
-      if (this.hintsDelivered() && keys.every((key) => this.agrees(key))) return this.world.now() - peaceAt
+      if (
+        this.hintsDelivered() && this.cluster.nodes.every((node) => this.isWhole(node)) &&
+        keys.every((key) => this.agrees(key))
+      ) return this.world.now() - peaceAt
       this.world.runUntil(() => false, this.world.now() + lookEveryMillis)
     }
     return undefined
@@ -225,6 +237,24 @@ class Simulation {
         pending === 0
       )
     )
+  }
+
+  /** Whether it can read all that it stored. Nobody knows before everything was read. */
+  private isWhole(node: SimulatedNode): boolean {
+    if (!node.isDamaged) return true
+    const cells = this.cellsOf(node)
+    const stats = this.ask(node, (services) => Context.get(services, Storage).stats)
+    return cells !== undefined && stats !== undefined && stats.damage === undefined && stats.holes.length === 0
+  }
+
+  private cellsOf(node: SimulatedNode): ReadonlyArray<Cell> | undefined {
+    if (node.services === undefined) return undefined
+    let exit: Exit.Exit<ReadonlyArray<Cell>, unknown> | undefined
+    node.process!.run(Stream.runCollect(Context.get(node.services, Storage).scan()), Context.empty(), (ended) => {
+      exit = ended
+    })
+    this.waitFor(() => exit !== undefined, minute, `${node.id} is scanned`)
+    return exit !== undefined && Exit.isSuccess(exit) ? exit.value : undefined
   }
 
   private agrees(key: Key): boolean {
@@ -242,12 +272,11 @@ class Simulation {
     return versions.size <= 1
   }
 
-  /** Those that can be held to the promises: what rotted on one disk is that disk's loss. */
   private replicasOf(key: Key): ReadonlyArray<SimulatedNode> {
     const witness = this.cluster.nodes.find(({ services }) => services !== undefined)
     if (witness === undefined) return []
     const names = Context.get(witness.services!, Ring).preferenceList(key)
-    return this.cluster.nodes.filter(({ id, isDamaged }) => names.includes(id) && !isDamaged)
+    return this.cluster.nodes.filter(({ id }) => names.includes(id))
   }
 
   private powerCycle(): void {
@@ -260,13 +289,9 @@ class Simulation {
   private finalCells(): ReadonlyMap<string, ReadonlyArray<FinalCell>> {
     const found = new Map<string, ReadonlyArray<FinalCell>>()
     for (const node of this.cluster.nodes) {
-      if (node.services === undefined || node.isDamaged) continue
-      let cells: ReadonlyArray<Cell> | undefined
-      node.process!.run(Stream.runCollect(Context.get(node.services, Storage).scan()), Context.empty(), (exit) => {
-        if (Exit.isSuccess(exit)) cells = exit.value
-        else this.stuck ??= `${node.id} cannot be scanned in the end`
-      })
-      this.waitFor(() => cells !== undefined, minute, `${node.id} is scanned`)
+      if (node.services === undefined) continue
+      const cells = this.cellsOf(node)
+      if (cells === undefined) this.stuck ??= `${node.id} cannot be scanned in the end`
       found.set(
         node.id,
         (cells ?? []).map(({ key, value, version }) => ({

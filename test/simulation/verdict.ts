@@ -37,6 +37,7 @@ export const judge = (options: Options): Verdict => {
         acknowledged: 0,
         messages: { messages: 0, lost: 0, duplicated: 0, late: 0 },
         faults: {},
+        holesClosed: 0,
         convergedAfterMillis: undefined
       }
     }

@@ -28,6 +28,10 @@ export const after = (key: string): string => `${key}\u0000`
 export const meets = (hole: Hole, from: string, to: string | undefined): boolean =>
   compare(hole.to, from) > 0 && (to === undefined || compare(hole.from, to) < 0)
 
+export const isSame = (left: Hole, right: Hole): boolean =>
+  left.from === right.from && left.to === right.to && left.counterMax === right.counterMax &&
+  left.file === right.file && left.offsetBytes === right.offsetBytes
+
 export const corruption = ({ file, offsetBytes, reason }: Hole): Corruption =>
   new Corruption({
     path: file,
