@@ -148,9 +148,12 @@ export class Replicator extends Context.Service<Replicator, {
 
       const vouch = (range: KeyRange): Effect.Effect<void, PeerFailed> =>
         Effect.flatMap(storage.stats, ({ holes }) => {
-          if (reconciler.recovering()) return Effect.fail(notYet(self))
           const hole = holes.find((hole) => Holes.meets(hole, range.from, range.to))
-          return hole === undefined ? Effect.void : Effect.fail(storageFailed(self, Holes.corruption(hole)))
+          return reconciler.recovering()
+            ? Effect.fail(notYet(self))
+            : hole === undefined
+            ? Effect.void
+            : Effect.fail(storageFailed(self, Holes.corruption(hole)))
         })
 
       const scanVouched = (range: KeyRange) => Stream.unwrap(Effect.as(vouch(range), storage.scan(range)))

@@ -134,8 +134,10 @@ describe("PeerClientHttp", () => {
   it.effect("gets the digests of partitions", () =>
     Effect.gen(function*() {
       const { answer, received } = yield* answered(digests, json({ digests: ["00000000000000ff-3"] }))
-      assert.deepStrictEqual(answer, ["00000000000000ff-3"])
+      assert.deepStrictEqual(answer, { digests: ["00000000000000ff-3"], isDamaged: false })
       assert.strictEqual(`${received.method} ${received.path}`, "GET /internal/digests")
+      const damaged = yield* answered(digests, json({ digests: [], damaged: true }))
+      assert.deepStrictEqual(damaged.answer, { digests: [], isDamaged: true })
     }).pipe(Effect.provide(services)))
 
   it.effect("streams keys and versions up to the end", () =>
@@ -145,6 +147,14 @@ describe("PeerClientHttp", () => {
       assert.deepStrictEqual(answer, [{ key: cell.key, version }, { key: cell.key, version }])
       assert.strictEqual(received.path, "/internal/versions")
       assert.deepStrictEqual(JSON.parse(received.body.toString()), { partitions: [1, 2] })
+    }).pipe(Effect.provide(services)))
+
+  it.effect("names the range of keys that the peer is to vouch for", () =>
+    Effect.gen(function*() {
+      const range = { from: "a", to: "a\u0000" }
+      const ofRange: Call = (client, address) => Stream.runCollect(client.versions(address, [3], range))
+      const { received } = yield* answered(ofRange, text(`{"end":true}\n`))
+      assert.deepStrictEqual(JSON.parse(received.body.toString()), { partitions: [3], range })
     }).pipe(Effect.provide(services)))
 
   it.effect("streams cells whatever their bytes and wherever the network cuts them", () =>

@@ -67,8 +67,8 @@ const hintsOnDisk = (memory: DiskMemory.DiskMemory): ReadonlyMap<string, number>
     const peer = /^data\/hints\/([^/]+)\/.*\.ndjson$/.exec(path)?.[1]
     if (peer === undefined) continue
     const lines = bytes.toString("latin1").split("\n").slice(0, -1)
-    // A page that never reached the device reads as zeros.
-    const whole = lines.filter((line) => !line.includes("\0")).length
+    // A page that never reached the device reads as zeros. The first line says the format.
+    const whole = lines.filter((line) => !line.includes("\0") && line.includes(`"key"`)).length
     found.set(peer, (found.get(peer) ?? 0) + whole)
   }
   return found
