@@ -124,7 +124,20 @@ const restore = Command.make("restore", {
   ])
 )
 
+const forgetLost = Command.make("forget-lost", {
+  directory,
+  yes: choice("yes", "Do it"),
+  json
+}, (given) =>
+  Effect.flatMap(
+    Effect.promise(() => import("./forgetLost.ts")),
+    ({ forgetLost }) => forgetLost(given)
+  )).pipe(
+    Command.withDescription("Give up what damage has taken from a store and no replica can give back"),
+    Command.withExamples([{ command: "rondo storage forget-lost data/node1", description: "Say what that would be" }])
+  )
+
 export const storage = Command.make("storage").pipe(
   Command.withDescription("Look at a node's files, verify them, take snapshots and restore them"),
-  Command.withSubcommands([inspect, verify, dump, compact, snapshot, restore])
+  Command.withSubcommands([inspect, verify, dump, compact, snapshot, restore, forgetLost])
 )

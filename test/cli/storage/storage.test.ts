@@ -363,3 +363,25 @@ describe("storage snapshot --node", () => {
       }
     }))
 })
+
+describe("storage forget-lost", () => {
+  it.effect("says what would be given up, and gives it up only when told to", () =>
+    Effect.gen(function*() {
+      const directory = yield* usual(join(yield* temporary, "node1"))
+      const nothing = yield* run(["storage", "forget-lost", directory], { http })
+      assert.deepStrictEqual([nothing.succeeded, nothing.result], [true, "nothing is known to be lost\n"])
+      damage(join(directory, "000004.idx"), 30)
+      const before = picture(directory)
+      const asked = yield* run(["storage", "forget-lost", directory], { http })
+      assert.isFalse(asked.succeeded)
+      assert.include(asked.notice, "1 ranges have lost cells")
+      assert.include(asked.notice, "keys from \"b\" up to \"c\\u0000\"")
+      assert.include(asked.notice, "With --yes it is done")
+      assert.deepStrictEqual(picture(directory), before)
+      const done = yield* run(["storage", "forget-lost", directory, "--yes"], { http })
+      assert.strictEqual(done.result, "gave up what was lost of\nkeys from \"b\" up to \"c\\u0000\"\n")
+      const { result } = yield* run(["storage", "dump", directory], { http })
+      // The newer `b` is in the log; the tombstone of `c` is what was lost.
+      assert.deepStrictEqual(keysOf(result), ["a", "b", "c", "d/1", "d/2"])
+    }).pipe(Effect.scoped))
+})
