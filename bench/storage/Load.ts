@@ -12,6 +12,11 @@ export const scanCells = 100
 export interface Load {
   readonly operation: Operation
   readonly inFlight: number
+  /**
+   * After how many operations that memory answered a loop lets others have a turn. Requests come from sockets, a few at a
+   * time; beside another load each is a turn of its own.
+   */
+  readonly operationsPerTurn: number
   /** The key of the next operation; `undefined` ends the loop that asks. */
   readonly next: () => string | undefined
   /** Cells that an operation returned, or wrote. */
@@ -45,13 +50,16 @@ export interface Until {
   readonly millis?: number
 }
 
+const operationsPerTurnAlone = 8
+
 export const make = (
   operation: Operation,
   inFlight: number,
   key: (sequence: number) => string,
   until: Until,
   into: Recording,
-  now: () => number = () => performance.now()
+  now: () => number = () => performance.now(),
+  operationsPerTurn = operationsPerTurnAlone
 ): Load => {
   const count = until.count ?? Infinity
   const endAt = now() + (until.millis ?? Infinity)
@@ -60,6 +68,7 @@ export const make = (
   return {
     operation,
     inFlight,
+    operationsPerTurn,
     next: () => sequence < count && latest < endAt ? key(sequence++) : undefined,
     answered: (beganAtMillis, cells) => {
       latest = now()

@@ -42,7 +42,8 @@ const part = (
   operation: Load.Operation,
   inFlight: number,
   key: KeyOf,
-  cells: number
+  cells: number,
+  operationsPerTurn?: number
 ): Contest["parts"][number] => {
   const { settings } = bench
   return {
@@ -50,7 +51,8 @@ const part = (
     cells,
     load: (into, millis, round) => {
       const draw = SeededRandom.make(settings.seed + round + (operation === "put" ? writerSeed : 0))
-      return Load.make(operation, inFlight, () => key(draw, settings.cells), { millis }, into)
+      const keys = () => key(draw, settings.cells)
+      return Load.make(operation, inFlight, keys, { millis }, into, undefined, operationsPerTurn)
     }
   }
 }
@@ -79,8 +81,8 @@ export const warm = Effect.fnUntraced(function*(bench: Bench, valueBytes: number
         valueBytes,
         writes: true,
         parts: [
-          part(bench, byName("read-while-writing"), "get", inFlight, anyKey, 1),
-          part(bench, { name: "write-while-reading", title: "write while reading" }, "put", inFlight, anyKey, 1)
+          part(bench, byName("read-while-writing"), "get", inFlight, anyKey, 1, 1),
+          part(bench, { name: "write-while-reading", title: "write while reading" }, "put", inFlight, anyKey, 1, 1)
         ]
       })
     }

@@ -21,12 +21,6 @@ const contentType = "application/octet-stream"
 
 const lineFeedBytes = 1
 
-/**
- * A read that memory answers waits for nothing, so a loop of such reads would have the event loop for itself. Requests
- * come from sockets, a few at a time: others, such as writers, get their turn between them.
- */
-const operationsPerTurn = 8
-
 const open = Effect.fnUntraced(function*(options: OpenOptions) {
   const counted = countingDisk.counts()
   const disk = countingDisk.make(yield* Disk, counted)
@@ -50,7 +44,7 @@ const open = Effect.fnUntraced(function*(options: OpenOptions) {
     get: (key) => Effect.map(engine.get(key as Key), (cell) => cell?.value === undefined ? 0 : 1),
     scan: (key) => Effect.scoped(Effect.flatMap(engine.view, (view) => scan(view, key)))
   }
-  const drive = ({ answered, inFlight, next, operation }: Load) => {
+  const drive = ({ answered, inFlight, next, operation, operationsPerTurn }: Load) => {
     const perform = operations[operation]
     const slot = Effect.gen(function*() {
       let sinceYield = 0

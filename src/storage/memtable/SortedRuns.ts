@@ -9,7 +9,7 @@
  * Source: Bentley and Saxe, "Decomposable Searching Problems I: Static-to-Dynamic Transformation" (1980), section 2.
  */
 import { Effect } from "effect"
-import { compare, hasSurrogates } from "../../domain/Key.ts"
+import { compare, hasSurrogates, isBasic } from "../../domain/Key.ts"
 
 interface Keyed {
   readonly key: string
@@ -103,11 +103,12 @@ const finish = (steps: Generator<void>): void => {
 
 /** The first place in a run whose key is not below `key`. */
 export const firstNotBelow = <T extends Keyed>(run: Run<T>, key: string): number => {
+  const isBefore = isBasic(key) ? byUnits : byBytes
   let low = 0
   let high = run.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (compare(run[middle]!.key, key) < 0) low = middle + 1
+    if (isBefore(run[middle]!.key, key)) low = middle + 1
     else high = middle
   }
   return low

@@ -103,17 +103,13 @@ export class MemtableSource implements CellSource {
   }
 }
 
-/** Each load of a scan reads twice as many blocks as the one before, up to this number. */
-const blocksAheadMax = 8
+/** A scan reads so many blocks one by one, as look-ups do and through the cache; then it is a long one. */
+const blocksAlone = 8
+
+/** A long scan reads so many blocks at once, past the cache: it must not push out what look-ups need. */
+const blocksTogether = 8
 
 const noMemory: Buffer = Buffer.alloc(0)
-
-/** A cell outlives the memory that its line was read into. */
-const copyOf = (bytes: Buffer): Buffer => {
-  const copy = Buffer.allocUnsafe(bytes.length)
-  bytes.copy(copy)
-  return copy
-}
 
 /** One sorted run of tables. Whoever walks it retains them meanwhile. */
 export class TableSource implements CellSource {
@@ -122,7 +118,7 @@ export class TableSource implements CellSource {
   private block = 0
   /** What is passed over at the next load, because a seek ended before it. */
   private bound: Bound | undefined
-  private blocksAhead = 1
+  private blocksRead = 0
   private bytes: Buffer | undefined
   private line: cellLines.Line | undefined
   private currentKey: Key | undefined
@@ -155,8 +151,9 @@ export class TableSource implements CellSource {
   version(): Version {
     return cellLines.versionUnsafe(this.line!)
   }
+  /** It outlives the memory that its line was read into. */
   cell(): Cell {
-    return cellLines.cellUnsafe(this.line!, copyOf)
+    return cellLines.cellUnsafe(this.line!, true)
   }
 
   /** The memory of the lines before, which are all passed by now: cells that were given out have copies. */
@@ -177,17 +174,17 @@ export class TableSource implements CellSource {
     this.bytes = undefined
     this.line = undefined
     this.bound = bound
-    this.blocksAhead = 1
+    this.blocksRead = 0
     if (this.reverse) this.seekBackward(bound)
     else this.seekForward(bound)
   }
 
   private seekForward(bound: Bound | undefined): void {
-    this.table = bound === undefined ? 0 : Levels.firstNotBelow(this.run, bound.key)
+    this.table = bound === undefined ? 0 : Levels.firstNotBelow(this.run, bound.key, isBasic(bound.key))
     const table = this.run[this.table]
     this.block = table === undefined || bound === undefined
       ? 0
-      : Math.max(0, TableIndex.blockOf(table.index, bound.key))
+      : Math.max(0, TableIndex.blockOf(table.index, bound.key, isBasic(bound.key)))
   }
 
   private seekBackward(bound: Bound | undefined): void {
@@ -221,7 +218,9 @@ export class TableSource implements CellSource {
     const keyStart = start + cellLines.keyStart
     this.line = cellLines.behindKey(bytes, start, keyEnd)
     this.isPlain = cellLines.isPlainBetween(bytes, keyStart, keyEnd)
-    this.currentKey = cellLines.keyBetween(bytes, keyStart, keyEnd)
+    this.currentKey = this.isPlain
+      ? cellLines.plainKeyBetween(bytes, keyStart, keyEnd)
+      : cellLines.keyBetween(bytes, keyStart, keyEnd)
   }
 
   private leaveBytes(): void {
@@ -233,7 +232,7 @@ export class TableSource implements CellSource {
   private next(): { readonly table: Table; readonly first: number; readonly count: number } {
     const table = this.run[this.table]!
     const blocks = TableIndex.blockCount(table.index)
-    const wanted = this.blocksAhead
+    const wanted = this.blocksRead < blocksAlone ? 1 : blocksTogether
     const first = this.reverse ? Math.max(0, this.block - wanted + 1) : this.block
     const end = this.reverse ? this.block + 1 : Math.min(blocks, this.block + wanted)
     return { table, first, count: end - first }
@@ -242,8 +241,7 @@ export class TableSource implements CellSource {
   loadNow(): void {
     while (this.mustLoad()) {
       const { count, first, table } = this.next()
-      const known = count === 1 ? table.cached(first) : undefined
-      const bytes = known ?? table.spanNow(first, count, this.takeMemory)
+      const bytes = count === 1 ? table.readNow(first, this.takeMemory) : table.spanNow(first, count, this.takeMemory)
       if (bytes === undefined) return
       this.take(bytes, count)
     }
@@ -261,13 +259,13 @@ export class TableSource implements CellSource {
   /** One of these blocks cannot be read: the others are tried one by one. */
   private passOver(count: number): Effect.Effect<void> {
     return Effect.sync(() => {
-      if (count > 1) this.blocksAhead = 1
+      if (count > 1) this.blocksRead = 0
       else this.stepBlocks(1)
     })
   }
 
   private take(bytes: Buffer, count: number): void {
-    this.blocksAhead = Math.min(blocksAheadMax, 2 * this.blocksAhead)
+    this.blocksRead += count
     this.bytes = bytes
     this.stepBlocks(count)
     const { bound } = this

@@ -21,8 +21,8 @@ export interface Table extends TableIndex.TableProperties {
   readonly index: TableIndex.TableIndex
   /** The line of a key in a block, without waiting when the block is in memory or nearly so. */
   readonly findNow: (block: number, key: string) => cellLines.Line | undefined | typeof mustRead
-  /** A block that is in the cache. */
-  readonly cached: (block: number) => Buffer | undefined
+  /** A block without waiting: from the cache, or if that is possible in the memory that `take` gives for so many bytes. */
+  readonly readNow: (block: number, take: (lengthBytes: number) => Buffer) => Buffer | undefined
   /** A block from the cache or from the disk. */
   readonly read: (block: number) => Effect.Effect<Buffer, StorageError>
   /** The lines of several blocks, past the cache. */
@@ -156,6 +156,14 @@ const make = (
     return mismatch(bytes, block, block + count) === undefined ? bytes : undefined
   }
 
+  const readNow = (block: number, take: (lengthBytes: number) => Buffer): Buffer | undefined => {
+    const known = cached(block)
+    if (known !== undefined) return known
+    const bytes = spanNow(block, 1, take)
+    if (bytes !== undefined && cache.admits(bytes.length)) keep(block, slab.copy(bytes))
+    return bytes
+  }
+
   const findNow = (block: number, key: string): cellLines.Line | undefined | typeof mustRead => {
     const known = cached(block)
     if (known !== undefined) return cellLines.find(known, key)
@@ -180,7 +188,7 @@ const make = (
     index,
     damaged,
     findNow,
-    cached,
+    readNow,
     read: (block) =>
       Effect.suspend(() => {
         const known = cached(block)

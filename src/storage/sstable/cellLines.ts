@@ -94,14 +94,20 @@ export const behindKey = (block: Buffer, start: number, keyEnd: number): Line =>
 /** Where the quotation mark behind the key stands, of the line that starts at `start`. */
 export const keyEndOf = (block: Buffer, start: number): number => closingQuote(block, start + keyStart)
 
+/** The bytes as a text, past the checks that `toString` makes. */
+const latin1 = (block: Buffer, start: number, end: number): string =>
+  (block as unknown as { readonly latin1Slice: (start: number, end: number) => string }).latin1Slice(start, end)
+
 export const keyOf = ({ block, start, versionStart }: Line): Key =>
   keyBetween(block, start + keyStart, versionStart - toVersion)
 
 /** The key whose bytes stand there, as JSON writes them. */
 export const keyBetween = (block: Buffer, start: number, end: number): Key =>
   isPlainBetween(block, start, end)
-    ? block.toString("latin1", start, end) as Key
+    ? plainKeyBetween(block, start, end)
     : JSON.parse(block.toString("utf8", start - 1, end + 1)) as Key
+
+export const plainKeyBetween = (block: Buffer, start: number, end: number): Key => latin1(block, start, end) as Key
 
 /** Whether the bytes are ASCII that JSON does not escape. */
 export const isPlainBetween = (block: Buffer, start: number, end: number): boolean => {
@@ -118,7 +124,6 @@ const versionEndOf = ({ block, versionStart }: Line): number => closingQuote(blo
 
 const nodeIds = RecentTexts.make()
 const incarnations = RecentTexts.make()
-const contentTypes = RecentTexts.make()
 
 /** A node id may itself contain dashes; what follows it has a fixed length. */
 const versionAt = (line: Line, end: number): Version => {
@@ -150,29 +155,100 @@ export const isTombstone = ({ block, end }: Line): boolean => isTombstoneAt(bloc
 /** Of all lines, those of tombstones alone end in `true}`: the others close a text. */
 export const isTombstoneAt = (block: Buffer, end: number): boolean => block[end - closing] === letterE
 
-const same = (bytes: Buffer): Buffer => bytes
-
 /**
- * The cell. Where its value's bytes stand in the block as they are, `valueOf` says what becomes of them: by default the
- * value is a view of the block, which nobody may change.
+ * The cell. Where its value's bytes stand in the block as they are, the value is a view of the block, which nobody may
+ * change, or with `copied` a copy.
  */
-export const cellUnsafe = (line: Line, valueOf = same): Cell => {
-  const { block, end } = line
-  const versionEnd = versionEndOf(line)
-  const version = versionAt(line, versionEnd)
+export const cellUnsafe = (line: Line, copied = false): Cell => {
+  const { block, end, versionStart } = line
   const key = keyOf(line)
-  if (isTombstone(line)) return { key, version, value: undefined }
+  if (isTombstone(line)) return { key, version: versionUnsafe(line), value: undefined }
+  let dashAt = versionStart
+  let counter = 0
+  for (; block[dashAt] !== dash && dashAt < end; dashAt++) counter = counter * 10 + (block[dashAt]! - digitZero)
+  const middle = middleAt(line, dashAt)
+  if (middle === undefined) return parsed(line)
+  const valueStart = dashAt + middle.bytes.length
+  const valueEnd = end - closing
+  const bytes = middle.isText
+    ? copied ? copyPlain(block, valueStart, valueEnd) : viewPlain(block, valueStart, valueEnd)
+    : Buffer.from(latin1(block, valueStart, valueEnd), "base64")
+  if (bytes === undefined) return parsed(line)
+  const { contentType, incarnation, nodeId } = middle
+  return { key, version: { counter, nodeId, incarnation }, value: { bytes, contentType } }
+}
+
+/** `undefined` when JSON escaped something in it. */
+const viewPlain = (block: Buffer, start: number, end: number): Buffer | undefined => {
+  const bytes = block.subarray(start, end)
+  return bytes.indexOf(backslash) === -1 ? bytes : undefined
+}
+
+/** Up to here a loop takes less time than two calls into C++. */
+const loopBytesMax = 256
+
+const copyPlain = (block: Buffer, start: number, end: number): Buffer | undefined => {
+  const length = end - start
+  const bytes = Buffer.allocUnsafe(length)
+  if (length > loopBytesMax) {
+    block.copy(bytes, 0, start, end)
+    return bytes.indexOf(backslash) === -1 ? bytes : undefined
+  }
+  for (let index = 0; index < length; index++) {
+    const byte = block[start + index]!
+    if (byte === backslash) return undefined
+    bytes[index] = byte
+  }
+  return bytes
+}
+
+/** What stands between the counter and the value: the same bytes in most lines of a block. */
+interface Middle {
+  readonly bytes: Buffer
+  readonly nodeId: NodeId
+  readonly incarnation: Incarnation
+  readonly contentType: string
+  /** Whether the value is a text, or base64. */
+  readonly isText: boolean
+}
+
+const middles: Array<Middle> = []
+const middlesMax = 8
+let nextMiddle = 0
+
+/** `undefined` when there is something in it that JSON escapes. */
+const middleAt = (line: Line, start: number): Middle | undefined => {
+  for (let index = 0; index < middles.length; index++) {
+    const known = middles[index]!
+    if (startsWith(line.block, start, known.bytes)) return known
+  }
+  const found = parseMiddle(line, start)
+  if (found !== undefined) {
+    middles[nextMiddle] = found
+    nextMiddle = (nextMiddle + 1) % middlesMax
+  }
+  return found
+}
+
+const startsWith = (block: Buffer, start: number, bytes: Buffer): boolean => {
+  const { length } = bytes
+  if (start + length > block.length) return false
+  for (let index = 0; index < length; index++) {
+    if (block[start + index] !== bytes[index]) return false
+  }
+  return true
+}
+
+const parseMiddle = (line: Line, start: number): Middle | undefined => {
+  const { block } = line
+  const versionEnd = versionEndOf(line)
+  const { incarnation, nodeId } = versionAt(line, versionEnd)
   const typeStart = versionEnd + toType
   const typeEnd = closingQuote(block, typeStart)
+  if (!isPlainBetween(block, typeStart, typeEnd)) return undefined
   const isText = block[typeEnd + `","`.length] === letterV
-  const bytes = isText
-    ? block.subarray(typeEnd + toValue, end - closing)
-    : Buffer.from(block.toString("latin1", typeEnd + toBase64, end - closing), "base64")
-  const contentType = hasEscape(block, typeStart, typeEnd)
-    ? undefined
-    : RecentTexts.at(contentTypes, block, typeStart, typeEnd)
-  if (contentType === undefined || (isText && bytes.indexOf(backslash) !== -1)) return parsed(line)
-  return { key, version, value: { bytes: isText ? valueOf(bytes) : bytes, contentType } }
+  const bytes = Buffer.from(block.subarray(start, typeEnd + (isText ? toValue : toBase64)))
+  return { bytes, nodeId, incarnation, contentType: latin1(block, typeStart, typeEnd), isText }
 }
 
 const parsed = (line: Line): Cell =>
@@ -186,13 +262,6 @@ const notACell = ({ block, end, start }: Line): never => {
 export const endOf = (block: Buffer, from: number): number => {
   const found = block.indexOf(lineFeed, from)
   return found === -1 ? block.length : found
-}
-
-const hasEscape = (block: Buffer, start: number, end: number): boolean => {
-  for (let index = start; index < end; index++) {
-    if (block[index] === backslash) return true
-  }
-  return false
 }
 
 /** The quotation mark that ends the string whose first byte is at `from`. */
