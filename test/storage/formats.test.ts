@@ -8,6 +8,7 @@ import * as CellLine from "../../src/domain/CellLine.ts"
 import { writeAtomically } from "../../src/storage/Disk.ts"
 import * as DiskMemory from "../../src/storage/DiskMemory.ts"
 import * as Manifest from "../../src/storage/manifest/Manifest.ts"
+import * as Bloom from "../../src/storage/sstable/Bloom.ts"
 import * as TableIndex from "../../src/storage/sstable/TableIndex.ts"
 import * as TableWriter from "../../src/storage/sstable/TableWriter.ts"
 import { assertCell, cell, collect, directory, key, open, openScoped, plain, tombstone } from "./store.ts"
@@ -194,9 +195,13 @@ describe("docs/formats/sstable.md", () => {
       assert.deepStrictEqual(written, shown.slice(0, written.length))
       const [, ofFormatTwo] = Array.from(files().values())
       const ofFormatOne = Buffer.from(shown.slice(written.length).map((line) => `${line}\n`).join(""))
-      const { properties, ...index } = decoded(ofFormatTwo!)
+      const { bloom: _, properties, ...index } = decoded(ofFormatTwo!)
+      const { bloom, ...ofOne } = decoded(ofFormatOne)
       // Without the footer.
-      assert.deepStrictEqual(decoded(ofFormatOne), { ...index, properties: { ...properties, sizeBytes: 242 } })
+      assert.deepStrictEqual(ofOne, { ...index, properties: { ...properties, sizeBytes: 242 } })
+      assert.deepInclude(bloom, { layout: "scattered", probes: 7 })
+      for (const { key } of cells) assert.isTrue(Bloom.admits(bloom, Bloom.hash(key)))
+      assert.isFalse(Bloom.admits(bloom, Bloom.hash("nobody")))
     }))
 
   const decoded = (bytes: Buffer) => {
