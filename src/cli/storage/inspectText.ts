@@ -3,6 +3,7 @@
  *
  * Pure.
  */
+import { compare } from "../../domain/Key.ts"
 import { bytes, columnsOf } from "../statusTable.ts"
 import { count } from "../Tally.ts"
 
@@ -75,8 +76,8 @@ const levelRow = ({ bytes: size, cells, level, tables, tombstones }: LevelView) 
   bytes(size),
   count(cells),
   count(tombstones),
-  shortened(tables.reduce((least, { keyMin }) => keyMin < least ? keyMin : least, tables[0]!.keyMin)),
-  shortened(tables.reduce((most, { keyMax }) => keyMax > most ? keyMax : most, tables[0]!.keyMax))
+  shortened(tables.reduce((least, { keyMin }) => compare(keyMin, least) < 0 ? keyMin : least, tables[0]!.keyMin)),
+  shortened(tables.reduce((most, { keyMax }) => compare(keyMax, most) > 0 ? keyMax : most, tables[0]!.keyMax))
 ]
 
 const tableRow = (level: number) => (table: TableView) => [

@@ -100,13 +100,22 @@ const remove = Effect.fnUntraced(function*(disk: Disk["Service"], parent: string
   yield* Snapshot.remove(disk, `${parent}/${name}`)
 })
 
-/** Only what this program has written: a directory with anything else is somebody's. */
+/** What cannot be looked at stays: it is no reason not to start. */
 const removeIncomplete = Effect.fnUntraced(function*(disk: Disk["Service"], parent: string) {
-  for (const name of yield* namesIn(disk, parent)) {
+  const names = yield* Effect.orElseSucceed(namesIn(disk, parent), () => [])
+  for (const name of names) {
     const directory = `${parent}/${name}`
-    const files = yield* disk.list(directory)
-    if (!files.every((file) => /^(?:\d{6,}\.(?:sst|idx)|MANIFEST\.tmp)$/.test(file))) continue
-    yield* Effect.logWarning(`${directory} is incomplete and removed`)
-    yield* Snapshot.remove(disk, directory)
+    yield* Effect.catch(
+      removeIfIncomplete(disk, directory),
+      (error) => Effect.logWarning(`${directory} stays as it is: ${error.message}`)
+    )
   }
-}, Effect.catch((error) => Effect.logWarning(`incomplete snapshots stay where they are: ${error.message}`)))
+})
+
+/** Only what this program has written: a directory with anything else is somebody's. */
+const removeIfIncomplete = Effect.fnUntraced(function*(disk: Disk["Service"], directory: string) {
+  const files = yield* disk.list(directory)
+  if (!files.every((file) => /^(?:\d{6,}\.(?:sst|idx)|MANIFEST\.tmp)$/.test(file))) return
+  yield* Effect.logWarning(`${directory} is incomplete and removed`)
+  yield* Snapshot.remove(disk, directory)
+})

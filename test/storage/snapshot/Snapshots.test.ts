@@ -88,6 +88,17 @@ describe("a node's snapshots", () => {
       yield* stop
     }))
 
+  it.effect("do not keep a node from starting when one cannot be looked at, and the others are looked after", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const parent = `${directory}/snapshots`
+      for (const name of ["a", "b"]) yield* memory.disk.openAppend(`${parent}/${name}/000001.sst`)
+      memory.failNext("list", `${parent}/a`)
+      const { snapshots, stop } = yield* start(memory)
+      assert.deepStrictEqual((yield* snapshots.list).map(({ name }) => name), ["a"])
+      yield* stop
+    }))
+
   it.effect("are not removed while they are written", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
