@@ -11,7 +11,7 @@ import type { NodeConfig } from "../../src/config/NodeConfig.ts"
 
 export interface Surroundings {
   readonly http: Layer.Layer<Http>
-  readonly node?: Layer.Layer<never, never, NodeConfig | ClusterConfig>
+  readonly node?: Layer.Layer<never, Error, NodeConfig | ClusterConfig>
   readonly processes?: Layer.Layer<NodeProcess>
   readonly stdin?: string
   readonly environment?: Record<string, string>

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { NodeConfig, type NodeSettings } from "../../src/config/NodeConfig.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
+import { Corruption } from "../../src/storage/StorageError.ts"
 import * as FakeHttp from "./FakeHttp.ts"
 import { run } from "./run.ts"
 
@@ -36,6 +37,21 @@ describe("serve", () => {
       assert.deepStrictEqual(node.events, ["open"])
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(node.events, ["open", "closed"])
+    }))
+
+  it.effect("says what to do about a damaged log, and about any other damaged file", () =>
+    Effect.gen(function*() {
+      const environment = { NODE_ID: "n7", NODE_ADDR: "127.0.0.1:1" }
+      const noticeOf = (path: string) => {
+        const node = Layer.effectDiscard(Effect.fail(new Corruption({ path, offsetBytes: 7, reason: "on purpose" })))
+        return Effect.map(run(["serve"], { http, node, environment }), ({ notice }) => notice)
+      }
+      const log = yield* noticeOf("data/n7/wal-000012.log")
+      assert.include(log, "data/n7/wal-000012.log is damaged at byte 7: on purpose")
+      assert.match(log, /--salvage \(SALVAGE=true\).*counts for no quorum/s)
+      const manifest = yield* noticeOf("data/n7/MANIFEST")
+      assert.include(manifest, "move its data directory away")
+      assert.notInclude(manifest, "--salvage")
     }))
 
   it.effect("lists everything that is wrong with the settings and builds nothing", () =>

@@ -8,6 +8,7 @@ import type { Digests, PeerClient } from "../../src/peer/PeerClient.ts"
 import * as Comparison from "../../src/replicator/Comparison.ts"
 import * as PartitionDigest from "../../src/replicator/PartitionDigest.ts"
 import { Ring } from "../../src/ring/Ring.ts"
+import type { Hole } from "../../src/storage/integrity/Holes.ts"
 import { a, b, c, cellOf, d, failedBy, settle, version } from "../coordinator/requests.ts"
 import { plain } from "../domain/arbitraries.ts"
 import { type FakeStorage, mock, storage } from "./fakes.ts"
@@ -25,10 +26,10 @@ const ring = Effect.service(Ring).pipe(
 
 const cell = (key: string, counter: number): Cell => ({ ...cellOf(counter, `${key} ${counter}`), key: Key.make(key) })
 
-const digestsOf = (ring: Ring["Service"], { cells }: FakeStorage): Digests => {
+const digestsOf = (ring: Ring["Service"], { cells, holes }: FakeStorage): Digests => {
   const digests = PartitionDigest.make(partitions)
   for (const cell of cells.values()) digests.add(ring.partitionOf(cell.key), cell)
-  return { digests: digests.format(), isDamaged: false }
+  return { digests: digests.format(), isDamaged: holes.length > 0 }
 }
 
 /** `a`, which compares, and `b`, with these cells; and what travelled between them. */
@@ -79,6 +80,8 @@ const between = Effect.fnUntraced(function*(
   }
   return { here, there, calls, progress, run, isShared }
 })
+
+const hole: Hole = { from: "", to: "", counterMax: 9, file: "data/000007.sst", offsetBytes: 0, reason: "on purpose" }
 
 const names = Array.from({ length: 40 }, (_, index) => `key ${index}`)
 
@@ -132,6 +135,19 @@ describe("Comparison", () => {
       yield* run
       assert.deepStrictEqual(contents(there), contents(here))
       assert.isUndefined(there.cells.get(Key.make(name))!.value)
+    }))
+
+  it.effect("gives and takes what can be read when a side has damage, and says whether the peer told of everything", () =>
+    Effect.gen(function*() {
+      const setup = yield* between([], [])
+      const [first, second, third] = names.map((name) => cell(name, 1)).filter(setup.isShared) as [Cell, Cell, Cell]
+      for (const isDamaged of [false, true]) {
+        const { here, run, there } = yield* between([first, second], [second, third])
+        here.holes = [{ ...hole, from: second.key, to: `${second.key}!` }]
+        if (isDamaged) there.holes = here.holes
+        assert.strictEqual(yield* run, !isDamaged)
+        assert.deepStrictEqual([here.cells.size, there.cells.size], [3, 3])
+      }
     }))
 
   it.effect("moves nothing that both hold, though it lies in a partition that differs", () =>

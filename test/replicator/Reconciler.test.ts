@@ -20,7 +20,9 @@ const empty = ["0000000000000000-0"]
 const round = Effect.andThen(TestClock.adjust("500 millis"), settle)
 
 /** The reconciler of `a`, whose peers agree with it in everything unless the test says otherwise. */
-const start = Effect.fnUntraced(function*(options?: { readonly fresh?: boolean; readonly nodes?: Array<NodeId> }) {
+const start = Effect.fnUntraced(function*(
+  options?: { readonly fresh?: boolean; readonly salvaged?: boolean; readonly nodes?: Array<NodeId> }
+) {
   const world = {
     nodes: options?.nodes ?? [a, b, c],
     liveness: new Map<NodeId, Liveness>(),
@@ -48,7 +50,7 @@ const start = Effect.fnUntraced(function*(options?: { readonly fresh?: boolean; 
       current: () => ({ epoch: 1, nodes: world.nodes, preferenceLists: [world.nodes] }),
       partitionOf: () => 0
     }),
-    storage: storage().service,
+    storage: Object.assign(storage().service, { salvaged: options?.salvaged ?? false }),
     client: mock<PeerClient["Service"]>({
       digests: (address) =>
         Effect.suspend(() => {
@@ -210,6 +212,42 @@ describe("Reconciler", () => {
       yield* round
       assert.isFalse(reconciler.recovering())
       yield* round
+      assert.strictEqual(world.settled, 1)
+    }))
+
+  it.effect("does not recover by a peer that has lost cells to damage, before that one is whole", () =>
+    Effect.gen(function*() {
+      const { compared, reconciler, stateOf, world } = yield* start({ fresh: true, nodes: [a] })
+      world.damaged.add("c:1")
+      world.nodes.push(b, c)
+      yield* round
+      assert.deepStrictEqual([stateOf(b), stateOf(c)], ["level", "failed"])
+      assert.include(reconciler.status().find(({ peer }) => peer === c)!.failure, "lost cells to damage")
+      compared()
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual([reconciler.recovering(), new Set(compared())], [true, new Set(["c:1"])])
+      world.damaged.clear()
+      yield* TestClock.adjust("3 seconds")
+      yield* settle
+      assert.isFalse(reconciler.recovering())
+    }))
+
+  it.effect("is level with a damaged peer when it has lost nothing itself", () =>
+    Effect.gen(function*() {
+      const { stateOf, world } = yield* start({ nodes: [a] })
+      world.damaged.add("b:1")
+      world.nodes.push(b)
+      yield* round
+      assert.strictEqual(stateOf(b), "level")
+    }))
+
+  it.effect("recovers a node whose store was salvaged, as one with a new directory", () =>
+    Effect.gen(function*() {
+      const { reconciler, world } = yield* start({ salvaged: true, nodes: [a] })
+      assert.isTrue(reconciler.recovering())
+      world.nodes.push(b, c)
+      yield* round
+      assert.isFalse(reconciler.recovering())
       assert.strictEqual(world.settled, 1)
     }))
 

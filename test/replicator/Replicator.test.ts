@@ -15,6 +15,7 @@ import { Replicator } from "../../src/replicator/Replicator.ts"
 import { Ring } from "../../src/ring/Ring.ts"
 import * as DiskMemory from "../../src/storage/DiskMemory.ts"
 import { Identity } from "../../src/storage/Identity.ts"
+import type { Hole } from "../../src/storage/integrity/Holes.ts"
 import { Storage } from "../../src/storage/Storage.ts"
 import { DiskFull } from "../../src/storage/StorageError.ts"
 import { a, b, c, cellOf, key, settle, version } from "../coordinator/requests.ts"
@@ -26,8 +27,11 @@ const cell = (name: string, counter = 1): Cell => ({ ...cellOf(counter), key: Ke
 
 /** The replicator of `a`, whose storage is in memory and whose peers take every cell. */
 const start = Effect.fnUntraced(
-  function*(options?: { readonly fresh?: boolean; readonly cells?: ReadonlyArray<Cell> }) {
+  function*(
+    options?: { readonly fresh?: boolean; readonly salvaged?: boolean; readonly cells?: ReadonlyArray<Cell> }
+  ) {
     const stored = storage(options?.cells)
+    Object.assign(stored.service, { salvaged: options?.salvaged ?? false })
     const world = {
       liveness: new Map<NodeId, Liveness>([[b, "down"], [c, "down"]]),
       observed: [] as Array<number>,
@@ -71,6 +75,15 @@ const start = Effect.fnUntraced(
     return { replicator: Context.get(services, Replicator), ring: Context.get(services, Ring), stored, world }
   }
 )
+
+const hole: Hole = {
+  from: "key 14",
+  to: "key 16",
+  counterMax: 9,
+  file: "data/000007.sst",
+  offsetBytes: 0,
+  reason: "the block's checksum does not match"
+}
 
 const names = Array.from({ length: 20 }, (_, index) => `key ${index}`)
 
@@ -205,5 +218,49 @@ describe("Replicator", () => {
       const asked = [Key.make("key 3"), Key.make("none"), Key.make("key 1")]
       const found = yield* Stream.runCollect(replicator.cells(asked))
       assert.deepStrictEqual(found.map(({ key }) => key as string), ["key 3", "key 1"])
+    }))
+
+  it.effect("tells of what it can read while it has damage, and that this is not all", () =>
+    Effect.gen(function*() {
+      const { replicator, stored } = yield* start({ cells: names.map((name) => cell(name)) })
+      const { digests } = yield* replicator.digests
+      stored.holes = [hole]
+      assert.deepStrictEqual(yield* replicator.digests, { digests, isDamaged: true })
+      assert.strictEqual((yield* Stream.runCollect(replicator.versions([0, 1, 2, 3]))).length, names.length)
+      const found = yield* Stream.runCollect(replicator.cells([Key.make("key 15"), Key.make("key 3")]))
+      assert.deepStrictEqual(found.map(({ key }) => key as string), ["key 3"])
+    }))
+
+  it.effect("vouches for a range only while it has lost nothing of it", () =>
+    Effect.gen(function*() {
+      const { replicator, stored } = yield* start({ cells: names.map((name) => cell(name)) })
+      stored.holes = [hole]
+      const within = { from: "key 15", to: "key 17" }
+      const beside = { from: "key 2", to: "key 4" }
+      assert.deepInclude(yield* Effect.flip(replicator.vouch(within)), { peer: a, reason: "storage" })
+      assert.deepInclude(yield* Effect.flip(Stream.runCollect(replicator.versions([0, 1, 2, 3], within))), {
+        reason: "storage"
+      })
+      yield* replicator.vouch(beside)
+      const versions = yield* Stream.runCollect(replicator.versions([0, 1, 2, 3], beside))
+      assert.deepStrictEqual(versions.map(({ key }) => key as string), ["key 2", "key 3"])
+    }))
+
+  it.effect("vouches for nothing while it may have lost what it acknowledged", () =>
+    Effect.gen(function*() {
+      const { replicator } = yield* start({ fresh: true })
+      const range = { from: "a", to: "b" }
+      assert.deepInclude(yield* Effect.flip(replicator.vouch(range)), { peer: a, reason: "recovering" })
+      assert.deepInclude(yield* Effect.flip(Stream.runCollect(replicator.versions([0], range))), {
+        reason: "recovering"
+      })
+      assert.deepStrictEqual(yield* Stream.runCollect(replicator.versions([0])), [])
+    }))
+
+  it.effect("counts for nothing after its store was salvaged, until it has compared", () =>
+    Effect.gen(function*() {
+      const { replicator } = yield* start({ salvaged: true, cells: [cellOf(5)] })
+      assert.isTrue((yield* replicator.status).recovering)
+      assert.deepInclude(yield* Effect.flip(replicator.read(a, { key, full: true })), { reason: "recovering" })
     }))
 })

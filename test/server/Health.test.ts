@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as AdminApi from "../../src/api/AdminApi.ts"
 import * as Health from "../../src/server/Health.ts"
-import { DiskFull } from "../../src/storage/StorageError.ts"
+import { Corruption, DiskFull } from "../../src/storage/StorageError.ts"
 import { member, node1, node2, node3, replicatorStatus, ring, settings, storageStats } from "./fakes.ts"
 
 const observation: Health.Observation = {
@@ -17,6 +17,9 @@ const withMembers = (...states: ReadonlyArray<"up" | "suspect" | "down">): Healt
   ...observation,
   members: states.map((state, index) => member([node1, node2, node3][index]!, state))
 })
+const block = new Corruption({ path: "data/000003.sst", offsetBytes: 4096, reason: "on purpose" })
+const hole = { from: "a", to: "b", counterMax: 9, file: "data/000007.sst", offsetBytes: 0, reason: "on purpose" }
+const damaged = { ...storageStats, holes: [hole, { ...hole, from: "c", to: "d" }] }
 const diskFull = { ...storageStats, refusing: new DiskFull({ path: "data/node1" }) }
 const recovering = { ...replicatorStatus, recovering: true }
 
@@ -65,8 +68,36 @@ describe("health", () => {
     assert.strictEqual(Health.health({ ...observation, replicator: recovering }).status, "degraded")
   })
 
+  it("is degraded while cells are lost or a block cannot be read, and says where and what happens next", () => {
+    const damageOf = (storage: Health.Observation["storage"], repair: Health.Observation["replicator"]["repair"]) => {
+      const health = Health.health({ ...observation, storage, replicator: { ...replicatorStatus, repair } })
+      assert.strictEqual(health.status, "degraded")
+      return health.storage.damage!
+    }
+    const { repair } = replicatorStatus
+    const unread = damageOf({ ...storageStats, damage: block }, repair)
+    assert.deepInclude(unread, { files: ["data/000003.sst"], ranges: 0 })
+    assert.include(unread.found, "data/000003.sst is damaged at byte 4096")
+    assert.include(unread.next, "written anew")
+
+    const lost = damageOf(damaged, { ...repair, state: "running" })
+    assert.deepInclude(lost, { files: ["data/000007.sst"], ranges: 2 })
+    assert.include(lost.found, "data/000007.sst is damaged at byte 0")
+    assert.match(lost.next, /comes back from the other replicas$/)
+    const waiting = damageOf(damaged, { ...repair, state: "waiting", reason: "for node3, which is down" })
+    assert.match(waiting.next, /: waits for node3, which is down$/)
+    const failed = damageOf({ ...damaged, damage: block }, {
+      ...repair,
+      state: "failed",
+      reason: "node2 storage: lost"
+    })
+    assert.sameMembers(Array.from(failed.files), ["data/000003.sst", "data/000007.sst"])
+    assert.match(failed.next, /: tried again, because node2 storage: lost$/)
+    assert.isUndefined(Health.health(observation).storage.damage)
+  })
+
   it("fits its declaration", () => {
-    for (const storage of [storageStats, diskFull]) {
+    for (const storage of [storageStats, diskFull, damaged]) {
       assert.isTrue(Schema.is(AdminApi.Health)(Health.health({ ...observation, storage })))
     }
   })

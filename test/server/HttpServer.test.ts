@@ -14,6 +14,8 @@ import { DiskFull } from "../../src/storage/StorageError.ts"
 import { type Answer, serve, type Server, serverLayer } from "./client.ts"
 import { Cluster, configLayer, member, node1, node2, node3, version } from "./fakes.ts"
 
+const hole = { from: "a", to: "b", counterMax: 9, file: "data/000007.sst", offsetBytes: 0, reason: "on purpose" }
+
 describe("operations", () => {
   it.effect("/livez is ok whatever happens elsewhere", () =>
     Effect.gen(function*() {
@@ -66,7 +68,11 @@ describe("operations", () => {
     Effect.gen(function*() {
       const server = yield* serve()
       yield* server.put("/kv/a", "1")
-      server.cluster.storageStats = { ...server.cluster.storageStats, refusing: new DiskFull({ path: "data" }) }
+      server.cluster.storageStats = {
+        ...server.cluster.storageStats,
+        refusing: new DiskFull({ path: "data" }),
+        holes: [hole]
+      }
       const answer = yield* server.send("/metrics")
       assert.strictEqual(answer.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8")
       const lines = answer.body.toString().split("\n")
@@ -79,7 +85,11 @@ describe("operations", () => {
         "rondo_lamport_counter 43",
         "rondo_requests_in_flight 0",
         "rondo_storage_refusing 1",
-        "rondo_recovering 0"
+        "rondo_recovering 0",
+        "rondo_storage_damaged 0",
+        "rondo_storage_holes 1",
+        "rondo_ranges_repaired_total 6",
+        "rondo_cells_repaired_total 7"
       ]
       assert.includeMembers(lines, expected)
       assert.isTrue(lines.some((line) => line.startsWith(`rondo_requests_total{operation="put",outcome="ok"}`)))
@@ -200,6 +210,46 @@ describe("batches of peers", () => {
       yield* isRefused("/internal/read", reads, 409, "ReplicaRecovering")
       server.cluster.answer = () => failure("storage")
       yield* isRefused("/internal/read", reads, 507, "ReplicaStorageFailed")
+    }))
+})
+
+describe("what peers compare", () => {
+  const headers = Effect.map(
+    Effect.provide(NodeConfig, configLayer()),
+    ({ clusterSecret }) => ({ authorization: PeerAuth.header(clusterSecret), "content-type": "application/json" })
+  )
+  const versions = (range?: object) => JSON.stringify({ partitions: [0], ...(range && { range }) })
+
+  it.effect("says with the digests whether they leave out what was lost to damage", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const { authorization } = yield* headers
+      for (const isDamaged of [false, true]) {
+        server.cluster.digests = { digests: ["00-0"], isDamaged }
+        const answer = yield* server.send("/internal/digests", { headers: { authorization } })
+        assert.deepStrictEqual(answer.json(), { digests: ["00-0"], ...(isDamaged && { damaged: true }) })
+      }
+    }))
+
+  it.effect("refuses versions of a range that it cannot vouch for, and no others", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const options = { method: "POST", headers: yield* headers }
+      const refusals = { storage: [507, "ReplicaStorageFailed"], recovering: [409, "ReplicaRecovering"] } as const
+      for (const [reason, [status, kind]] of Object.entries(refusals)) {
+        const failure = new PeerFailed({ peer: "node1", reason: reason as PeerFailed["reason"], detail: "x" })
+        server.cluster.vouch = Effect.fail(failure)
+        const refused = yield* server.send("/internal/versions", { ...options, body: versions({ from: "a", to: "b" }) })
+        assert.deepInclude(refused.json(), { status, _tag: kind })
+        const given = yield* server.send("/internal/versions", { ...options, body: versions() })
+        assert.deepInclude({ status: given.status, body: given.body.toString() }, {
+          status: 200,
+          body: `{"end":true}\n`
+        })
+      }
+      server.cluster.vouch = Effect.void
+      const vouched = yield* server.send("/internal/versions", { ...options, body: versions({ from: "a", to: "b" }) })
+      assert.strictEqual(vouched.status, 200)
     }))
 })
 

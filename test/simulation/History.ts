@@ -65,8 +65,8 @@ export interface FinalState {
 }
 
 /**
- * What a replica told a coordinator that it had taken, and no longer held when it started again; or what it did not hold
- * when it said that what it had lost to damage was repaired.
+ * What a replica told a coordinator that it had taken, and no longer held when it started again; or, when tables
+ * rotted, what it answered less than, or did not hold when it said that all was repaired.
  */
 export interface Forgotten {
   readonly node: string

@@ -1,6 +1,7 @@
 /**
- * Looks at nodes whose tables rotted: when one says that a range of keys is whole again, does it hold every write of them
- * that had been acknowledged when the loss was noticed? A comparison would soon hide it.
+ * Looks at nodes whose tables rotted. When one notices that cells of a range of keys are lost: does it answer for these
+ * keys with less than it had taken, instead of not at all? And when it says that the range is whole again: does it hold
+ * every write that had been acknowledged when the loss was noticed? A comparison would soon hide both.
  */
 import { Context, Effect, Exit } from "effect"
 import { Key } from "../../src/domain/Key.ts"
@@ -30,6 +31,7 @@ const graceMillis = 5000
 
 export const watch = ({ cluster, operations, world }: RepairsOptions): Repairs => {
   const known = new Map<SimulatedNode, { readonly life: unknown; readonly holes: Map<string, [Hole, number]> }>()
+  const seen = new Set<string>()
   let closed = 0
 
   const look = (node: SimulatedNode) => {
@@ -44,30 +46,39 @@ export const watch = ({ cluster, operations, world }: RepairsOptions): Repairs =
         const name = JSON.stringify(hole)
         const noticed = before?.life === process ? before.holes.get(name)?.[1] : undefined
         holes.set(name, [hole, noticed ?? world.now()])
+        if (!seen.has(name)) examineLost(node, hole)
+        seen.add(name)
       }
       for (const [name, [hole, noticed]] of before?.holes ?? []) {
-        if (!holes.has(name)) examine(node, hole, noticed)
+        if (!holes.has(name)) examineClosed(node, hole, noticed)
       }
       known.set(node, { life: process, holes })
     })
   }
 
-  const examine = (node: SimulatedNode, hole: Hole, noticedMillis: number) => {
+  const examineLost = (node: SimulatedNode, hole: Hole) => {
+    for (const [key, promised] of node.promised) {
+      if (Holes.covers(hole, key)) expect(node, key, promised)
+    }
+  }
+
+  const examineClosed = (node: SimulatedNode, hole: Hole, noticedMillis: number) => {
     closed++
     world.trace(`${node.id} closed a hole`)
-    const storage = Context.get(node.services!, Storage)
     const ring = Context.get(node.services!, Ring)
     for (const [name, promised] of newestAcknowledged(operations, hole, noticedMillis + graceMillis)) {
       const key = Key.make(name)
-      if (!ring.preferenceList(key).includes(node.id)) continue
-      node.process!.run(Effect.option(storage.version(key)), Context.empty(), (exit) => {
-        if (Exit.isFailure(exit) || exit.value._tag === "None") return
-        const held = exit.value.value
-        if (held !== undefined && Version.compare(held, promised) >= 0) return
-        cluster.forgotten.push({ node: node.id, key, promised, held, atMillis: world.now() })
-      })
+      if (ring.preferenceList(key).includes(node.id)) expect(node, key, promised)
     }
   }
+
+  const expect = (node: SimulatedNode, key: Key, promised: Version.Version) =>
+    node.process!.run(Effect.option(Context.get(node.services!, Storage).version(key)), Context.empty(), (exit) => {
+      if (Exit.isFailure(exit) || exit.value._tag === "None") return
+      const held = exit.value.value
+      if (held !== undefined && Version.compare(held, promised) >= 0) return
+      cluster.forgotten.push({ node: node.id, key, promised, held, atMillis: world.now() })
+    })
 
   const round = () => {
     for (const node of cluster.nodes) look(node)

@@ -89,6 +89,6 @@ describe("durable-ack", () => {
     const forgotten = [{ node: "node2", key: "key", promised: at(2), held: at(1), atMillis: 70 }]
     const violations = durableAck(run(written, { final: final(cell(2, "b")), forgotten }))
     assert.deepStrictEqual(shown(violations), [[]])
-    assert.match(violations[0]!.detail, /^node2 had taken key with 2-.* at 70 ms, held 1-/)
+    assert.match(violations[0]!.detail, /^node2 had taken key with 2-.* at 70 ms held 1-/)
   })
 })

@@ -1,6 +1,7 @@
 /**
  * At the end every replica of a key holds each acknowledged write of it, or a newer one, unless as much was destroyed as
- * held it; no node holds what nobody wrote; and no replica has forgotten at its start, or when it had repaired damage, what it had taken before.
+ * held it; no node holds what nobody wrote; and no replica has forgotten what it had taken before: at its start, or, when
+ * tables rotted, without saying so.
  *
  * A tombstone is never purged so far, so a replica without a cell has lost it.
  */
@@ -41,9 +42,9 @@ export const durableAck: Checker = (run) => {
 const forgotten = ({ atMillis, held, key, node, promised }: Forgotten): Violation => ({
   promise: "durable-ack",
   detail:
-    `${node} had taken ${key} with ${Version.format(promised)} and, when it said to be whole at ${
+    `${node} had taken ${key} with ${Version.format(promised)} and, though it did not say that it lacks it, at ${
       atMillis.toFixed(0)
-    } ms, held ` +
+    } ms held ` +
     (held === undefined ? "nothing" : Version.format(held)),
   operations: []
 })
