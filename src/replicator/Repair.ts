@@ -16,7 +16,7 @@
  * - Cells are durable before the hole is closed, and a crash in between leaves the hole: all of it is done again.
  *
  * What is on no other replica is lost, and storage keeps the hole when there is nobody to ask: a cluster of one node, or
- * two replicas that have lost cells of the same range. An operator may give it up (`Storage.closeHoles`).
+ * two replicas that have lost cells of the same range. An operator may give it up (`rondo storage forget-lost`).
  */
 import { Clock, Duration, Effect, type Scope, Stream } from "effect"
 import type { Cell } from "../domain/Cell.ts"
@@ -185,7 +185,7 @@ const replicasOf = (options: RepairOptions): ReadonlyArray<Replica> | string => 
     if (address === undefined || gossip.liveness(id) !== "up") return `for ${id}, which is ${gossip.liveness(id)}`
     replicas.push({ id, address, partitions })
   }
-  return replicas.length === 0 ? "for an operator: no other node has replicas of these keys" : replicas
+  return replicas.length === 0 ? "for rondo storage forget-lost: no other node has replicas of these keys" : replicas
 }
 
 /** The newest versions of the first keys of a range, and the key up to which these are all. */

@@ -273,7 +273,7 @@ describe("Repair", () => {
       world.nodes = [a, b]
       world.preferenceLists = [[a], [b]]
       yield* round
-      assert.include(status().reason, "for an operator")
+      assert.include(status().reason, "forget-lost: no other node has replicas")
       assert.deepStrictEqual([here.holes.length, world.asked], [1, []])
     }))
 
