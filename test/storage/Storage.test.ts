@@ -466,6 +466,19 @@ describe("flush and compaction", () => {
       assert.deepStrictEqual(lines.slice(0, -1), expected.map(CellLine.encode))
     }))
 
+  it.effect("a compaction that was asked for leaves no file that it replaced, also when the store is closed at once", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const opened = yield* open(memory)
+      for (const counter of [1, 2, 3]) {
+        yield* opened.storage.apply([cell("a", counter), cell("b", counter)])
+        yield* opened.storage.flush
+      }
+      yield* opened.storage.compact
+      yield* opened.close
+      assert.strictEqual(Array.from(memory.files().keys()).filter((path) => path.endsWith(".sst")).length, 1)
+    }))
+
   it.effect("an empty memtable makes no table", () =>
     Effect.gen(function*() {
       const storage = yield* openScoped(DiskMemory.make(1))

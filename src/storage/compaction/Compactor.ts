@@ -128,7 +128,7 @@ const compact = Effect.fnUntraced(function*(
     )
   )
   yield* reportLost(holes)
-  for (const table of old) yield* Effect.forkIn(removeWhenFree(disk, settings.directory, table), scope)
+  for (const table of old) yield* removeWhenFree(disk, settings.directory, table, scope)
 })
 
 /** Each table of level 0 by itself, and what is chosen of the other levels as runs. */
@@ -167,9 +167,21 @@ const untilDone = (state: State, installed: Effect.Effect<void, StorageError>): 
       )
   )
 
-/** The names need no sync: what comes back after a crash is not in the manifest and removed at the next start. */
-const removeWhenFree = (disk: Disk["Service"], directory: string, table: Table.Table) =>
-  Effect.callback<void>((resume) => table.retire(() => resume(Effect.void))).pipe(
-    Effect.andThen(table.close),
-    Effect.andThen(TableWriter.remove(disk, directory, table.id))
-  )
+/**
+ * At once when nobody reads the table, and later otherwise. The names need no sync: what comes back after a crash is not in
+ * the manifest and removed at the next start.
+ */
+const removeWhenFree = (disk: Disk["Service"], directory: string, table: Table.Table, scope: Scope.Scope) =>
+  Effect.suspend(() => {
+    const remove = Effect.uninterruptible(Effect.andThen(table.close, TableWriter.remove(disk, directory, table.id)))
+    let isFree = false
+    let whenFree = () => {
+      isFree = true
+    }
+    table.retire(() => whenFree())
+    if (isFree) return remove
+    const freed = Effect.callback<void>((resume) => {
+      whenFree = () => resume(Effect.void)
+    })
+    return Effect.asVoid(Effect.forkIn(Effect.andThen(freed, remove), scope, { startImmediately: true }))
+  })
