@@ -29,7 +29,9 @@ const open = Effect.fnUntraced(function*(options: OpenOptions) {
     directory: options.directory,
     fsync: options.synced ? "always" : "never",
     memtableBytesMax: options.memtableBytes,
-    blockCacheBytesMax: options.cacheBytes
+    blockCacheBytesMax: options.cacheBytes,
+    // As under `level`: LevelDB does not tell either.
+    tellsReplaced: false
   })
   const value = values(options.valueBytes, options.seed)
   let counter = yield* engine.counterMax

@@ -20,7 +20,7 @@ import { Bridge } from "./Bridge.ts"
 import * as LevelError from "./LevelError.ts"
 import { layerClock, ProcessHold } from "./ProcessHold.ts"
 
-export interface EngineOptions extends Partial<Omit<Engine.Options, "directory" | "tombstones">> {}
+export interface EngineOptions extends Partial<Omit<Engine.Options, "directory" | "tombstones" | "tellsReplaced">> {}
 
 export interface Options extends EngineOptions {
   readonly createIfMissing?: boolean
@@ -84,7 +84,8 @@ const openEngine = Effect.fnUntraced(function*(directory: string, options: Optio
   if (exists && options.errorIfExists === true) return yield* new LevelError.DatabaseExists({ path: directory })
   const { incarnation } = Context.get(yield* Layer.build(identityLayer(directory)), Identity)
   // No replica can bring a deleted cell back, so a tombstone goes when nothing older is left below it.
-  const settings = { ...defaults, ...given, directory, tombstones: "purge" as const }
+  // Nobody asks what a put replaced, and this writer's versions only rise: tables need not be asked.
+  const settings = { ...defaults, ...given, directory, tombstones: "purge" as const, tellsReplaced: false }
   const engine = yield* Engine.open(disk, settings)
   return { engine, incarnation, counterMax: yield* engine.counterMax, context: yield* Effect.context<never>() }
 })

@@ -49,7 +49,8 @@ export const defaults = {
   tableBytes: 16 * mebibyte,
   levelBytes: 256 * mebibyte,
   level0Tables: 6,
-  tombstones: "keep"
+  tombstones: "keep",
+  tellsReplaced: true
 } as const
 
 export interface StorageStats {

@@ -9,11 +9,11 @@ import type { Fsync } from "../config/NodeConfig.ts"
 import type { Cell } from "../domain/Cell.ts"
 import type { Disk } from "./Disk.ts"
 import type { Hole } from "./integrity/Holes.ts"
-import * as Levels from "./Levels.ts"
+import type * as Levels from "./Levels.ts"
 import * as Manifest from "./manifest/Manifest.ts"
 import * as Memtable from "./memtable/Memtable.ts"
 import * as OpenViews from "./scan/OpenViews.ts"
-import type { Tables } from "./sstable/lookUp.ts"
+import * as lookUp from "./sstable/lookUp.ts"
 import type * as Table from "./sstable/Table.ts"
 import type { StorageError } from "./StorageError.ts"
 
@@ -28,6 +28,11 @@ export interface Settings {
   readonly levelBytes: number
   readonly level0Tables: number
   readonly tombstones: "keep" | "purge"
+  /**
+   * Whether \`apply\` tells if a value was replaced. Without it, a cell that is newer than all that tables hold is taken without
+   * asking any: \`replaced\` is then \`false\` unless memory knows better.
+   */
+  readonly tellsReplaced: boolean
 }
 
 /** What the manifest says, of the tables that are open. */
@@ -48,7 +53,7 @@ export interface State {
   levels: Levels.Levels
   holes: ReadonlyArray<Hole>
   /** The same for look-ups. */
-  tables: Tables
+  tables: lookUp.Tables
   /** The number of the last round whose cells became visible. */
   sequence: number
   /** The number of the next file, be it a log or a table. */
@@ -66,8 +71,9 @@ export interface State {
   flushFailure: StorageError | undefined
   /** Called with the outcome of the next attempt to flush. */
   flushWaiters: Array<(failure: StorageError | undefined) => void>
-  /** Called with the outcome of the next attempt to compact everything. */
+  /** Who asks that everything be compacted, and whom the compaction under way is for. Called with its outcome. */
   compactionRequests: Array<(failure: StorageError | undefined) => void>
+  compactionWaiters: Array<(failure: StorageError | undefined) => void>
   readonly flushWanted: Latch.Latch
   readonly compactionWanted: Latch.Latch
   /** One change of the manifest at a time. */
@@ -85,7 +91,7 @@ export const make = (
   context,
   views: OpenViews.make(),
   ...recovered,
-  tables: { runs: Levels.runs(recovered.levels), holes: recovered.holes },
+  tables: lookUp.tablesOf(recovered.levels, recovered.holes),
   sequence: 0,
   flushing: undefined,
   flushes: 0,
@@ -98,6 +104,7 @@ export const make = (
   flushFailure: undefined,
   flushWaiters: [],
   compactionRequests: [],
+  compactionWaiters: [],
   flushWanted: Latch.makeUnsafe(false),
   compactionWanted,
   manifestLock: Semaphore.makeUnsafe(1)
@@ -123,7 +130,7 @@ export const install = (
     return Effect.map(Manifest.write(state.disk, state.settings.directory, manifest), () => {
       state.levels = levels
       state.holes = holes
-      state.tables = { runs: Levels.runs(levels), holes }
+      state.tables = lookUp.tablesOf(levels, holes)
       visible()
     })
   }))

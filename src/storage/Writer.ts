@@ -284,7 +284,7 @@ export const make = (state: State): Writer => {
     if (failure === undefined) return
     // Acknowledged cells may be lost from the log now; a table brings them to the disk another way.
     state.logFailure = failure
-    if (state.flushing === undefined) yield* turnOver
+    if (state.flushing === undefined && state.active.entries.size > 0) yield* turnOver
   })
 
   const serveTick = Effect.suspend(() => {
@@ -327,6 +327,8 @@ export const make = (state: State): Writer => {
       refuseAll(closedError)
       tell(flushRequests, closedError)
       for (const waiter of state.flushWaiters) waiter(closedError)
+      for (const waiter of state.compactionRequests.splice(0)) waiter(closedError)
+      for (const waiter of state.compactionWaiters.splice(0)) waiter(closedError)
       const unused = unnamed === undefined ? Effect.void : unnamed.opened.close
       if (log === undefined) return unused
       const vouched = log.isBroken() || settings.fsync === "never" ? Effect.void : Effect.ignore(log.vouch)

@@ -157,10 +157,11 @@ export class Round {
   }
 
   private findInMemory(cell: Cell.Cell): Stored | typeof lookUp.mustRead {
-    const { flushing, tables } = this.state
+    const { flushing, settings, tables } = this.state
     if (this.mustWait(cell.key)) return lookUp.mustRead
     const flushed = flushing === undefined ? undefined : Memtable.get(flushing, cell.key)
     if (flushed !== undefined) return flushed
+    if (!settings.tellsReplaced && cell.version.counter > tables.counterMax) return undefined
     const line = lookUp.findNow(tables, cell.key)
     return line === undefined || line === lookUp.mustRead ? line : this.ofLine(line, cell)
   }

@@ -54,10 +54,12 @@ export const recover = Effect.fnUntraced(function*(
   const { holes, levels } = yield* openTables(options, stored)
   const active = Memtable.make()
   let salvaged = false
-  for (const log of stored.logs) {
-    const isThere = files.some(({ id, kind }) => kind === "wal" && id === log)
-    salvaged = (yield* replay(options, log, isThere, active)) || salvaged
-  }
+  yield* Effect.gen(function*() {
+    for (const log of stored.logs) {
+      const isThere = files.some(({ id, kind }) => kind === "wal" && id === log)
+      salvaged = (yield* replay(options, log, isThere, active)) || salvaged
+    }
+  }).pipe(Effect.onError(() => Effect.forEach(Levels.all(levels), ({ close }) => close)))
   let counterMax = stored.counterMax
   for (const { cell } of active.entries.values()) counterMax = Math.max(counterMax, cell!.version.counter)
   const nextFile = [...files.map(({ id }) => id), ...names, ...logs].reduce((max, id) => Math.max(max, id + 1), 1)

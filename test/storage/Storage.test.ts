@@ -11,6 +11,7 @@ import {
   collect,
   crash,
   directory,
+  driven,
   key,
   open,
   openScoped,
@@ -477,6 +478,66 @@ describe("flush and compaction", () => {
       yield* opened.storage.compact
       yield* opened.close
       assert.strictEqual(Array.from(memory.files().keys()).filter((path) => path.endsWith(".sst")).length, 1)
+    }))
+
+  it.effect("a compaction that somebody waits for is refused when the store closes, not left waiting", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const opened = yield* open(memory)
+      yield* opened.storage.apply([cell("a", 1)])
+      yield* opened.storage.flush
+      yield* memory.syncs.close
+      const waiting = yield* Effect.forkChild(Effect.exit(opened.storage.compact))
+      yield* until(
+        Effect.sync(() => Array.from(memory.files().keys()).filter((path) => path.endsWith(".sst")).length > 1)
+      )
+      const closing = yield* Effect.forkChild(opened.close)
+      yield* memory.syncs.open
+      yield* Fiber.join(closing)
+      yield* Fiber.join(waiting)
+    }))
+
+  it.effect("a store that need not tell what was replaced asks no table about newer cells, and still refuses older ones", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const storage = yield* openScoped(memory, { tellsReplaced: false })
+      yield* storage.apply([cell("a", 5), cell("b", 6)])
+      yield* storage.flush
+      assert.deepStrictEqual(yield* storage.apply([cell("a", 7)]), [{ _tag: "Accepted", replaced: false }])
+      assert.strictEqual(memory.count("read"), 0)
+      assert.deepStrictEqual(yield* storage.apply([cell("b", 4)]), [{ _tag: "Superseded", newest: version(6) }])
+      assertCell(yield* storage.get(key("a")), cell("a", 7))
+    }))
+
+  it.effect("with interval, a log that cannot be synced and holds nothing makes no table", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const opened = yield* open(memory, { fsync: "interval" })
+      memory.setFull(true)
+      yield* Effect.flip(opened.storage.apply([cell("a", 1)]))
+      memory.setFull(false)
+      yield* TestClock.adjust("1 seconds")
+      yield* until(Effect.map(opened.storage.stats, ({ refusing }) => refusing === undefined))
+      memory.failNext("sync", "wal-")
+      yield* driven(until(Effect.map(opened.storage.stats, ({ refusing }) => refusing !== undefined)))
+      yield* driven(opened.storage.apply([cell("b", 2)]))
+      assert.strictEqual((yield* opened.storage.stats).flushes, 0)
+      yield* crash(memory, opened)
+      assertCell(yield* (yield* openScoped(memory)).get(key("b")), undefined)
+    }))
+
+  it.effect("pages of a scan are bounded in bytes", () =>
+    Effect.gen(function*() {
+      const storage = yield* openScoped(DiskMemory.make(1), { memtableBytesMax: 64 * 1024 * 1024 })
+      for (let index = 0; index < 5; index++) yield* storage.apply([cell(`k${index}`, index + 1, "x".repeat(700_000))])
+      yield* Effect.scoped(Effect.gen(function*() {
+        const cursor = yield* (yield* storage.view).cursor()
+        const sizes: Array<number> = []
+        for (let page = yield* cursor.next(100); page.length > 0; page = yield* cursor.next(100)) {
+          sizes.push(page.length)
+        }
+        assert.deepStrictEqual(sizes, [2, 2, 1])
+      }))
     }))
 
   it.effect("an empty memtable makes no table", () =>

@@ -354,6 +354,23 @@ describe("recovery", () => {
       assert.deepStrictEqual(yield* storage.apply([cell("b", 1)]), [{ _tag: "Superseded", newest: version(2) }])
     }))
 
+  it.effect("purges no tombstone that answers for a key where cells were lost", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const storage = yield* openScoped(memory, { tombstones: "purge" })
+      yield* storage.apply([cell("a", 1, "x".repeat(20_000)), cell("b", 2)])
+      yield* storage.flush
+      memory.damage(`${directory}/000002.sst`, 5000)
+      yield* storage.apply([tombstone("a", 3), tombstone("b", 4)])
+      yield* storage.compact
+      assert.strictEqual((yield* storage.stats).holes.length, 1)
+      for (const expected of [tombstone("a", 3), tombstone("b", 4)]) {
+        assertCell(yield* storage.get(expected.key), expected)
+      }
+      yield* storage.compact
+      assertCell(yield* storage.get(key("a")), tombstone("a", 3))
+    }))
+
   it.effect("keeps in mind what damage took, also over a restart, until it is repaired", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)

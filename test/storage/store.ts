@@ -66,6 +66,8 @@ export interface Settings {
   readonly fsync?: Fsync
   readonly memtableBytesMax?: number
   readonly blockCacheBytesMax?: number
+  readonly tellsReplaced?: boolean
+  readonly tombstones?: "keep" | "purge"
 }
 
 /** Opens a store that is closed by hand, as a process is. */

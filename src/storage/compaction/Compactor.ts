@@ -45,9 +45,9 @@ export const run = (state: State, scope: Scope.Scope): Effect.Effect<never> =>
 
 const compactAll = Effect.fnUntraced(function*(state: State, scope: Scope.Scope) {
   for (let chosen = choose(state); chosen !== undefined; chosen = choose(state)) {
-    const waiting = chosen.answers
+    if (chosen.answers) state.compactionWaiters = state.compactionRequests.splice(0)
     yield* Metrics.timed(chosen.isMove ? move(state, chosen) : compact(state, scope, chosen), Metrics.compacted)
-    if (waiting) answer(state, undefined)
+    if (chosen.answers) answer(state, undefined)
   }
 })
 
@@ -77,8 +77,9 @@ const damagedTable = (levels: Levels.Levels) => {
   return undefined
 }
 
+/** Tells those for whom everything is being compacted; who asks meanwhile waits for the next time. */
 const answer = (state: State, failure: StorageError | undefined) => {
-  for (const waiter of state.compactionRequests.splice(0)) waiter(failure)
+  for (const waiter of state.compactionWaiters.splice(0)) waiter(failure)
 }
 
 const move = (state: State, { target, upper }: Compaction<Table.Table>) =>
@@ -105,13 +106,11 @@ const compact = Effect.fnUntraced(function*(
     disk,
     nextId: () => state.nextFile++,
     tableBytes: Math.max(settings.tableBytes, bytesOf(Levels.all(state.levels)) / tablesAtMost),
-    purge: settings.tombstones === "purge" && isLowest(state.levels, old, target)
+    // A tombstone may be all that answers for its key where cells were lost.
+    purge: settings.tombstones === "purge" && state.holes.length === 0 && isLowest(state.levels, old, target)
   }
-  const { holes, ids } = yield* mergeTables.mergeTables(runsOf(state.levels, old), options)
-  const merged = yield* Effect.onError(
-    Effect.forEach(ids, (id) => Table.open(state.context, id)),
-    () => mergeTables.removeAll(options, ids)
-  )
+  const { holes, ids } = yield* merge(runsOf(state.levels, old), options)
+  const merged = yield* openAll(state, options, ids)
   yield* untilDone(
     state,
     install(
@@ -130,6 +129,30 @@ const compact = Effect.fnUntraced(function*(
   yield* reportLost(holes)
   for (const table of old) yield* removeWhenFree(disk, settings.directory, table, scope)
 })
+
+/** What turns out to be damaged meanwhile may be answered for by a tombstone: then none is left out after all. */
+const merge = Effect.fnUntraced(
+  function*(runs: ReadonlyArray<ReadonlyArray<Table.Table>>, options: mergeTables.Options) {
+    const merged = yield* mergeTables.mergeTables(runs, options)
+    if (!options.purge || merged.holes.length === 0) return merged
+    yield* mergeTables.removeAll(options, merged.ids)
+    return yield* mergeTables.mergeTables(runs, { ...options, purge: false })
+  }
+)
+
+/** All of them, or none is left open. */
+const openAll = (state: State, options: mergeTables.Options, ids: ReadonlyArray<number>) => {
+  const opened: Array<Table.Table> = []
+  return Effect.forEach(ids, (id) =>
+    Effect.map(Table.open(state.context, id), (table) => {
+      opened.push(table)
+      return table
+    })).pipe(
+      Effect.onError(() =>
+        Effect.andThen(Effect.forEach(opened, ({ close }) => close), mergeTables.removeAll(options, ids))
+      )
+    )
+}
 
 /** Each table of level 0 by itself, and what is chosen of the other levels as runs. */
 const runsOf = (levels: Levels.Levels, chosen: ReadonlyArray<Table.Table>) => {

@@ -65,6 +65,9 @@ const endOfPrefix = (prefix: string): string | undefined => {
   return undefined
 }
 
+/** Values in one page, give or take one: pages are bounded in bytes as well. */
+const valueBytesPerPageMax = 1024 * 1024
+
 /** Looked at in about a millisecond, then requests get their turn. */
 const cellsPerSlice = 512
 
@@ -88,7 +91,8 @@ export const make = (
 
   /** Fills `cells`, and says what stopped it: enough, the end, a load to wait for, or that it is others' turn. */
   const fill = (cells: Array<Cell.Cell>, countMax: number): "enough" | "end" | "load" | "turn" => {
-    while (cells.length < countMax) {
+    let valueBytes = 0
+    while (cells.length < countMax && valueBytes < valueBytesPerPageMax) {
       if (merger.waiting.length > 0) {
         for (const source of merger.waiting) source.loadNow()
         merger.resume()
@@ -99,6 +103,7 @@ export const make = (
       if (untilTurn-- === 0) return "turn"
       const cell = source.cell()
       if (tombstones || cell.value !== undefined) cells.push(cell)
+      valueBytes += cell.value?.bytes.length ?? 0
       merger.advance()
     }
     return "enough"

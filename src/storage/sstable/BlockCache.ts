@@ -32,16 +32,21 @@ export interface BlockCache {
  */
 const missesPerAdmission = 8
 
+/** When every block was used, looking for one that was not would copy the whole cache in one go. */
+const chancesPerPutMax = 16
+
 export const make = (bytesMax: number): BlockCache => {
-  let queue: Array<CachedBlock> = []
+  let queue: Array<CachedBlock | undefined> = []
   let head = 0
   let sizeBytes = 0
   let misses = 0
 
   const evict = () => {
+    let chances = chancesPerPutMax
     while (sizeBytes > bytesMax && head < queue.length) {
-      const oldest = queue[head++]!
-      if (oldest.used) {
+      const oldest = queue[head]!
+      queue[head++] = undefined
+      if (oldest.used && chances-- > 0) {
         oldest.used = false
         // It outlives what was read with it, whose memory would stay for its sake.
         oldest.bytes = slab.copy(oldest.bytes)

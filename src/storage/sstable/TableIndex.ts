@@ -44,7 +44,9 @@ export const blockCount = (index: TableIndex): number => index.firstKeys.length
 
 export const lengthOf = ({ offsets }: TableIndex, block: number): number => offsets[block + 1]! - offsets[block]!
 
-export const encode = ({ bloom, checksums, firstKeys, offsets, properties }: TableIndex): Buffer => {
+export const encode = ({ bloom: known, checksums, firstKeys, offsets, properties }: TableIndex): Buffer => {
+  // This format has no name for the layout of the first: a filter that admits all takes its place.
+  const bloom = known.layout === "blocked" ? known : admitsAll
   const lengths = firstKeys.map((_, block) => offsets[block + 1]! - offsets[block]!)
   const body = Buffer.from(
     `${JSON.stringify({ format, ...properties, blocks: firstKeys.length })}\n` +
@@ -55,6 +57,8 @@ export const encode = ({ bloom, checksums, firstKeys, offsets, properties }: Tab
   )
   return Buffer.concat([body, Buffer.from(`{"crc32":${crc32(body)}}\n`)])
 }
+
+const admitsAll: Bloom.Bloom = { bits: new Uint8Array(64).fill(0xff), layout: "blocked", probes: 1 }
 
 interface Head extends TableProperties {
   readonly format: string

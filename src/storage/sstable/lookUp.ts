@@ -18,6 +18,15 @@ export { mustRead } from "./Table.ts"
 export interface Tables {
   readonly runs: ReadonlyArray<ReadonlyArray<Table>>
   readonly holes: ReadonlyArray<Holes.Hole>
+  /** No cell in them, or lost from them, has a higher counter. */
+  readonly counterMax: number
+}
+
+export const tablesOf = (levels: Levels.Levels, holes: ReadonlyArray<Holes.Hole>): Tables => {
+  let counterMax = 0
+  for (const table of Levels.all(levels)) counterMax = Math.max(counterMax, table.counterMax)
+  for (const hole of holes) counterMax = Math.max(counterMax, hole.counterMax)
+  return { runs: Levels.runs(levels), holes, counterMax }
 }
 
 /** Whether no cell with a counter up to `counterMax` can be newer than the line. */
@@ -68,21 +77,24 @@ export const find = (
   key: string,
   options: Options = {}
 ): Effect.Effect<cellLines.Line | undefined, StorageError> =>
-  Effect.suspend(() => {
-    const { holes, runs } = current()
-    const { counterMin = 0 } = options
-    const hash = Bloom.hash(key)
-    const candidates: Array<Table> = []
-    for (const run of runs) {
-      const table = candidate(run, key, hash)
-      if (table === undefined || table.counterMax < counterMin) continue
-      // All at once: compaction may drop any of them while another is read.
-      table.retain()
-      candidates.push(table)
-    }
-    const ranges = options.ignoreDamage === true ? [] : holes.filter(({ counterMax }) => counterMax >= counterMin)
-    return Effect.ensuring(findAmong(candidates, ranges, key, options), Effect.sync(() => release(candidates)))
-  })
+  Effect.acquireUseRelease(
+    Effect.sync(() => retainCandidates(current(), key, options)),
+    ({ candidates, ranges }) => findAmong(candidates, ranges, key, options),
+    ({ candidates }) => Effect.sync(() => release(candidates))
+  )
+
+/** All at once: compaction may drop any of them while another is read. */
+const retainCandidates = ({ holes, runs }: Tables, key: string, { counterMin = 0, ignoreDamage }: Options) => {
+  const hash = Bloom.hash(key)
+  const candidates: Array<Table> = []
+  for (const run of runs) {
+    const table = candidate(run, key, hash)
+    if (table === undefined || table.counterMax < counterMin) continue
+    table.retain()
+    candidates.push(table)
+  }
+  return { candidates, ranges: ignoreDamage === true ? [] : holes.filter(({ counterMax }) => counterMax >= counterMin) }
+}
 
 const findAmong = Effect.fnUntraced(function*(
   candidates: ReadonlyArray<Table>,

@@ -147,6 +147,20 @@ describe("block cache", () => {
     ])
   })
 
+  it("evicts after some second chances, instead of looking through everything at once", () => {
+    const cache = BlockCache.make(10_000)
+    const slots: BlockCache.BlockSlots = []
+    for (let index = 0; index < 100; index++) cache.put(slots, index, Buffer.alloc(100))
+    const before = slots.map((slot) => slot!.bytes)
+    for (let index = 0; index < 100; index++) cache.get(slots, index)
+    cache.put(slots, 100, Buffer.alloc(100))
+    assert.strictEqual(cache.sizeBytes(), 10_000)
+    assert.strictEqual(
+      before.filter((bytes, index) => slots[index] !== undefined && slots[index].bytes !== bytes).length,
+      16
+    )
+  })
+
   it("counts a block that two reads brought once", () => {
     const cache = BlockCache.make(300)
     const slots: BlockCache.BlockSlots = []
@@ -186,7 +200,8 @@ const contextOf = ({ disk }: DiskMemory.DiskMemory): Table.Context => ({
 /** Each table as a run of its own. */
 const asRuns = (...tables: ReadonlyArray<Table.Table>): lookUp.Tables => ({
   runs: tables.map((table) => [table]),
-  holes: []
+  holes: [],
+  counterMax: Number.MAX_SAFE_INTEGER
 })
 
 const numbered = (count: number, value = "") =>
