@@ -28,6 +28,10 @@ export const countError = (tally: Tally, kind: string): void => {
 
 export const count = (value: number): string => Math.round(value).toLocaleString("en-US")
 
+/** `1 table`, `1,200 tables`. */
+export const counted = (value: number, singular: string, plural = `${singular}s`): string =>
+  `${count(value)} ${value === 1 ? singular : plural}`
+
 /** `0:07`, `12:34`, `1:02:03`. */
 export const clockTime = (seconds: number): string => {
   const whole = Math.max(0, Math.ceil(seconds))

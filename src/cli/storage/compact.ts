@@ -1,8 +1,12 @@
 /** `rondo storage compact`: rewrites a stopped node's store into its last level, without obsolete cells. */
 import { Effect } from "effect"
+import { Disk } from "../../storage/Disk.ts"
+import * as Holes from "../../storage/integrity/Holes.ts"
+import * as Manifest from "../../storage/manifest/Manifest.ts"
+import * as describe from "../../storage/offline/describeDamage.ts"
 import { printLine } from "../Output.ts"
 import { bytes } from "../statusTable.ts"
-import { count } from "../Tally.ts"
+import { count, counted } from "../Tally.ts"
 import * as directory from "./directory.ts"
 import * as progress from "./progress.ts"
 
@@ -16,27 +20,46 @@ export const compact = (given: Given) =>
   directory.run(
     given.directory,
     Effect.gen(function*() {
+      const known = yield* holesKnown(given.directory)
       const engine = yield* directory.openEngine(given.directory)
       yield* engine.flush
       const before = yield* engine.stats
       yield* progress.during(
         given.quiet,
         () =>
-          Effect.map(engine.stats, ({ tables }) => `compacting ${bytes(before.tableBytes)}  ${count(tables)} tables`),
+          Effect.map(
+            engine.stats,
+            ({ tables }) => `compacting ${bytes(before.tableBytes)}  ${counted(tables, "table")}`
+          ),
         engine.compact
       )
       const after = yield* engine.stats
+      const lost = after.holes.filter((hole) => !known.some((other) => Holes.isSame(hole, other)))
       const summary = {
         tablesBefore: before.tables,
         bytesBefore: before.tableBytes,
         tables: after.tables,
-        bytes: after.tableBytes
+        bytes: after.tableBytes,
+        lost
       }
       yield* printLine(
         given.json
           ? JSON.stringify(summary)
-          : `compacted ${count(before.tables)} tables of ${bytes(before.tableBytes)} into ` +
-            `${count(after.tables)} of ${bytes(after.tableBytes)}`
+          : [
+            `compacted ${counted(before.tables, "table")} of ${bytes(before.tableBytes)} into ` +
+            `${count(after.tables)} of ${bytes(after.tableBytes)}`,
+            ...(lost.length === 0 ? [] : [
+              `${counted(lost.length, "range")} could not be read and ${lost.length === 1 ? "is" : "are"} lost here: ` +
+              "a node that starts on this directory takes it from other replicas",
+              ...lost.map(describe.place)
+            ])
+          ].join("\n")
       )
     })
   )
+
+/** Before the engine opens the directory, which already finds some of what is damaged. */
+const holesKnown = Effect.fnUntraced(function*(path: string) {
+  const reading = yield* Effect.option(Manifest.read(yield* Disk, path))
+  return reading._tag === "Some" && reading.value?.format === 2 ? reading.value.manifest.holes : []
+})

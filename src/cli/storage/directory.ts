@@ -4,11 +4,11 @@
  */
 import { Effect, Logger, Schema, type Scope } from "effect"
 import * as Logging from "../../observability/Logging.ts"
-import { DirectoryLocked, Disk } from "../../storage/Disk.ts"
+import { DirectoryLocked, directoryOf, Disk } from "../../storage/Disk.ts"
 import * as DiskNode from "../../storage/DiskNode.ts"
 import * as Engine from "../../storage/Engine.ts"
 import * as ReadOnly from "../../storage/offline/ReadOnly.ts"
-import { StorageError } from "../../storage/StorageError.ts"
+import { type Corruption, StorageError } from "../../storage/StorageError.ts"
 import { CommandFailed, report } from "../CommandFailed.ts"
 import type { Output } from "../Output.ts"
 
@@ -18,6 +18,15 @@ export const liveHint =
 
 const isStorageError = Schema.is(StorageError)
 
+const adviceOn = (directory: string, { path }: Corruption): string =>
+  path.endsWith("/MANIFEST")
+    ? "Without its MANIFEST the store cannot be opened. Of a node: treat the disk as lost (start it with an empty " +
+      "DATA_DIR, or restore a snapshot). The cells can still be read:\n" +
+      `  jq -c 'select(.key)' ${directoryOf(path)}/*.sst`
+    : path.endsWith(".log")
+    ? "start the node once with --salvage, then stop it and try again"
+    : `rondo storage verify ${directory}  says what else is damaged`
+
 const sentenceOf = (directory: string, error: unknown): string => {
   if (error instanceof DirectoryLocked) return `${error.path} is in use by a running node: ${liveHint}`
   if (!isStorageError(error)) return error instanceof Error ? error.message : String(error)
@@ -25,52 +34,75 @@ const sentenceOf = (directory: string, error: unknown): string => {
     case "DiskError":
       return error.code === "ENOENT" && (error.path === directory || error.operation === "list")
         ? `there is no directory ${error.path}`
+        : error.code === "ENOTDIR" && error.operation === "list"
+        ? `${error.path} is a file: name its directory`
         : error.message
     case "Corruption":
-      return `${error.message}\n  rondo storage verify ${directory}  says what else is damaged`
+      return `${error.message}\n  ${adviceOn(directory, error)}`
     default:
       return error.message
   }
 }
 
-/** Runs a command's work with the real disk, in a scope; every failure becomes a sentence. */
-export const run = <E>(directory: string, work: Effect.Effect<void, E, Disk | Output | Scope.Scope>) =>
+type Work<E> = Effect.Effect<void, E, Disk | Output | Scope.Scope>
+
+const runWith = <E>(logs: typeof quiet, directory: string, work: Work<E>) =>
   report(
     Effect.scoped(work).pipe(
       Effect.mapError((error) =>
         error instanceof CommandFailed ? error : new CommandFailed({ message: sentenceOf(directory, error) })
       ),
-      Effect.provide(DiskNode.layer)
+      Effect.provide([DiskNode.layer, logs])
     )
   )
+
+/** What is damaged is part of the result of what only reads. */
+const quiet = Logger.layer([])
+
+/** What the engine logs goes to standard error, where it does not mix with results. */
+const noisy = Logger.layer([Logger.withConsoleError(Logging.human)])
+
+/** Runs a command's work with the real disk, in a scope; every failure becomes a sentence. */
+export const run = <E>(directory: string, work: Work<E>) => runWith(noisy, directory, work)
+
+/** The same for work that only reads, also long after the directory was opened. */
+export const runReading = <E>(directory: string, work: Work<E>) => runWith(quiet, directory, work)
 
 /** Nothing is changed, not even by a lock: where no node has ever run, there is none to keep out. */
 export const openReadOnly = Effect.fnUntraced(function*(directory: string) {
   const disk = yield* Disk
   if ((yield* disk.list(directory)).includes("LOCK")) yield* disk.lock(directory)
-  // What is damaged is part of the result.
-  return yield* Effect.provide(ReadOnly.open(disk, directory), quiet)
+  return yield* ReadOnly.open(disk, directory)
 })
 
-export const quiet = Logger.layer([])
-
-/** What the engine logs goes to standard error, where it does not mix with results. */
-const logs = Logger.layer([Logger.withConsoleError(Logging.human)])
+/** Where no node has run, as in a snapshot, no lock is left behind. */
+export const lock = Effect.fnUntraced(function*(directory: string) {
+  const disk = yield* Disk
+  const isLeft = (yield* disk.list(directory)).includes("LOCK")
+  yield* disk.lock(directory)
+  if (!isLeft) yield* Effect.addFinalizer(() => Effect.ignore(disk.remove(`${directory}/LOCK`)))
+})
 
 const mebibyte = 1024 * 1024
 
 /** The engine on a directory that is a store already. */
 export const openEngine = Effect.fnUntraced(function*(directory: string) {
   const disk = yield* Disk
-  if (!(yield* disk.list(directory)).includes("MANIFEST")) return yield* new ReadOnly.NoStore({ path: directory })
-  yield* disk.lock(directory)
-  return yield* Effect.provide(
-    Engine.open(disk, {
-      directory,
-      fsync: "always",
-      memtableBytesMax: 32 * mebibyte,
-      blockCacheBytesMax: 8 * mebibyte
-    }),
-    logs
-  )
+  const names = yield* disk.list(directory)
+  if (!names.includes("MANIFEST")) return yield* ReadOnly.withoutManifest(directory, names)
+  yield* lock(directory)
+  return yield* Engine.open(disk, {
+    directory,
+    fsync: "always",
+    memtableBytesMax: 32 * mebibyte,
+    blockCacheBytesMax: 8 * mebibyte,
+    tombstones: yield* tombstonesOf(disk, directory)
+  })
 })
+
+/** No replica relies on the tombstones of a database of `level`, which marks its directory with this name. */
+const tombstonesOf = (disk: Disk["Service"], directory: string) =>
+  Effect.map(
+    disk.readFile(`${directory}/identity.json`),
+    (identity) => identity?.includes("\"nodeId\":\"level\"") === true ? "purge" as const : "keep" as const
+  )

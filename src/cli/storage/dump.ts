@@ -5,7 +5,9 @@
 import { Effect, Option, Stream } from "effect"
 import { type Cell, isTombstone } from "../../domain/Cell.ts"
 import * as CellLine from "../../domain/CellLine.ts"
+import * as Holes from "../../storage/integrity/Holes.ts"
 import * as Levels from "../../storage/Levels.ts"
+import * as describe from "../../storage/offline/describeDamage.ts"
 import type { ReadOnly } from "../../storage/offline/ReadOnly.ts"
 import { TableSource } from "../../storage/scan/CellSource.ts"
 import * as Cursor from "../../storage/scan/Cursor.ts"
@@ -14,6 +16,7 @@ import { mergeCells } from "../mergeCells.ts"
 import { Output } from "../Output.ts"
 import * as Record from "../record.ts"
 import * as Tally from "../Tally.ts"
+import { counted } from "../Tally.ts"
 import * as directory from "./directory.ts"
 
 export interface Given {
@@ -33,11 +36,11 @@ export interface Given {
 const cellsPerPage = 1024
 
 export const dump = (given: Given) =>
-  directory.run(
+  directory.runReading(
     given.directories[0]!,
     Effect.gen(function*() {
       yield* refuseContradictions(given)
-      const { noticeIsTerminal, result, resultIsTerminal } = yield* Output
+      const { notice, noticeIsTerminal, result, resultIsTerminal } = yield* Output
       const stores = yield* Effect.forEach(given.directories, directory.openReadOnly)
       const sources = yield* Effect.forEach(stores, (store) =>
         Effect.map(cursorOf(store, given), (cursor) => ({ name: store.directory, cells: pages(cursor) })))
@@ -63,6 +66,8 @@ export const dump = (given: Given) =>
             })
           ))
       )
+      const passed = passedOver(stores, given)
+      if (passed.length > 0) yield* notice(`${passed.join("\n")}\n`)
     })
   )
 
@@ -80,15 +85,39 @@ const refuseContradictions = ({ cells, directories, reverse, table, tombstones }
   return problem === undefined ? Effect.void : Effect.fail(new CommandFailed({ message: problem }))
 }
 
+/** Said at the end: what cannot be read is found on the way. */
+const passedOver = (stores: ReadonlyArray<ReadOnly>, given: Given): ReadonlyArray<string> => {
+  const { from, to } = Cursor.rangeOf(scanOf(given))
+  const ranges = stores
+    .flatMap((store) => [...(Option.isSome(given.table) ? [] : store.holes), ...describe.met(store)])
+    .filter((hole) => Holes.meets(hole, from, to))
+  const logs = Option.isSome(given.table) ? [] : stores.flatMap((store) => describe.logProblems(store.logs))
+  return [
+    ...(ranges.length === 0 ? [] : [
+      `passed over ${counted(ranges.length, "damaged range")}: ${ranges.map(describe.keysOf).join("; ")}; ` +
+      "a key there may be missing, or older than it was"
+    ]),
+    ...logs.map((log) => `${log}: what it held there is missing`)
+  ]
+}
+
+const scanOf = (given: Given): Cursor.ScanOptions => ({
+  prefix: given.prefix,
+  reverse: given.reverse,
+  damage: given.skipDamage ? "skip" : "fail",
+  ...(Option.isSome(given.from) ? { from: given.from.value } : {}),
+  ...(Option.isSome(given.to) ? { to: given.to.value } : {})
+})
+
 const cursorOf = Effect.fnUntraced(function*(store: ReadOnly, given: Given) {
-  const options: Cursor.ScanOptions = {
-    prefix: given.prefix,
-    reverse: given.reverse,
-    damage: given.skipDamage ? "skip" : "fail",
-    ...(Option.isSome(given.from) ? { from: given.from.value } : {}),
-    ...(Option.isSome(given.to) ? { to: given.to.value } : {})
+  const options = scanOf(given)
+  if (Option.isNone(given.table)) {
+    const [damagedLog] = given.skipDamage ? [] : describe.logProblems(store.logs)
+    if (damagedLog === undefined) return yield* store.cursor(options)
+    return yield* new CommandFailed({
+      message: `${damagedLog}\n  --skip-damage dumps every whole record of it`
+    })
   }
-  if (Option.isNone(given.table)) return yield* store.cursor(options)
   const wanted = given.table.value
   const table = Levels.all(store.levels).find(({ id }) => id === wanted)
   if (table === undefined) {

@@ -5,7 +5,8 @@ import * as CellLine from "../../domain/CellLine.ts"
 import { bytesOf } from "../../storage/compaction/pick.ts"
 import { Disk } from "../../storage/Disk.ts"
 import * as Levels from "../../storage/Levels.ts"
-import * as ReadOnly from "../../storage/offline/ReadOnly.ts"
+import * as describe from "../../storage/offline/describeDamage.ts"
+import type * as ReadOnly from "../../storage/offline/ReadOnly.ts"
 import type { Table } from "../../storage/sstable/Table.ts"
 import * as TableIndex from "../../storage/sstable/TableIndex.ts"
 import { printLine } from "../Output.ts"
@@ -22,7 +23,7 @@ export interface Given {
 }
 
 export const inspect = (given: Given) =>
-  directory.run(
+  directory.runReading(
     given.directory,
     Effect.gen(function*() {
       const store = yield* directory.openReadOnly(given.directory)
@@ -62,7 +63,7 @@ const inspectionOf = (
     ),
     logs: store.logs.map(({ problem, ...log }) => problem === undefined ? log : { ...log, problem }),
     cellsInLogs: store.memtable.entries.size,
-    problems: ReadOnly.problems(store),
+    problems: describe.problems(store),
     ...(newest === undefined ? {} : { newest, spaceAmplification: amplification(bytesOf(tables), newest.bytes) })
   }
 }

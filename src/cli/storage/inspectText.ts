@@ -5,7 +5,7 @@
  */
 import { compare } from "../../domain/Key.ts"
 import { bytes, columnsOf } from "../statusTable.ts"
-import { count } from "../Tally.ts"
+import { count, counted } from "../Tally.ts"
 
 export interface TableView {
   readonly table: number
@@ -90,6 +90,15 @@ const tableRow = (level: number) => (table: TableView) => [
   shortened(table.keyMax)
 ]
 
+const amplifications = ({ blocks, bloomBitsPerKey, bytes: size, newest, ...rest }: Inspection) => [
+  `a read looks into up to ${counted(rest.readAmplification, "sorted run")}; filters have ` +
+  `${bloomBitsPerKey.toFixed(1)} bits a key; blocks have ${bytes(blocks === 0 ? 0 : size / blocks)}`,
+  newest === undefined
+    ? "space amplification: --full measures it, by reading everything"
+    : `space amplification ${rest.spaceAmplification!.toFixed(2)}: the newest ${counted(newest.cells, "cell")} ` +
+      `(${counted(newest.tombstones, "tombstone")}) take ${bytes(newest.bytes)}`
+]
+
 export const render = (inspection: Inspection, withTables: boolean): string => {
   const { levels, logs, newest } = inspection
   const tables = levels.reduce((sum, level) => sum + level.tables.length, 0)
@@ -97,29 +106,32 @@ export const render = (inspection: Inspection, withTables: boolean): string => {
     ? levels.flatMap(({ level, tables }) => tables.map(tableRow(level)))
     : levels.map(levelRow)
   return [
-    `${inspection.directory}: ${inspection.kind}, format ${inspection.format}, ${count(tables)} tables of ` +
-    `${bytes(inspection.bytes)} with ${count(inspection.cells)} cells (${count(inspection.tombstones)} tombstones)`,
+    `${inspection.directory}: ${inspection.kind}, format ${inspection.format}, ${counted(tables, "table")} of ` +
+    `${bytes(inspection.bytes)} with ${counted(inspection.cells, "cell")} (${
+      counted(inspection.tombstones, "tombstone")
+    })`,
     ...(rows.length === 0 ? [] : [
       "",
       columnsOf([["level", withTables ? "table" : "tables", "size", "cells", "tombstones", "from", "to"], ...rows])
     ]),
     "",
     ...logs.map(({ bytes: size, cells, path, tornBytes }) =>
-      `${path}: ${bytes(size)}, ${count(cells)} cells${
-        tornBytes > 0 ? `, and ${tornBytes} bytes of an unfinished write` : ""
+      `${path}: ${bytes(size)}, ${counted(cells, "cell")}${
+        tornBytes > 0 ? `, and ${counted(tornBytes, "byte")} of an unfinished write` : ""
       }`
     ),
     ...(logs.length > 0
-      ? [`${count(inspection.cellsInLogs)} keys are in logs, of which tables may have older cells`]
+      ? [
+        tables === 0
+          ? `no tables yet: ${counted(inspection.cellsInLogs, "cell is", "cells are")} in logs`
+          : `${counted(inspection.cellsInLogs, "key is", "keys are")} in logs, of which tables may have older cells`
+      ]
       : []),
-    `a key is in one of ${inspection.readAmplification} sorted runs; filters have ` +
-    `${inspection.bloomBitsPerKey.toFixed(1)} bits a key; blocks have ${
-      bytes(inspection.blocks === 0 ? 0 : inspection.bytes / inspection.blocks)
-    }`,
-    newest === undefined
-      ? "space amplification: --full measures it, by reading everything"
-      : `space amplification ${inspection.spaceAmplification!.toFixed(2)}: the newest ${count(newest.cells)} cells ` +
-        `(${count(newest.tombstones)} tombstones) take ${bytes(newest.bytes)}`,
-    ...(inspection.problems.length === 0 ? ["nothing is known to be lost"] : ["", ...inspection.problems])
+    ...(tables === 0 ? [] : amplifications(inspection)),
+    ...(inspection.problems.length > 0
+      ? ["", ...inspection.problems]
+      : newest === undefined
+      ? ["nothing is known to be lost (the tables were not read: rondo storage verify does)"]
+      : ["nothing is lost of what was read"])
   ].join("\n")
 }

@@ -1,12 +1,13 @@
 /** `rondo storage restore`: makes a snapshot the data directory of a node. */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { Disk } from "../../storage/Disk.ts"
-import * as ReadOnly from "../../storage/offline/ReadOnly.ts"
+import type { Hole } from "../../storage/integrity/Holes.ts"
+import * as describe from "../../storage/offline/describeDamage.ts"
 import * as restoring from "../../storage/snapshot/restore.ts"
 import { CommandFailed } from "../CommandFailed.ts"
 import { printLine } from "../Output.ts"
 import { bytes } from "../statusTable.ts"
-import { count } from "../Tally.ts"
+import { counted } from "../Tally.ts"
 import * as directory from "./directory.ts"
 import { check } from "./verify.ts"
 
@@ -23,27 +24,49 @@ export const restore = (given: Given) =>
     given.snapshot,
     Effect.gen(function*() {
       const disk = yield* Disk
+      yield* restoring.prepare(disk, given.snapshot, given.directory)
       const store = yield* directory.openReadOnly(given.snapshot)
       const { damage } = yield* check(store, given.quiet)
       if (damage.length > 0 && !given.allowDamage) {
         return yield* new CommandFailed({
           message:
-            `${given.snapshot} is damaged in ${count(damage.length)} places, which rondo storage verify names. ` +
+            `${given.snapshot} is damaged in ${counted(damage.length, "place")}: ${
+              damage.map(damageText).join("; ")
+            }. ` +
             "With --allow-damage it is restored all the same, and the node asks other replicas for what is lost"
         })
       }
-      yield* disk.makeDirectory(given.directory)
-      yield* disk.lock(given.directory)
-      const report = yield* restoring.restore(disk, given.snapshot, given.directory)
-      yield* printLine(given.json ? JSON.stringify(report) : text(report, ReadOnly.problems(store)))
+      const report = yield* into(given, given.directory)
+      const known = store.holes.slice(0, store.holesKnown)
+      yield* printLine(given.json ? JSON.stringify({ ...report, damage }) : text(report, known, damage))
     })
   )
 
-const text = (report: restoring.RestoreReport, problems: ReadonlyArray<string>): string =>
+/** Of a restore that fails, nothing is left: a directory that was made for it goes. */
+const into = Effect.fnUntraced(function*({ allowDamage, snapshot }: Given, path: string) {
+  const disk = yield* Disk
+  const isNew = Option.isNone(yield* Effect.option(disk.list(path)))
+  yield* disk.makeDirectory(path)
+  const restored = Effect.scoped(
+    Effect.andThen(directory.lock(path), restoring.restore(disk, snapshot, path, allowDamage))
+  )
+  return yield* Effect.onError(restored, () => isNew ? Effect.ignore(disk.removeDirectory(path)) : Effect.void)
+})
+
+const damageText = ({ file, offsetBytes, reason }: Hole): string =>
+  reason === "it is missing" ? `${file} is missing` : `${file} at byte ${offsetBytes}`
+
+const text = (report: restoring.RestoreReport, known: ReadonlyArray<Hole>, damage: ReadonlyArray<Hole>): string =>
   [
-    `restored ${count(report.tables)} tables of ${bytes(report.bytes)} with ${count(report.cells)} cells into ` +
+    `restored ${counted(report.tables, "table")} of ${bytes(report.bytes)} with ${
+      counted(report.cells, "cell")
+    } into ` +
     `${report.directory}, ${report.bytesCopied > 0 ? "copied" : "by hard links"}`,
-    ...problems,
+    ...known.map(describe.lostSentence),
+    ...(damage.length === 0 ? [] : [
+      `${counted(damage.length, "place is", "places are")} damaged: ${damage.map(describe.place).join("; ")}. ` +
+      "The node takes them from other replicas"
+    ]),
     "",
     `Start a node with DATA_DIR=${report.directory}, and the NODE_ID of the node that the snapshot is of.`,
     "The directory has no identity on purpose: the node counts as new, and for no quorum (/readyz says so), until it has",

@@ -6,7 +6,7 @@ import { CommandFailed, report } from "../CommandFailed.ts"
 import { type Answer, Http, type Request } from "../Http.ts"
 import { type Output, printLine } from "../Output.ts"
 import { bytes, columnsOf } from "../statusTable.ts"
-import { count } from "../Tally.ts"
+import { count, counted } from "../Tally.ts"
 import * as target from "../target.ts"
 import * as directory from "./directory.ts"
 
@@ -46,7 +46,7 @@ const offline = (given: Given) => {
 const sentence = (
   taken: { readonly directory: string; readonly tables: number; readonly bytes: number; readonly bytesCopied: number }
 ): string =>
-  `${taken.directory}: ${count(taken.tables)} tables of ${bytes(taken.bytes)}` +
+  `${taken.directory}: ${counted(taken.tables, "table")} of ${bytes(taken.bytes)}` +
   (taken.bytesCopied > 0 ? `, of which ${bytes(taken.bytesCopied)} were copied` : ", by hard links")
 
 const live = (given: Given, node: string) =>

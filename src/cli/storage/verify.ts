@@ -4,11 +4,12 @@ import { bytesOf } from "../../storage/compaction/pick.ts"
 import { Disk } from "../../storage/Disk.ts"
 import * as verification from "../../storage/integrity/verify.ts"
 import * as Levels from "../../storage/Levels.ts"
+import * as describe from "../../storage/offline/describeDamage.ts"
 import type * as ReadOnly from "../../storage/offline/ReadOnly.ts"
 import { CommandFailed } from "../CommandFailed.ts"
 import { printLine } from "../Output.ts"
 import { bytes } from "../statusTable.ts"
-import { count } from "../Tally.ts"
+import { counted } from "../Tally.ts"
 import * as directory from "./directory.ts"
 import * as progress from "./progress.ts"
 
@@ -27,64 +28,67 @@ export const check = Effect.fnUntraced(function*(store: ReadOnly.ReadOnly, isQui
   const damage = yield* progress.during(
     isQuiet,
     () => Effect.sync(() => `verifying  ${progress.percent(done, total)}  ${bytes(done)}`),
-    Effect.provide(
-      verification.checkTables(
-        tables,
-        {
-          disk,
-          directory: store.directory,
-          spanBytes: verification.spanBytes,
-          repairIndex: false,
-          lines: true
-        },
-        (step) => {
-          done += step
-        }
-      ),
-      directory.quiet
+    verification.checkTables(
+      tables,
+      { disk, directory: store.directory, spanBytes: verification.spanBytes, repairIndex: false, lines: true },
+      (step) => {
+        done += step
+      }
     )
   )
   return verification.reportOf(
     tables,
     [...store.holes.slice(store.holesKnown), ...damage],
-    store.holes.slice(
-      0,
-      store.holesKnown
-    )
+    store.holes.slice(0, store.holesKnown)
   )
 })
 
 export const verify = (given: Given) =>
-  directory.run(
+  directory.runReading(
     given.directory,
     Effect.gen(function*() {
       const store = yield* directory.openReadOnly(given.directory)
       const report = yield* check(store, given.quiet)
       const logs = store.logs.map(({ problem, ...log }) => problem === undefined ? log : { ...log, problem })
+      const logProblems = describe.logProblems(store.logs)
       const problems = [
-        ...report.damage.map(({ file, from, offsetBytes, reason, to }) =>
-          `${file} at byte ${offsetBytes}, keys from ${JSON.stringify(from)} up to ${JSON.stringify(to)}: ${reason}`
+        ...report.damage.map((hole) =>
+          `${hole.file} at byte ${hole.offsetBytes}, ${describe.keysOf(hole)}: ${hole.reason}`
         ),
-        ...store.logs.flatMap(({ path, problem }) => problem === undefined ? [] : [`${path}: ${problem}`])
+        ...logProblems
       ]
-      const checked = `${count(report.tables)} tables, ${count(report.blocks)} blocks, ${bytes(report.bytes)}, ` +
-        `${count(store.logs.length)} logs`
+      const whole = problems.length === 0 && report.holes.length === 0
+      const checked = [
+        counted(report.tables, "table"),
+        counted(report.blocks, "block"),
+        bytes(report.bytes),
+        `${counted(store.logs.length, "log")} checked`,
+        counted(problems.length, "problem")
+      ].join(", ")
+      const verdict = problems.length > 0
+        ? "damaged"
+        : whole
+        ? "whole"
+        : `readable, but ${counted(report.holes.length, "range is", "ranges are")} lost`
       yield* printLine(
         given.json
-          ? JSON.stringify({ ...report, logs, problems })
+          ? JSON.stringify({ whole, ...report, logs, problems })
           : [
             ...problems,
-            ...report.holes.map(({ file, from, to }) =>
-              `lost before: keys from ${JSON.stringify(from)} up to ${JSON.stringify(to)}, of ${file}`
-            ),
-            `${problems.length === 0 ? "whole" : "damaged"}: ${checked} checked, ${count(problems.length)} problems`
+            ...report.holes.map((hole) => `lost before: ${describe.place(hole)}`),
+            `${verdict}: ${checked}`
           ].join("\n")
       )
-      if (problems.length > 0) {
-        return yield* new CommandFailed({
-          message: `${given.directory} is damaged. A node that starts on it takes what tables have lost from other ` +
-            "replicas; rondo storage dump --skip-damage saves what is left"
-        })
-      }
+      if (!whole) return yield* new CommandFailed({ message: advice(given.directory, problems, logProblems) })
     })
   )
+
+const advice = (path: string, problems: ReadonlyArray<string>, logProblems: ReadonlyArray<string>): string =>
+  logProblems.length > 0
+    ? `${path} is damaged. A node does not start on its log: start it once with --salvage, when other replicas have ` +
+      "the data. rondo storage dump --skip-damage saves what is left."
+    : problems.length > 0
+    ? `${path} is damaged. A node that starts on it takes what tables have lost from other replicas; ` +
+      "rondo storage dump --skip-damage saves what is left"
+    : `${path} has lost cells. A node that starts on it takes them from other replicas; when none has them any more, ` +
+      "rondo storage forget-lost gives them up"

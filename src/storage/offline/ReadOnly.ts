@@ -104,17 +104,20 @@ const readManifest = Effect.fnUntraced(function*(disk: Disk["Service"], director
   const reading = yield* Manifest.read(disk, directory)
   if (reading?.format === 2) return reading
   const names = yield* disk.list(directory)
-  if (reading === undefined) {
-    const file = names.find((name) => /^(?:wal-\d{6,}\.log|\d{6,}\.(?:sst|idx))$/.test(name))
-    if (file === undefined) return yield* new NoStore({ path: directory })
-    return yield* new Corruption({
-      path: Manifest.pathOf(directory),
-      offsetBytes: 0,
-      reason: `it is missing, but ${file} is there`
-    })
-  }
+  if (reading === undefined) return yield* withoutManifest(directory, names)
   return { format: reading.format, manifest: yield* fromFormatOne(disk, directory, reading.manifest, names) }
 })
+
+/** Where files of a store are left, it was one. */
+export const withoutManifest = (directory: string, names: ReadonlyArray<string>): NoStore | Corruption => {
+  const file = names.find((name) => /^(?:wal-\d{6,}\.log|\d{6,}\.(?:sst|idx))$/.test(name))
+  if (file === undefined) return new NoStore({ path: directory })
+  return new Corruption({
+    path: Manifest.pathOf(directory),
+    offsetBytes: 0,
+    reason: `it is missing, but ${file} is there`
+  })
+}
 
 const fromFormatOne = Effect.fnUntraced(function*(
   disk: Disk["Service"],
@@ -178,13 +181,5 @@ const cursor = (
   ]
   return Effect.succeed(Cursor.make(sources, holes, options))
 }
-
-/** Everything that is known to be wrong without reading the tables, in words. */
-export const problems = ({ holes, logs }: ReadOnly): ReadonlyArray<string> => [
-  ...holes.map(({ file, from, offsetBytes, reason, to }) =>
-    `cells from ${JSON.stringify(from)} up to ${JSON.stringify(to)} are lost: ${file} at byte ${offsetBytes}: ${reason}`
-  ),
-  ...logs.flatMap(({ path, problem }) => problem === undefined ? [] : [`${path}: ${problem}`])
-]
 
 export type ReadOnlyError = StorageError | NoStore

@@ -88,19 +88,22 @@ const fill = Effect.fnUntraced(function*({ disk, settings }: State, contents: Ma
 
 /**
  * Makes an empty directory a store of these contents, durably. Whose bytes had to be copied, of the tables' lines, is
- * the result. What a failure leaves has no manifest, unless it is the failure of its very last step.
+ * the result. What a failure leaves has no manifest, unless it is the failure of its very last step. The paths in
+ * `missing` are left out.
  */
 export const copyInto = Effect.fnUntraced(function*(
   disk: Disk["Service"],
   source: string,
   contents: Manifest.Manifest,
-  target: string
+  target: string,
+  missing: ReadonlySet<string> = new Set()
 ) {
   let bytesCopied = 0
+  const link = (from: string, to: string) => missing.has(from) ? Effect.succeed<Link>("linked") : disk.link(from, to)
   for (const { id, sizeBytes } of contents.tables) {
-    const link: Link = yield* disk.link(Table.dataPath(source, id), Table.dataPath(target, id))
-    yield* disk.link(Table.indexPath(source, id), Table.indexPath(target, id))
-    if (link === "copied") bytesCopied += sizeBytes
+    const made = yield* link(Table.dataPath(source, id), Table.dataPath(target, id))
+    yield* link(Table.indexPath(source, id), Table.indexPath(target, id))
+    if (made === "copied") bytesCopied += sizeBytes
   }
   yield* disk.syncDirectory(target)
   yield* Manifest.write(disk, target, contents)

@@ -20,18 +20,40 @@ export interface RestoreReport extends Snapshot.SnapshotReport {
   readonly holes: number
 }
 
-/** The lock on the target is the caller's, and so is the verification of the source. */
-export const restore = Effect.fnUntraced(function*(disk: Disk["Service"], source: string, target: string) {
+/** Whether it can be done, as far as that can be told without reading the tables. Changes nothing. */
+export const prepare = Effect.fnUntraced(function*(disk: Disk["Service"], source: string, target: string) {
   const contents = yield* readSnapshot(disk, source)
-  const others = (yield* disk.list(target)).filter((name) => name !== "LOCK")
+  const names = yield* Effect.catchIf(
+    disk.list(target),
+    (error) => error._tag === "DiskError" && error.code === "ENOENT",
+    () => Effect.succeed([])
+  )
+  const others = names.filter((name) => name !== "LOCK")
   if (others.length > 0) {
     return yield* new CannotRestore({
       message: `${target} is not empty (${others[0]}): move it away, or name another directory`
     })
   }
+  return contents
+})
+
+/**
+ * The lock on the target is the caller's, and so is the verification of the source. Files that are missing are passed
+ * over when damage is allowed: the node that starts there takes what they held from other replicas.
+ */
+export const restore = Effect.fnUntraced(function*(
+  disk: Disk["Service"],
+  source: string,
+  target: string,
+  allowDamage = false
+) {
+  const contents = yield* prepare(disk, source, target)
+  const missing = yield* missingFiles(disk, source, contents)
+  const [first] = missing
+  if (first !== undefined && !allowDamage) return yield* new CannotRestore({ message: `${first} is missing` })
   const { tables } = contents
   const bytesCopied = yield* Effect.onError(
-    Snapshot.copyInto(disk, source, contents, target),
+    Snapshot.copyInto(disk, source, contents, target, missing),
     () => Effect.ignore(undo(disk, target, tables.map(({ id }) => id)))
   )
   const report: RestoreReport = {
@@ -45,6 +67,16 @@ export const restore = Effect.fnUntraced(function*(disk: Disk["Service"], source
   return report
 })
 
+const missingFiles = Effect.fnUntraced(function*(
+  disk: Disk["Service"],
+  source: string,
+  { tables }: Manifest.Manifest
+) {
+  const there = new Set((yield* disk.list(source)).map((name) => `${source}/${name}`))
+  const wanted = tables.flatMap(({ id }) => [Table.dataPath(source, id), Table.indexPath(source, id)])
+  return new Set(wanted.filter((path) => !there.has(path)))
+})
+
 const readSnapshot = Effect.fnUntraced(function*(disk: Disk["Service"], source: string) {
   const reading = yield* Manifest.read(disk, source)
   if (reading === undefined) {
@@ -52,9 +84,11 @@ const readSnapshot = Effect.fnUntraced(function*(disk: Disk["Service"], source: 
       message: `${source} is no snapshot, or an incomplete one: it has no MANIFEST`
     })
   }
-  if (reading.format === 1 || reading.manifest.logs.length > 0) {
+  const isNodes = (yield* disk.readFile(`${source}/identity.json`)) !== undefined
+  if (isNodes || reading.format === 1 || reading.manifest.logs.length > 0) {
     return yield* new CannotRestore({
-      message: `${source} is a data directory, not a snapshot of one: take one with rondo storage snapshot`
+      message: `${source} is a data directory, not a snapshot of one: take one with\n` +
+        `  rondo storage snapshot ${source} NEW-DIRECTORY`
     })
   }
   return reading.manifest

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as DiskMemory from "../../../src/storage/DiskMemory.ts"
+import * as describeDamage from "../../../src/storage/offline/describeDamage.ts"
 import * as ReadOnly from "../../../src/storage/offline/ReadOnly.ts"
 import type { ScanOptions } from "../../../src/storage/Storage.ts"
 import { settled } from "../crashes/settled.ts"
@@ -42,7 +43,7 @@ describe("a store that is only read", () => {
         assert.deepStrictEqual(yield* cellsOf(store), cells)
         assert.deepStrictEqual(yield* cellsOf(store, { reverse: true }), cells.toReversed())
         assert.deepStrictEqual((yield* cellsOf(store, { from: "b", to: "d" })).map((one) => one!.key), ["b", "c"])
-        assert.deepStrictEqual(ReadOnly.problems(store), [])
+        assert.deepStrictEqual(describeDamage.problems(store), [])
         assert.strictEqual(store.logs.length, 1)
         assert.deepInclude(store.logs[0], { cells: 3, tornBytes: 0, problem: undefined })
       }
@@ -76,7 +77,10 @@ describe("a store that is only read", () => {
         const [hole] = store.holes
         assert.deepStrictEqual([hole!.from, hole!.to], ["b", "ü\u0000"])
         assert.strictEqual(store.holesKnown, 0)
-        assert.match(ReadOnly.problems(store)[0]!, /^cells from "b" up to "ü\\u0000" are lost: data\/0+4\.(sst|idx) at/)
+        assert.match(
+          describeDamage.problems(store)[0]!,
+          /^cells are lost of keys from "b" to "ü": data\/0+4\.(sst|idx) at/
+        )
         assert.strictEqual((yield* Effect.flip(cellsOf(store)))._tag, "Corruption")
         const left = yield* cellsOf(store, { damage: "skip" })
         assert.deepStrictEqual(left.map((one) => one!.key), ["a", "b", "c", "d", "old"])
@@ -102,7 +106,7 @@ describe("a store that is only read", () => {
       const log = pathOf(memory, ".log")
       yield* memory.disk.remove(log)
       const store = yield* ReadOnly.open(memory.disk, directory)
-      assert.deepStrictEqual(ReadOnly.problems(store), [`${log}: it is missing`])
+      assert.deepStrictEqual(describeDamage.problems(store), [`${log} is missing`])
     }).pipe(Effect.scoped))
 
   it.effect("tells holes that the manifest knows from new ones", () =>
