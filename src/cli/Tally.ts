@@ -61,7 +61,7 @@ export const progress = (tally: Tally, seconds: number, perSecond: number, withB
   if (tally.fraction !== undefined) {
     parts.push(withBar ? bar(tally.fraction) : `${Math.floor(tally.fraction * 100)} %`)
   }
-  parts.push(`${count(tally.done)} records`, `${count(perSecond)}/s`)
+  parts.push(counted(tally.done, "record"), `${count(perSecond)}/s`)
   if (tally.fraction !== undefined && tally.fraction > 0 && tally.fraction < 1) {
     parts.push(`${clockTime(seconds / tally.fraction - seconds)} left`)
   }
@@ -91,7 +91,7 @@ export const summarize = (tally: Tally, seconds: number): Summary => ({
 
 /** `imported 63,666 records in 0:14 (4,512/s); 20 retried, 0 failed; seen: ECONNREFUSED 20`. */
 export const summaryText = (tally: Tally, pastTense: string, seconds: number): string =>
-  `${pastTense} ${count(tally.done)} records in ${clockTime(seconds)} (${
+  `${pastTense} ${counted(tally.done, "record")} in ${clockTime(seconds)} (${
     count(tally.done / Math.max(seconds, 0.001))
   }/s); ` +
   `${count(tally.retried)} retried, ${count(tally.failed)} failed` +

@@ -4,7 +4,7 @@
  * Pure.
  */
 import type { Cluster, Health } from "../api/AdminApi.ts"
-import { count } from "./Tally.ts"
+import { count, counted } from "./Tally.ts"
 
 type ClusterView = typeof Cluster.Type
 type HealthView = typeof Health.Type
@@ -47,6 +47,8 @@ const memberRows = (cluster: ClusterView, nowMillis: number): ReadonlyArray<Read
   })
 ]
 
+const capitalized = (sentence: string): string => sentence.slice(0, 1).toUpperCase() + sentence.slice(1)
+
 /** `nowMillis` is this machine's clock, by which the node that answers is assumed to go too. */
 export const render = (cluster: ClusterView, health: HealthView, nowMillis: number): string => {
   const { partitions, storage } = health
@@ -58,12 +60,14 @@ export const render = (cluster: ClusterView, health: HealthView, nowMillis: numb
     "",
     columnsOf(memberRows(cluster, nowMillis)),
     "",
-    `* asked. It holds ${storage.tables} tables (${bytes(storage.tableBytes)}), a log of ${
+    `* asked. It holds ${counted(storage.tables, "table")} (${bytes(storage.tableBytes)}), a log of ${
       bytes(storage.logBytes)
     } and ` +
-    `${count(storage.memtableCells)} cells in memory, ` +
+    `${counted(storage.memtableCells, "cell")} in memory, ` +
     (storage.writable ? "and takes writes." : `and refuses writes: ${storage.refusing ?? "no reason given"}.`),
-    ...(storage.damage === undefined ? [] : [`It has damage: ${storage.damage.found}. ${storage.damage.next}.`]),
+    ...(storage.damage === undefined
+      ? []
+      : [`It has damage: ${storage.damage.found}. ${capitalized(storage.damage.next)}.`]),
     ...(health.recovering
       ? ["It is recovering: its data directory is new or salvaged, and it does not answer reads yet."]
       : [])

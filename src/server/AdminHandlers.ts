@@ -2,6 +2,7 @@
 import { Clock, Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
+import { resolve } from "node:path"
 import { Api } from "../api/Api.ts"
 import * as Problem from "../api/Problem.ts"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
@@ -78,7 +79,8 @@ export const layer = HttpApiBuilder.group(
         }))
       .handle("takeSnapshot", ({ payload: { name } }) =>
         Effect.mapBoth(snapshots.take(name), {
-          onSuccess: (report) => ({ name, ...report }),
+          // Whoever asks does not know where this process was started.
+          onSuccess: (report) => ({ name, ...report, directory: resolve(report.directory) }),
           onFailure: (error) =>
             error._tag === "BadSnapshotName"
               ? new Problem.InvalidSnapshotName({ detail: error.message })

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
+import { resolve } from "node:path"
 import * as PeerAuth from "../../src/peer/PeerAuth.ts"
 import { BadSnapshotName, SnapshotMissing } from "../../src/storage/snapshot/Snapshots.ts"
 import { SnapshotDirectoryTaken } from "../../src/storage/Storage.ts"
@@ -22,7 +23,7 @@ describe("/snapshots", () => {
       }
       const created = yield* server.send("/snapshots", { method: "POST", headers, body: `{"name":"a"}` })
       assert.strictEqual(created.status, 201)
-      assert.deepStrictEqual(created.json(), { name: "a", ...taken })
+      assert.deepStrictEqual(created.json(), { name: "a", ...taken, directory: resolve("data/snapshots/a") })
       const list = yield* server.send("/snapshots", { headers })
       assert.deepStrictEqual(list.json(), { node: "node1", snapshots: [stored] })
       const removed = yield* server.send("/snapshots/a.b", { method: "DELETE", headers })

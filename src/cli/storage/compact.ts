@@ -24,15 +24,21 @@ export const compact = (given: Given) =>
       const engine = yield* directory.openEngine(given.directory)
       yield* engine.flush
       const before = yield* engine.stats
-      yield* progress.during(
-        given.quiet,
-        () =>
-          Effect.map(
-            engine.stats,
-            ({ tables }) => `compacting ${bytes(before.tableBytes)}  ${counted(tables, "table")}`
-          ),
-        engine.compact
-      )
+      const isKept = (yield* directory.tombstonesOf(yield* Disk, given.directory)) === "keep"
+      const isDone = isKept && before.holes.length === known.length && before.damage === undefined &&
+        before.levels.slice(0, -1).every(({ tables }) => tables === 0)
+      if (isDone && !given.json) return yield* printLine("nothing to compact: one sorted run already")
+      if (!isDone) {
+        yield* progress.during(
+          given.quiet,
+          () =>
+            Effect.map(
+              engine.stats,
+              ({ tables }) => `compacting ${bytes(before.tableBytes)}  ${counted(tables, "table")}`
+            ),
+          engine.compact
+        )
+      }
       const after = yield* engine.stats
       const lost = after.holes.filter((hole) => !known.some((other) => Holes.isSame(hole, other)))
       const summary = {

@@ -101,7 +101,7 @@ export const openEngine = Effect.fnUntraced(function*(directory: string) {
 })
 
 /** No replica relies on the tombstones of a database of `level`, which marks its directory with this name. */
-const tombstonesOf = (disk: Disk["Service"], directory: string) =>
+export const tombstonesOf = (disk: Disk["Service"], directory: string) =>
   Effect.map(
     disk.readFile(`${directory}/identity.json`),
     (identity) => identity?.includes("\"nodeId\":\"level\"") === true ? "purge" as const : "keep" as const

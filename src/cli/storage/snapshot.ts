@@ -55,7 +55,11 @@ const live = (given: Given, node: string) =>
     const [name] = given.names
     if (given.list ? name !== undefined : given.names.length !== 1) {
       return yield* new CommandFailed({
-        message: given.list ? "--list takes no name" : "name the snapshot, such as 2026-11-22"
+        message: given.list
+          ? "--list takes no name"
+          : given.names.length > 1
+          ? "one name, not two"
+          : "name the snapshot, such as 2026-11-22"
       })
     }
     const failures: Array<string> = []
@@ -78,7 +82,11 @@ const take = Effect.fnUntraced(function*(origin: string, name: string, json: boo
   const answer = yield* ask(
     origin,
     { method: "POST", path: "/snapshots", body: Buffer.from(JSON.stringify({ name })) },
-    201
+    201,
+    {
+      409: `there is a snapshot ${name}: choose another name, or remove it: ` +
+        `rondo storage snapshot --node ${origin.replace(/^http:\/\//, "")} ${name} --remove`
+    }
   )
   const taken = yield* decoded(origin, decodeTaken(answer.body.toString()))
   yield* printLine(json ? JSON.stringify({ node: origin, ...taken }) : `${origin}: ${sentence(taken)}`)
@@ -109,7 +117,8 @@ const remove = Effect.fnUntraced(function*(origin: string, name: string, json: b
 const ask = Effect.fnUntraced(function*(
   origin: string,
   request: Pick<Request, "method" | "path" | "body">,
-  wanted: number
+  wanted: number,
+  refusals: Readonly<Record<number, string>> = {}
 ): Effect.fn.Return<Answer, CommandFailed, Http | Output> {
   const http = yield* Http
   const secret = yield* Config.Redacted("CLUSTER_SECRET").pipe(
@@ -128,7 +137,7 @@ const ask = Effect.fnUntraced(function*(
   return yield* new CommandFailed({
     message: answer.status === 401
       ? `${origin} refused the secret: set CLUSTER_SECRET to the cluster's`
-      : `${origin}: ${target.describeProblem(answer)}`
+      : `${origin}: ${refusals[answer.status] ?? target.describeProblem(answer)}`
   })
 })
 

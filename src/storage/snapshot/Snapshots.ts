@@ -66,7 +66,9 @@ export class Snapshots extends Context.Service<Snapshots, {
       return {
         take: (name) =>
           Effect.andThen(checked(name), lock.withPermit(storage.snapshot(`${parent}/${name}`))).pipe(
-            Effect.tap(({ bytes, tables }) => Effect.logInfo(`snapshot ${name}: ${tables} tables of ${bytes} bytes`))
+            Effect.tap(({ bytes, tables }) =>
+              Effect.logInfo(`snapshot ${name}: ${tables} tables of ${(bytes / 2 ** 20).toFixed(1)} MiB`)
+            )
           ),
         list: Effect.flatMap(namesIn(disk, parent), Effect.forEach((name) => describe(disk, parent, name))),
         remove: (name) => Effect.andThen(checked(name), lock.withPermit(remove(disk, parent, name)))

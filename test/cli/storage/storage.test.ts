@@ -285,11 +285,13 @@ describe("storage compact, snapshot and restore", () => {
       const before = (yield* run(["storage", "dump", directory], { http })).result
       const compacted = yield* run(["storage", "compact", directory, "--json"], { http })
       assert.deepInclude(JSON.parse(compacted.result), { tablesBefore: 3, tables: 1 })
+      const again = yield* run(["storage", "compact", directory], { http })
+      assert.strictEqual(again.result, "nothing to compact: one sorted run already\n")
       const [copy, restored] = [join(root, "copy"), join(root, "restored")]
       const taken = yield* run(["storage", "snapshot", directory, copy], { http })
       assert.match(taken.result, /copy: 1 table of \d+ B, by hard links\n$/)
-      const again = yield* run(["storage", "snapshot", directory, copy], { http })
-      assert.include(again.notice, "copy is not empty: name a directory that does not exist yet")
+      const refused = yield* run(["storage", "snapshot", directory, copy], { http })
+      assert.include(refused.notice, "copy is not empty: name a directory that does not exist yet")
       const done = yield* run(["storage", "restore", copy, restored], { http })
       assert.match(done.result, /^restored 1 table of \d+ B with 5 cells into .*, by hard links\n/)
       assert.include(done.result, "until it has\ncompared with every other replica")
@@ -414,6 +416,30 @@ describe("storage compact, snapshot and restore", () => {
       }
     }).pipe(Effect.scoped))
 
+  it.effect("compact a database of level without its tombstones, as the database does", () =>
+    Effect.gen(function*() {
+      const root = yield* temporary
+      for (const [owner, tombstones] of [["level", 0], ["node1", 1]] as const) {
+        const directory = yield* usual(join(root, owner))
+        fs.writeFileSync(join(directory, "identity.json"), JSON.stringify({ format: 1, nodeId: owner }))
+        assert.isTrue((yield* run(["storage", "compact", directory], { http })).succeeded)
+        const inspected = yield* run(["storage", "inspect", directory, "--json"], { http })
+        assert.strictEqual(JSON.parse(inspected.result).tombstones, tombstones, owner)
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("are refused for a file", () =>
+    Effect.gen(function*() {
+      const directory = yield* usual(join(yield* temporary, "node1"))
+      const file = join(directory, "000002.sst")
+      const { notice } = yield* run(["storage", "verify", file], { http })
+      assert.strictEqual(notice, `rondo: ${file} is a file: name its directory\n`)
+      assert.include(
+        (yield* run(["storage", "compact", join(directory, "none")], { http })).notice,
+        "there is no directory"
+      )
+    }).pipe(Effect.scoped))
+
   it.effect("compact no directory that is no store, and create nothing there", () =>
     Effect.gen(function*() {
       const root = yield* temporary
@@ -463,7 +489,8 @@ describe("storage snapshot --node", () => {
       assert.strictEqual(
         out.notice,
         "rondo: nothing answers at http://a:1\n" +
-          "rondo: http://b:2: 409 SnapshotExists: there is a snapshot monday\n" +
+          "rondo: http://b:2: there is a snapshot monday: choose another name, or remove it: " +
+          "rondo storage snapshot --node b:2 monday --remove\n" +
           "rondo: http://c:3 refused the secret: set CLUSTER_SECRET to the cluster's\n"
       )
     }))
@@ -493,6 +520,7 @@ describe("storage snapshot --node", () => {
           [["a"], "name the directory of a stopped node and the new directory"],
           [["a", "--list"], "add --node URL"],
           [["--node", "a:1"], "name the snapshot, such as"],
+          [["--node", "a:1", "x", "y"], "one name, not two"],
           [["--node", "a:1", "--list", "x"], "--list takes no name"]
         ] as const
       ) {
