@@ -161,7 +161,7 @@ describe("import", () => {
       held.set("k0", Buffer.from("v0")).set("k1", Buffer.from("V1"))
       const out = yield* finish(["import", "-", "--verify", "--r", "one"], { http, stdin: lines(3) })
       assert.isFalse(out.succeeded)
-      assert.include(out.result, "verified 1 records")
+      assert.include(out.result, "verified 1 record")
       assert.include(out.notice, "line 2: different bytes\n")
       assert.include(out.notice, "line 3: absent\n")
       assert.include(out.notice, "2 records are not as in the file")
