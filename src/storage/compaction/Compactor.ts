@@ -35,7 +35,7 @@ export const run = (state: State, scope: Scope.Scope): Effect.Effect<never> =>
       yield* Effect.catch(compactAll(state, scope), (error) =>
         Effect.logError(`compaction failed and is tried again: ${error.message}`).pipe(
           Effect.andThen(Effect.sync(() =>
-            answer(state, error)
+            refuseAll(state, error)
           )),
           Effect.andThen(Effect.sleep(retryDelay)),
           Effect.andThen(state.compactionWanted.open)
@@ -47,7 +47,7 @@ const compactAll = Effect.fnUntraced(function*(state: State, scope: Scope.Scope)
   for (let chosen = choose(state); chosen !== undefined; chosen = choose(state)) {
     if (chosen.answers) state.compactionWaiters = state.compactionRequests.splice(0)
     yield* Metrics.timed(chosen.isMove ? move(state, chosen) : compact(state, scope, chosen), Metrics.compacted)
-    if (chosen.answers) answer(state, undefined)
+    if (chosen.answers) complete(state)
   }
 })
 
@@ -77,9 +77,15 @@ const damagedTable = (levels: Levels.Levels) => {
   return undefined
 }
 
-/** Tells those for whom everything is being compacted; who asks meanwhile waits for the next time. */
-const answer = (state: State, failure: StorageError | undefined) => {
-  for (const waiter of state.compactionWaiters.splice(0)) waiter(failure)
+/** Tells those for whom everything was compacted; who asked meanwhile waits for the next time. */
+const complete = (state: State) => {
+  for (const waiter of state.compactionWaiters.splice(0)) waiter(undefined)
+}
+
+/** What stands in the way of this compaction stands in the way of the one that others wait for. */
+const refuseAll = (state: State, failure: StorageError) => {
+  const waiters = [...state.compactionWaiters.splice(0), ...state.compactionRequests.splice(0)]
+  for (const waiter of waiters) waiter(failure)
 }
 
 const move = (state: State, { target, upper }: Compaction<Table.Table>) =>
@@ -184,7 +190,7 @@ const untilDone = (state: State, installed: Effect.Effect<void, StorageError>): 
     installed,
     (error) =>
       Effect.logError(`the manifest could not be written, which is tried again: ${error.message}`).pipe(
-        Effect.andThen(Effect.sync(() => answer(state, error))),
+        Effect.andThen(Effect.sync(() => refuseAll(state, error))),
         Effect.andThen(Effect.sleep(installRetryDelay)),
         Effect.andThen(Effect.suspend(() => untilDone(state, installed)))
       )
