@@ -8,33 +8,68 @@ import { globSync, readFileSync } from "node:fs"
 import { posix } from "node:path"
 import { fileURLToPath } from "node:url"
 
-/** A folder imports only from itself and from folders before it. Files directly in `src` see all. */
+/** A folder imports only from itself and from those before it. Files directly in `src` that are not named see all. */
 export const folderOrder = [
   "domain",
   "config",
   "observability",
-  "peer",
+  "disk",
   "storage",
-  "level",
+  "clock",
+  "peer",
   "gossip",
   "ring",
+  "replication",
+  "anti-entropy",
   "replicator",
   "coordinator",
+  "Node.ts",
   "api",
   "server",
   "cli",
+  "level",
+  "simulation",
   "dashboard"
 ]
 
+/** The same inside a folder, for its folders and its files alike; a file that is not named counts as its folder's last. */
+export const floorsOf: Readonly<Record<string, ReadonlyArray<string>>> = {
+  storage: [
+    "wal",
+    "merge",
+    "memtable",
+    "sstable",
+    "Levels.ts",
+    "manifest",
+    "lookUp.ts",
+    "State.ts",
+    "scan",
+    "integrity",
+    "compaction",
+    "snapshot",
+    "offline",
+    "Applied.ts",
+    "decide.ts",
+    "Writer.ts",
+    "Flusher.ts",
+    "recover.ts",
+    "Engine.ts",
+    "Storage.ts",
+    "Snapshots.ts"
+  ]
+}
+
 /** The only doors to the outside. Each with the reason why it is one. */
 export const leaves: Readonly<Record<string, string>> = {
-  "server/connections.ts": "the inbound network: a socket whose answer nobody reads is cut by Node's own timeout",
-  "storage/DiskNode.ts": "the real Disk: the one door to files",
+  "server/lane/connections.ts": "the inbound network: a socket whose answer nobody reads is cut by Node's own timeout",
+  "disk/DiskNode.ts": "the real Disk: the one door to files",
   "level/ProcessHold.ts": "timers that leave a program free to end while its database is open",
   "main.ts": "the entry: reads this package's version",
   "server/HttpServer.ts": "the one door for inbound connections",
-  "server/connectionError.ts": "connections that never became a request: Effect's server does not see them",
+  "server/lane/connectionError.ts": "connections that never became a request: Effect's server does not see them",
   "cli/NodeProcess.ts": "operating-system processes and ports, for `rondo up`",
+  "simulation/main.ts": "the entry of `npm run simulate`: threads, progress, files for traces",
+  "simulation/worker.ts": "a thread of `npm run simulate`",
   "cli/LoadGenerator.ts": "the load for measurements: an Effect client would measure itself"
 }
 
@@ -77,18 +112,31 @@ const graphOf = (sources: Sources): ReadonlyMap<string, ReadonlyArray<string>> =
     relativeImports(text).map((name) => posix.join(posix.dirname(path), name))
   ]))
 
-const folderOf = (path: string): string | undefined => path.includes("/") ? path.split("/")[0] : undefined
+const nameIn = (folder: string, path: string): string => path.slice(folder.length).split("/")[0]!
 
-const orderProblem = (path: string, target: string): string | undefined => {
-  const from = folderOf(path)
-  const to = folderOf(target)
-  if (from === undefined) return undefined
-  if (to === undefined) return `${path} imports ${target}: only other files directly in src may`
-  const unknown = [from, to].find((folder) => !folderOrder.includes(folder))
-  if (unknown !== undefined) return `${path}: the folder ${unknown} has no place in the folder order`
-  return folderOrder.indexOf(to) > folderOrder.indexOf(from)
-    ? `${path} imports ${target}: ${to} comes after ${from}`
+const isFile = (name: string): boolean => name.endsWith(".ts")
+
+/** Both paths are below `folder`, which ends in a slash or is empty for `src` itself. */
+const orderProblem = (order: ReadonlyArray<string>, folder: string, path: string, target: string) => {
+  const from = nameIn(folder, path)
+  const to = nameIn(folder, target)
+  if (from === to || (!order.includes(from) && isFile(from))) return undefined
+  const where = `the order of src/${folder}`
+  if (!order.includes(to) && isFile(to)) return `${path} imports ${target}: ${to} has no place in ${where}`
+  const unknown = [from, to].find((name) => !order.includes(name))
+  if (unknown !== undefined) return `${path}: the folder ${unknown} has no place in ${where}`
+  return order.indexOf(to) > order.indexOf(from)
+    ? `${path} imports ${target}: ${to} comes after ${from} in ${where}`
     : undefined
+}
+
+/** Against the order of `src`, or of the folder that both files are in. */
+const directionProblem = (path: string, target: string): string | undefined => {
+  const folder = nameIn("", path)
+  const floors = floorsOf[folder]
+  return floors !== undefined && target.startsWith(`${folder}/`)
+    ? orderProblem(floors, `${folder}/`, path, target)
+    : orderProblem(folderOrder, "", path, target)
 }
 
 /** Each cycle once, as the path that leads back to its first file. */
@@ -121,7 +169,7 @@ export const problems = (sources: Sources): ReadonlyArray<string> => {
   const graph = graphOf(sources)
   const order = Array.from(graph).flatMap(([path, targets]) =>
     targets.flatMap((target) => {
-      const problem = orderProblem(path, target)
+      const problem = directionProblem(path, target)
       return problem === undefined ? [] : [problem]
     })
   )

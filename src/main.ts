@@ -13,13 +13,17 @@ const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8
 
 /** The one place that gives the node its leaves. Imported when it is needed, since `rondo get` needs no node. */
 const node = Layer.unwrap(Effect.promise(async () => {
-  const [Node, Logging, DiskNode, PeerClientHttp] = await Promise.all([
+  const [Node, HttpServer, Logging, DiskNode, PeerClientHttp] = await Promise.all([
     import("./Node.ts"),
+    import("./server/HttpServer.ts"),
     import("./observability/Logging.ts"),
-    import("./storage/DiskNode.ts"),
+    import("./disk/DiskNode.ts"),
     import("./peer/PeerClientHttp.ts")
   ])
-  return Node.layer.pipe(Layer.provide([DiskNode.layer, PeerClientHttp.layer, Logging.layer]))
+  return HttpServer.layer.pipe(
+    Layer.provideMerge(Node.layer),
+    Layer.provide([DiskNode.layer, PeerClientHttp.layer, Logging.layer])
+  )
 }))
 
 const isService = process.argv[2] === "serve" || process.argv[2] === "up"

@@ -5,7 +5,7 @@
  * Pure. Where it departs from the engine: within a table cells are spread evenly, a merge is done before the next flush,
  * and all lines are equally long. The log, which writes every cell once more, is not counted.
  */
-import type { Sized } from "../../src/storage/compaction/pick.ts"
+import type { Sized } from "../../src/storage/Levels.ts"
 
 /** A table over a part of the keys, which lie between 0 and 1. */
 export interface Table extends Sized {

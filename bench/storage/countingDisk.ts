@@ -1,6 +1,6 @@
 /** A `Disk` that counts what goes through it. */
 import { Effect } from "effect"
-import type { Disk } from "../../src/storage/Disk.ts"
+import type { Disk } from "../../src/disk/Disk.ts"
 
 export interface Counts {
   /** To files of the log. */

@@ -5,7 +5,7 @@
  * The merge step of an external merge sort: Knuth, "The Art of Computer Programming", volume 3, section 5.4.
  */
 import { Effect, Option, Pull, Schema, Stream } from "effect"
-import * as Cell from "../domain/Cell.ts"
+import * as Cell from "../domain/cell/Cell.ts"
 import * as Key from "../domain/Key.ts"
 
 /** A node sent its keys out of order, so the merge would miss some. */

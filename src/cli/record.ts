@@ -8,7 +8,7 @@
  */
 import { Result, Schema } from "effect"
 import { isUtf8 } from "node:buffer"
-import type { Value } from "../domain/Cell.ts"
+import type { Value } from "../domain/cell/Cell.ts"
 import { Key } from "../domain/Key.ts"
 
 export interface Record extends Value {

@@ -5,7 +5,7 @@
  * Source: the "blocking read repair" of Apache Cassandra, which gives monotonic quorum reads.
  */
 import { Effect, Exit, Schema, type Scope } from "effect"
-import type { Cell } from "../domain/Cell.ts"
+import type { Cell } from "../domain/cell/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Version from "../domain/Version.ts"

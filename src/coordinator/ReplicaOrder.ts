@@ -4,7 +4,7 @@
 import { Duration, Exit } from "effect"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Gossip } from "../gossip/Gossip.ts"
-import type { Done } from "../replicator/Call.ts"
+import type { Done } from "../replication/Call.ts"
 import type { ReplicaFailure } from "./CoordinatorError.ts"
 import * as HedgeDelay from "./HedgeDelay.ts"
 

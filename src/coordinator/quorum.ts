@@ -6,7 +6,7 @@
  * a hint).
  */
 import { Cause, type Context, Effect, Exit } from "effect"
-import * as Call from "../replicator/Call.ts"
+import * as Call from "../replication/Call.ts"
 import type { Deadline, Deadlines } from "./Deadlines.ts"
 
 export interface CollectOptions<A, E, B, E2> {

@@ -5,13 +5,13 @@
  * Source: DeCandia et al., "Dynamo" (SOSP 2007), section 4.5.
  */
 import { Effect, Exit } from "effect"
-import type { Cell } from "../domain/Cell.ts"
+import type { Cell } from "../domain/cell/Cell.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Version from "../domain/Version.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import type { ReadAnswer } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
-import type { Cancel, Done } from "../replicator/Call.ts"
+import type { Cancel, Done } from "../replication/Call.ts"
 import { ReadQuorumFailed, type ReplicaFailure } from "./CoordinatorError.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import * as quorum from "./quorum.ts"

@@ -1,6 +1,6 @@
 /** What a client may ask of one operation, and what it is told of its success. */
 import type { Duration } from "effect"
-import type { Cell } from "../domain/Cell.ts"
+import type { Cell } from "../domain/cell/Cell.ts"
 import type { Version } from "../domain/Version.ts"
 
 /** Left out means the cluster's default quorum and this node's `REQUEST_TIMEOUT`. */

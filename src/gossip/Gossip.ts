@@ -5,8 +5,11 @@
  * `Suspicion` (what silence means); this service adds time, chance and the network.
  */
 import { Context, Duration, Effect, Layer, Random, Schedule, Stream } from "effect"
+import { LamportClock } from "../clock/LamportClock.ts"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
+import { Disk } from "../disk/Disk.ts"
+import { Identity } from "../disk/Identity.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { restarting } from "../observability/restarting.ts"
@@ -21,9 +24,6 @@ import {
   type MemberRecord,
   protocolVersion
 } from "../peer/PeerProtocol.ts"
-import { Disk } from "../storage/Disk.ts"
-import { Identity } from "../storage/Identity.ts"
-import { CounterSource } from "./CounterSource.ts"
 import * as FailureDetector from "./FailureDetector.ts"
 import * as handshake from "./handshake.ts"
 import * as MembersFile from "./MembersFile.ts"
@@ -41,8 +41,6 @@ export class Gossip extends Context.Service<Gossip, {
   /** Of an unknown node: `down`. Of this node: `up`. */
   readonly liveness: (nodeId: NodeId) => Suspicion.Liveness
   readonly address: (nodeId: NodeId) => string | undefined
-  /** The highest Lamport counter that any member has announced: where a newcomer's clock should start. */
-  readonly counterSeen: () => number
   /** The current members at once, then again whenever a member appears, or its record (heartbeats aside) or liveness changes. */
   readonly changes: Stream.Stream<ReadonlyArray<MemberTable.Member>>
   /** Answers a peer's message; see `GossipMessage`. */
@@ -63,7 +61,6 @@ export class Gossip extends Context.Service<Gossip, {
       members: () => members,
       liveness: (nodeId) => byId.get(nodeId)?.liveness ?? "down",
       address: (nodeId) => byId.get(nodeId)?.record.address,
-      counterSeen: () => counterMaxOf(members.map(({ record }) => record)),
       changes: Stream.make(members),
       receive: () => Effect.succeed({ protocol: protocolVersion, records: [], wanted: [] }),
       reportFailure: () => Effect.void,
@@ -90,19 +87,23 @@ const counterMaxOf = (records: Iterable<MemberRecord>): number => {
   return highest
 }
 
+/** The Lamport clock follows what other members announce, so that a newcomer's starts where theirs are. */
+const followCounters = (table: MemberTable.MemberTable, lamport: LamportClock["Service"]) =>
+  Stream.runForEach(table.changes, () => Effect.sync(() => lamport.observe(counterMaxOf(table.records.values()))))
+
 const make = Effect.gen(function*() {
   const client = yield* PeerClient
   const settings = yield* ClusterConfig
   const { address, dataDirectory, gossipInterval, seeds, vnodes } = yield* NodeConfig
   const { generation, incarnation, nodeId: self } = yield* Identity
   const disk = yield* Disk
-  const counterSource = yield* CounterSource
+  const lamport = yield* LamportClock
   const scope = yield* Effect.scope
   const otherSeeds = seeds.filter((seed) => seed !== address)
 
   const remembered = yield* MembersFile.load(disk, dataDirectory)
   const startedAtMillis = yield* uptimeMillis
-  const counter = counterSource.read()
+  const counter = lamport.current()
   const started: MemberRecord = {
     nodeId: self,
     incarnation,
@@ -123,7 +124,7 @@ const make = Effect.gen(function*() {
 
   const inBackground = (work: Effect.Effect<unknown>) => Effect.asVoid(Effect.forkIn(work, scope))
   const others = () => table.members().filter(({ record }) => record.nodeId !== self)
-  const beat = Effect.map(uptimeMillis, (nowMillis) => table.beat(counterSource.read(), nowMillis))
+  const beat = Effect.map(uptimeMillis, (nowMillis) => table.beat(lamport.current(), nowMillis))
 
   /** Addresses of peers that refused or were refused, so that each is reported once. */
   const reported = new Set<string>()
@@ -247,6 +248,7 @@ const make = Effect.gen(function*() {
   })
 
   yield* inBackground(logChanges(table))
+  yield* inBackground(followCounters(table, lamport))
   yield* inBackground(remember(disk, dataDirectory, table, remembered))
   yield* inBackground(push([]))
   yield* inBackground(restarting("gossip", Effect.forever(Effect.andThen(round, pause))))
@@ -257,7 +259,6 @@ const make = Effect.gen(function*() {
     members: table.members,
     liveness: (nodeId) => nodeId === self ? "up" : table.opinion(nodeId)?.liveness ?? "down",
     address: (nodeId) => table.records.get(nodeId)?.address,
-    counterSeen: () => counterMaxOf(table.records.values()),
     changes: table.changes,
     receive,
     reportFailure: detector.reportFailure,

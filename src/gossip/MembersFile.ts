@@ -5,10 +5,10 @@
  * Written when a member appears or its record changes in more than its heartbeat; the heartbeats in it are old.
  */
 import { Effect, Schema } from "effect"
+import { type Disk, writeAtomically } from "../disk/Disk.ts"
+import * as jsonFormat from "../disk/jsonFormat.ts"
+import { Corruption } from "../disk/StorageError.ts"
 import { MemberRecord } from "../peer/PeerProtocol.ts"
-import { type Disk, writeAtomically } from "../storage/Disk.ts"
-import * as jsonFormat from "../storage/jsonFormat.ts"
-import { Corruption } from "../storage/StorageError.ts"
 
 const File = Schema.Struct({ format: Schema.Literal(1), members: Schema.Array(MemberRecord) })
 const FileJson = Schema.fromJsonString(File)

@@ -17,10 +17,10 @@ import {
   type AbstractPutOptions
 } from "abstract-level"
 import { Effect } from "effect"
-import type { Cell } from "../domain/Cell.ts"
+import type { StorageError } from "../disk/StorageError.ts"
+import type { Cell } from "../domain/cell/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { View } from "../storage/Storage.ts"
-import type { StorageError } from "../storage/StorageError.ts"
 import { clear, type ClearOptions } from "./clear.ts"
 import * as Database from "./Database.ts"
 import * as iterators from "./iterators.ts"

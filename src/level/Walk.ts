@@ -4,7 +4,7 @@
  * The cursor is opened at the first step. A seek drops what was read ahead and moves the cursor at the next step.
  */
 import { Effect } from "effect"
-import type { Cell } from "../domain/Cell.ts"
+import type { Cell } from "../domain/cell/Cell.ts"
 import type { Cursor, View } from "../storage/Storage.ts"
 import type { Bridge } from "./Bridge.ts"
 import * as keys from "./keys.ts"

@@ -1,6 +1,6 @@
 /** Level's three iterators, of entries, keys and values, each over a walk. */
 import { AbstractIterator, AbstractKeyIterator, AbstractValueIterator } from "abstract-level"
-import type { Cell } from "../domain/Cell.ts"
+import type { Cell } from "../domain/cell/Cell.ts"
 import type { Database } from "./Database.ts"
 import * as keys from "./keys.ts"
 import { hold, type Snapshot } from "./Snapshot.ts"

@@ -4,7 +4,7 @@
  *
  * Pure.
  */
-import type { Value } from "../domain/Cell.ts"
+import type { Value } from "../domain/cell/Cell.ts"
 import type { Bytes, Format } from "./keys.ts"
 
 /** Level knows no content types: this one promises nothing. */

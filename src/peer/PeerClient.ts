@@ -5,7 +5,7 @@
  * Every call fails with `PeerFailed` and never retries by itself. Callers bound it in time.
  */
 import { Context, type Effect, type Stream } from "effect"
-import type { Cell } from "../domain/Cell.ts"
+import type { Cell } from "../domain/cell/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { Version } from "../domain/Version.ts"
 import type { PeerFailed } from "./PeerError.ts"

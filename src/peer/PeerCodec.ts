@@ -9,8 +9,8 @@
  * decoded has been checked, so that one bad node can neither store a key out of bounds nor exhaust the Lamport clock.
  */
 import { valueBytesMaxMax } from "../config/NodeConfig.ts"
-import { type Cell, contentTypeBytesMax, type Value } from "../domain/Cell.ts"
-import * as cellCodec from "../domain/cellCodec.ts"
+import { type Cell, contentTypeBytesMax, type Value } from "../domain/cell/Cell.ts"
+import * as cellCodec from "../domain/cell/cellCodec.ts"
 import { isKey, type Key } from "../domain/Key.ts"
 import { counterMax, type Version } from "../domain/Version.ts"
 import { batchCellsMax } from "./PeerApi.ts"

@@ -8,11 +8,19 @@
  *   compared its partitions with every other replica: it may have lost what it once acknowledged.
  */
 import { Context, Effect, Exit, Layer, Stream } from "effect"
+import * as LostRanges from "../anti-entropy/LostRanges.ts"
+import * as PartitionDigest from "../anti-entropy/PartitionDigest.ts"
+import * as Reconciler from "../anti-entropy/Reconciler.ts"
+import { LamportClock } from "../clock/LamportClock.ts"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
-import type { Cell } from "../domain/Cell.ts"
+import { Disk } from "../disk/Disk.ts"
+import { Identity } from "../disk/Identity.ts"
+import type { StorageError } from "../disk/StorageError.ts"
+import type { Cell } from "../domain/cell/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
+import * as Partition from "../domain/Partition.ts"
 import type { Version } from "../domain/Version.ts"
 import { Gossip } from "../gossip/Gossip.ts"
 import {
@@ -24,21 +32,25 @@ import {
   type WriteAnswer
 } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
+import * as Call from "../replication/Call.ts"
+import * as Hints from "../replication/Hints.ts"
+import * as Peers from "../replication/Peers.ts"
+import { ReplicaCalls } from "../replication/ReplicaCalls.ts"
 import { Ring } from "../ring/Ring.ts"
-import { Disk } from "../storage/Disk.ts"
-import { Identity } from "../storage/Identity.ts"
-import * as Holes from "../storage/integrity/Holes.ts"
+import * as Holes from "../storage/manifest/Holes.ts"
 import { Storage } from "../storage/Storage.ts"
-import type { StorageError } from "../storage/StorageError.ts"
-import * as Call from "./Call.ts"
-import * as Hints from "./Hints.ts"
-import { LamportClock } from "./LamportClock.ts"
-import * as PartitionDigest from "./PartitionDigest.ts"
-import * as Peers from "./Peers.ts"
-import * as Reconciler from "./Reconciler.ts"
-import * as Repair from "./Repair.ts"
-import { ReplicaCalls } from "./ReplicaCalls.ts"
-import type { ReplicatorStatus } from "./ReplicatorStatus.ts"
+
+export interface ReplicatorStatus {
+  /**
+   * The data directory is new or was salvaged, so this node does not answer reads until it has compared with every
+   * replica.
+   */
+  readonly recovering: boolean
+  readonly hints: ReadonlyArray<Hints.HintStatus>
+  readonly comparisons: ReadonlyArray<Reconciler.ComparisonStatus>
+  readonly readRepairs: number
+  readonly repair: LostRanges.LostRangesStatus
+}
 
 export class Replicator extends Context.Service<Replicator, {
   /** Sends one cell to a replica, which may be this node, together with whatever else waits for it. */
@@ -112,7 +124,7 @@ export class Replicator extends Context.Service<Replicator, {
           return Effect.map(
             Stream.runForEachArray(storage.scan({ damage }), (cells) =>
               Effect.sync(() => {
-                for (const cell of cells) accumulated.add(ring.partitionOf(cell.key), cell)
+                for (const cell of cells) accumulated.add(Partition.of(cell.key, partitions), cell)
               })),
             () => ({ digests: accumulated.format(), isDamaged: damage === "skip" })
           )
@@ -134,7 +146,7 @@ export class Replicator extends Context.Service<Replicator, {
         digests,
         receive: takeIn
       })
-      const repair = yield* Repair.make({
+      const repair = yield* LostRanges.make({
         self,
         replicationFactor,
         replicaTimeout: config.replicaTimeout,
@@ -237,7 +249,7 @@ export class Replicator extends Context.Service<Replicator, {
           const inWanted = new Set(wanted)
           return Stream.filter(
             range === undefined ? storage.scan({ damage: "skip" }) : scanVouched(range),
-            ({ key }) => inWanted.has(ring.partitionOf(key))
+            ({ key }) => inWanted.has(Partition.of(key, partitions))
           )
         },
         vouch,

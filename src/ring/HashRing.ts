@@ -11,9 +11,8 @@
  * - A preference list names a node at most once.
  * - A node that joins takes keys and hands none on between others; a node that leaves is the mirror image.
  */
-import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
-import { hash64, hashHigh } from "../domain/xxhash64.ts"
+import { hash64 } from "../domain/xxhash64.ts"
 
 export interface RingMember {
   readonly nodeId: NodeId
@@ -37,8 +36,6 @@ export interface HashRing {
  */
 const tokensPerVnode = 2
 const circle = 1n << 64n
-/** How many values the upper half of a hash has. */
-const hashHighs = 2 ** 32
 
 export const make = (members: ReadonlyArray<RingMember>): HashRing => ({
   vnodes: members
@@ -70,10 +67,6 @@ const tokensOf = (nodeId: NodeId, vnodes: number): ReadonlyArray<bigint> => {
     (_, index) => (BigInt(index) * circle + hash64(`${nodeId}#${index}`)) / stretches
   )
 }
-
-/** The partition of a key among a power of two of them: the top bits of its hash. */
-export const partitionOf = (key: Key, partitions: number): number =>
-  Math.floor(hashHigh(key) / (hashHighs / partitions))
 
 /**
  * For each partition the first `count` distinct nodes clockwise from its start; fewer only when the ring has fewer

@@ -5,6 +5,7 @@ import { Context, Effect, Layer, Stream, SubscriptionRef } from "effect"
 import { ClusterConfig, type ClusterSettings } from "../config/ClusterConfig.ts"
 import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
+import * as Partition from "../domain/Partition.ts"
 import { Gossip, type Member } from "../gossip/Gossip.ts"
 import * as HashRing from "./HashRing.ts"
 
@@ -78,7 +79,7 @@ const make = Effect.fnUntraced(function*(
   let print = fingerprint(initial)
   const snapshots = yield* SubscriptionRef.make(snapshotOf(1, initial, settings))
   const current = () => SubscriptionRef.getUnsafe(snapshots)
-  const partitionOf = (key: Key) => HashRing.partitionOf(key, settings.partitions)
+  const partitionOf = (key: Key) => Partition.of(key, settings.partitions)
 
   const follow = (members: ReadonlyArray<HashRing.RingMember>) => {
     const printNow = fingerprint(members)

@@ -4,13 +4,14 @@
  * A member counts towards a quorum until it is known to be down, and as a full replica only while it is up, so a mere
  * suspicion makes the cluster degraded, not unavailable.
  */
+import type { LostRangesStatus } from "../anti-entropy/LostRanges.ts"
 import type { Cluster, Damage, Health, StorageView } from "../api/AdminApi.ts"
 import type { ClusterSettings } from "../config/ClusterConfig.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Liveness, Member } from "../gossip/Gossip.ts"
-import type { RepairStatus, ReplicatorStatus } from "../replicator/ReplicatorStatus.ts"
+import type { ReplicatorStatus } from "../replicator/Replicator.ts"
 import type { RingSnapshot } from "../ring/Ring.ts"
-import * as Holes from "../storage/integrity/Holes.ts"
+import * as Holes from "../storage/manifest/Holes.ts"
 import type { StorageStats } from "../storage/Storage.ts"
 
 /** One moment of everything that the answers below are made from. */
@@ -151,7 +152,7 @@ const ownership = ({ preferenceLists }: RingSnapshot, node: NodeId) => {
 }
 
 /** What this node cannot read, and what becomes of it. */
-const damageOf = ({ damage, holes }: StorageStats, repair: RepairStatus): typeof Damage.Type | undefined => {
+const damageOf = ({ damage, holes }: StorageStats, repair: LostRangesStatus): typeof Damage.Type | undefined => {
   const found = damage ?? (holes[0] && Holes.corruption(holes[0]))
   if (found === undefined) return undefined
   const files = new Set(holes.map(({ file }) => file))
@@ -164,7 +165,7 @@ const damageOf = ({ damage, holes }: StorageStats, repair: RepairStatus): typeof
   }
 }
 
-const nextOf = ({ reason, state }: RepairStatus): string => {
+const nextOf = ({ reason, state }: LostRangesStatus): string => {
   const wanted = "what is lost comes back from the other replicas"
   if (state === "waiting") return `${wanted}: waits ${reason}`
   return state === "failed" ? `${wanted}: tried again, because ${reason}` : wanted

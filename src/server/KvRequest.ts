@@ -10,7 +10,7 @@
 import { Duration } from "effect"
 import type { IncomingHttpHeaders } from "node:http"
 import * as Problem from "../api/Problem.ts"
-import { contentTypeBytesMax } from "../domain/Cell.ts"
+import { contentTypeBytesMax } from "../domain/cell/Cell.ts"
 import { type Key, keyBytesMax } from "../domain/Key.ts"
 
 const prefix = "/kv/"

@@ -7,7 +7,8 @@ import { HttpApiBuilder } from "effect/http-api"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Api } from "../api/Api.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
-import * as CellLine from "../domain/CellLine.ts"
+import type { StorageError } from "../disk/StorageError.ts"
+import * as CellLine from "../domain/cell/CellLine.ts"
 import * as Version from "../domain/Version.ts"
 import { Gossip } from "../gossip/Gossip.ts"
 import {
@@ -24,10 +25,9 @@ import type { PeerFailed } from "../peer/PeerError.ts"
 import * as StreamEnd from "../peer/StreamEnd.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Storage } from "../storage/Storage.ts"
-import type { StorageError } from "../storage/StorageError.ts"
-import * as directAnswer from "./directAnswer.ts"
 import { declared, type Handler } from "./KvHandlers.ts"
-import * as requestBody from "./requestBody.ts"
+import * as directAnswer from "./lane/directAnswer.ts"
+import * as requestBody from "./lane/requestBody.ts"
 
 /** Lets only requests through that prove knowledge of the cluster's secret. */
 export const layerSecret = Layer.effect(

@@ -8,8 +8,8 @@ import { HttpApi, HttpApiError } from "effect/http-api"
 import type { IncomingMessage } from "node:http"
 import { Api } from "../api/Api.ts"
 import * as Problem from "../api/Problem.ts"
-import * as connections from "./connections.ts"
 import * as KvRequest from "./KvRequest.ts"
+import * as connections from "./lane/connections.ts"
 import { problemResponse } from "./problemResponse.ts"
 
 type Request = HttpServerRequest.HttpServerRequest

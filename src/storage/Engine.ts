@@ -4,29 +4,28 @@
  * Source: O'Neil et al., "The Log-Structured Merge-Tree (LSM-Tree)" (1996), in the shape that LevelDB gave it.
  */
 import { Effect, Latch } from "effect"
-import type { Cell } from "../domain/Cell.ts"
+import type { Disk } from "../disk/Disk.ts"
+import type { Corruption, StorageError } from "../disk/StorageError.ts"
+import type { Cell } from "../domain/cell/Cell.ts"
+import * as cellLines from "../domain/cell/cellLines.ts"
 import type { Key } from "../domain/Key.ts"
 import type { Version } from "../domain/Version.ts"
 import { restarting } from "../observability/restarting.ts"
 import * as Compactor from "./compaction/Compactor.ts"
-import { bytesOf } from "./compaction/pick.ts"
-import type { Disk } from "./Disk.ts"
 import * as Flusher from "./Flusher.ts"
-import * as Holes from "./integrity/Holes.ts"
-import type { Hole } from "./integrity/Holes.ts"
 import * as Scrubber from "./integrity/Scrubber.ts"
 import { verify } from "./integrity/verify.ts"
 import * as Levels from "./Levels.ts"
+import * as lookUp from "./lookUp.ts"
+import * as Holes from "./manifest/Holes.ts"
+import type { Hole } from "./manifest/Holes.ts"
 import { recover } from "./recover.ts"
 import * as View from "./scan/View.ts"
 import * as Snapshot from "./snapshot/Snapshot.ts"
 import * as BlockCache from "./sstable/BlockCache.ts"
-import * as cellLines from "./sstable/cellLines.ts"
-import * as lookUp from "./sstable/lookUp.ts"
 import type * as Table from "./sstable/Table.ts"
 import * as TableWriter from "./sstable/TableWriter.ts"
 import * as State from "./State.ts"
-import type { Corruption, StorageError } from "./StorageError.ts"
 import * as Writer from "./Writer.ts"
 
 /** `defaults` says what holds for the settings that are left out. */
@@ -173,8 +172,8 @@ const stats = (state: State.State): Omit<StorageStats, "scrub"> => {
     memtableBytes: state.active.sizeBytes + (state.flushing?.sizeBytes ?? 0),
     memtableCells: state.active.entries.size + (state.flushing?.entries.size ?? 0),
     tables: tables.length,
-    tableBytes: bytesOf(tables),
-    levels: state.levels.map((level) => ({ tables: level.length, bytes: bytesOf(level) })),
+    tableBytes: Levels.bytesOf(tables),
+    levels: state.levels.map((level) => ({ tables: level.length, bytes: Levels.bytesOf(level) })),
     logBytes: state.active.logBytes + (state.flushing?.logBytes ?? 0),
     cacheBytes: state.context.cache.sizeBytes(),
     flushes: state.flushes,

@@ -5,13 +5,13 @@
  * - A log is removed only when the manifest that names its cells' table is durable.
  */
 import { Effect } from "effect"
+import type { StorageError } from "../disk/StorageError.ts"
 import * as Levels from "./Levels.ts"
 import type * as Memtable from "./memtable/Memtable.ts"
 import * as SortedRuns from "./memtable/SortedRuns.ts"
 import * as Table from "./sstable/Table.ts"
 import * as TableWriter from "./sstable/TableWriter.ts"
 import { install, logPath, type State } from "./State.ts"
-import type { StorageError } from "./StorageError.ts"
 
 /** Encoded in about a millisecond when values have a kilobyte, then requests get their turn. */
 const cellsPerSlice = 512

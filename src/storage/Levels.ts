@@ -5,9 +5,20 @@
  * Pure.
  */
 import { compare } from "../domain/Key.ts"
-import { levelCount } from "./compaction/pick.ts"
 import type { Table } from "./sstable/Table.ts"
 import { isAtMost } from "./sstable/TableIndex.ts"
+
+/** Level 0 and six sorted ones: enough for 10^6 times the size of the base level. */
+export const levelCount = 7
+
+export const levelLast = levelCount - 1
+
+/** What a table is to whoever chooses among tables. */
+export interface Sized {
+  readonly keyMin: string
+  readonly keyMax: string
+  readonly sizeBytes: number
+}
 
 export type Levels = ReadonlyArray<ReadonlyArray<Table>>
 
@@ -30,6 +41,12 @@ export const inOrder = (tables: ReadonlyArray<Table>, level: number): ReadonlyAr
   level === 0
     ? tables.toSorted((left, right) => right.id - left.id)
     : tables.toSorted((left, right) => compare(left.keyMin, right.keyMin))
+
+export const bytesOf = (tables: ReadonlyArray<Pick<Sized, "sizeBytes">>): number => {
+  let sum = 0
+  for (const { sizeBytes } of tables) sum += sizeBytes
+  return sum
+}
 
 export const all = (levels: Levels): ReadonlyArray<Table> => levels.flat()
 

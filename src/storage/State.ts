@@ -6,16 +6,16 @@
  */
 import { Effect, Latch, Semaphore } from "effect"
 import type { Fsync } from "../config/NodeConfig.ts"
-import type { Cell } from "../domain/Cell.ts"
-import type { Disk } from "./Disk.ts"
-import type { Hole } from "./integrity/Holes.ts"
+import type { Disk } from "../disk/Disk.ts"
+import type { StorageError } from "../disk/StorageError.ts"
+import type { Cell } from "../domain/cell/Cell.ts"
 import type * as Levels from "./Levels.ts"
+import * as lookUp from "./lookUp.ts"
+import type { Hole } from "./manifest/Holes.ts"
 import * as Manifest from "./manifest/Manifest.ts"
 import * as Memtable from "./memtable/Memtable.ts"
-import * as OpenViews from "./scan/OpenViews.ts"
-import * as lookUp from "./sstable/lookUp.ts"
+import * as OpenViews from "./memtable/OpenViews.ts"
 import type * as Table from "./sstable/Table.ts"
-import type { StorageError } from "./StorageError.ts"
 
 export interface Settings {
   readonly directory: string

@@ -8,21 +8,21 @@
  */
 import { Context, Effect, Layer, type Scope, type Stream } from "effect"
 import { NodeConfig } from "../config/NodeConfig.ts"
-import type { Cell } from "../domain/Cell.ts"
+import { Disk } from "../disk/Disk.ts"
+import * as DiskMemory from "../disk/DiskMemory.ts"
+import { Identity } from "../disk/Identity.ts"
+import type { StorageError } from "../disk/StorageError.ts"
+import type { Cell } from "../domain/cell/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { Version } from "../domain/Version.ts"
 import type { Applied } from "./Applied.ts"
-import { Disk } from "./Disk.ts"
-import * as DiskMemory from "./DiskMemory.ts"
 import * as Engine from "./Engine.ts"
 import type { StorageStats } from "./Engine.ts"
-import { Identity } from "./Identity.ts"
-import type { Hole } from "./integrity/Holes.ts"
 import type { VerifyReport } from "./integrity/verify.ts"
+import type { Hole } from "./manifest/Holes.ts"
 import type { ScanOptions } from "./scan/Cursor.ts"
 import type { View } from "./scan/View.ts"
 import type { Take } from "./snapshot/Snapshot.ts"
-import type { StorageError } from "./StorageError.ts"
 
 export type { Applied } from "./Applied.ts"
 export type { StorageStats } from "./Engine.ts"
@@ -65,7 +65,7 @@ export class Storage extends Context.Service<Storage, {
   readonly verify: Effect.Effect<VerifyReport>
   /**
    * Forgets, durably, that these ranges of keys have lost cells: because what other replicas hold of them has been
-   * applied (see `replicator/Repair.ts`), or to give up what nobody has any more. Others stay.
+   * applied (see `anti-entropy/LostRanges.ts`), or to give up what nobody has any more. Others stay.
    */
   readonly closeHoles: (holes: ReadonlyArray<Hole>) => Effect.Effect<void, StorageError>
   readonly stats: Effect.Effect<StorageStats>

@@ -13,14 +13,14 @@
  * Source: DeWitt et al., "Implementation Techniques for Main Memory Database Systems" (SIGMOD 1984), section 5.2.
  */
 import { type Cause, Effect } from "effect"
-import type { Cell } from "../domain/Cell.ts"
-import * as cellCodec from "../domain/cellCodec.ts"
+import { DiskError, type StorageError } from "../disk/StorageError.ts"
+import type { Cell } from "../domain/cell/Cell.ts"
+import * as cellCodec from "../domain/cell/cellCodec.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import type { Applied } from "./Applied.ts"
 import * as decide from "./decide.ts"
 import * as Memtable from "./memtable/Memtable.ts"
 import { install, logPath, type State } from "./State.ts"
-import { DiskError, type StorageError } from "./StorageError.ts"
 import * as frame from "./wal/frame.ts"
 import * as RecordLog from "./wal/RecordLog.ts"
 

@@ -5,14 +5,14 @@
  * read for all such writes together and decided last; what comes behind such a write, of one of its keys, waits with it.
  */
 import { Effect } from "effect"
-import * as Cell from "../domain/Cell.ts"
+import type { StorageError } from "../disk/StorageError.ts"
+import * as Cell from "../domain/cell/Cell.ts"
+import * as cellLines from "../domain/cell/cellLines.ts"
 import * as Version from "../domain/Version.ts"
 import type { Applied } from "./Applied.ts"
+import * as lookUp from "./lookUp.ts"
 import * as Memtable from "./memtable/Memtable.ts"
-import * as cellLines from "./sstable/cellLines.ts"
-import * as lookUp from "./sstable/lookUp.ts"
 import type { State } from "./State.ts"
-import type { StorageError } from "./StorageError.ts"
 
 /** The cells that one call gave, in order, and what became of them. */
 export interface Write {

@@ -8,16 +8,16 @@
  * - Damage to a table does not: its range of keys becomes a hole.
  */
 import { Effect } from "effect"
-import * as Cell from "../domain/Cell.ts"
-import * as cellCodec from "../domain/cellCodec.ts"
-import type { Disk } from "./Disk.ts"
-import * as Holes from "./integrity/Holes.ts"
+import type { Disk } from "../disk/Disk.ts"
+import { Corruption, type StorageError } from "../disk/StorageError.ts"
+import * as Cell from "../domain/cell/Cell.ts"
+import * as cellCodec from "../domain/cell/cellCodec.ts"
 import * as Levels from "./Levels.ts"
+import * as Holes from "./manifest/Holes.ts"
 import * as Manifest from "./manifest/Manifest.ts"
 import * as Memtable from "./memtable/Memtable.ts"
 import * as Table from "./sstable/Table.ts"
 import { logPath } from "./State.ts"
-import { Corruption, type StorageError } from "./StorageError.ts"
 import * as RecordLog from "./wal/RecordLog.ts"
 
 export interface Recovered {
@@ -137,9 +137,7 @@ const openTables = Effect.fnUntraced(function*(
     if (!(table instanceof Corruption)) tables[entry.level]!.push(table)
     else {
       yield* Effect.logError(`${table.message}. What it held is asked of other replicas`)
-      const { counterMax, keyMax, keyMin } = entry
-      const { offsetBytes, path: file, reason } = table
-      holes.push({ from: keyMin, to: Holes.after(keyMax), counterMax, file, offsetBytes, reason })
+      holes.push(Holes.ofTable(entry, table))
       lost.push(entry)
     }
   }

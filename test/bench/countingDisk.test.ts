@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as countingDisk from "../../bench/storage/countingDisk.ts"
-import { Disk } from "../../src/storage/Disk.ts"
-import * as DiskMemory from "../../src/storage/DiskMemory.ts"
+import { Disk } from "../../src/disk/Disk.ts"
+import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 
 describe("countingDisk", () => {
   it.effect("counts bytes by log and table, and each read, and hands everything on", () =>

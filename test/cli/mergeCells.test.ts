@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema, Stream } from "effect"
 import { mergeCells } from "../../src/cli/mergeCells.ts"
-import * as Cell from "../../src/domain/Cell.ts"
+import * as Cell from "../../src/domain/cell/Cell.ts"
 import * as Key from "../../src/domain/Key.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
 import type { Incarnation } from "../../src/domain/Version.ts"

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { NodeConfig, type NodeSettings } from "../../src/config/NodeConfig.ts"
+import { Corruption } from "../../src/disk/StorageError.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
-import { Corruption } from "../../src/storage/StorageError.ts"
 import * as FakeHttp from "./FakeHttp.ts"
 import { run } from "./run.ts"
 

@@ -7,6 +7,7 @@ import { TestClock } from "effect/testing"
 import { ClusterConfig, type ClusterSettings } from "../../src/config/ClusterConfig.ts"
 import { NodeConfig, type NodeSettings } from "../../src/config/NodeConfig.ts"
 import { Coordinator } from "../../src/coordinator/Coordinator.ts"
+import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { Gossip } from "../../src/gossip/Gossip.ts"
@@ -16,7 +17,6 @@ import * as PeerCodec from "../../src/peer/PeerCodec.ts"
 import { PeerFailed } from "../../src/peer/PeerError.ts"
 import { Replicator } from "../../src/replicator/Replicator.ts"
 import { Ring } from "../../src/ring/Ring.ts"
-import * as DiskMemory from "../../src/storage/DiskMemory.ts"
 import { Storage } from "../../src/storage/Storage.ts"
 
 type Services = Coordinator | Gossip | Replicator | Ring | Storage
@@ -186,7 +186,7 @@ export const make = Effect.fnUntraced(function*(options: {
       // Each node gets Layers of its own; a shared memo map would hand every node the first one's services.
       const memoMap = yield* Layer.makeMemoMap
       const services = yield* Effect.orDie(
-        Layer.buildWithMemoMap(Node.layerServices.pipe(Layer.provide(leaves)), memoMap, scope)
+        Layer.buildWithMemoMap(Node.layer.pipe(Layer.provide(leaves)), memoMap, scope)
       )
       node.running = { services, scope }
     })

@@ -5,7 +5,7 @@ import type { ReadQuorumFailed } from "../../src/coordinator/CoordinatorError.ts
 import * as Deadlines from "../../src/coordinator/Deadlines.ts"
 import * as readQuorum from "../../src/coordinator/readQuorum.ts"
 import * as ReadRepair from "../../src/coordinator/ReadRepair.ts"
-import type { Cell } from "../../src/domain/Cell.ts"
+import type { Cell } from "../../src/domain/cell/Cell.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
 import type { ReadAnswer, WriteAnswer } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"

@@ -7,7 +7,7 @@ import { NodeId } from "../../src/domain/NodeId.ts"
 import * as Version from "../../src/domain/Version.ts"
 import type { ReadAnswer } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
-import * as Call from "../../src/replicator/Call.ts"
+import * as Call from "../../src/replication/Call.ts"
 import { a, b, c, cellOf, failedBy, request, settle, version } from "./requests.ts"
 
 const absentAnswer: ReadAnswer = { version: undefined, cell: undefined }

@@ -1,6 +1,6 @@
 /** Requests to replicas that a test answers by hand, and what replicas say. */
 import { Deferred, Effect } from "effect"
-import type { Cell } from "../../src/domain/Cell.ts"
+import type { Cell } from "../../src/domain/cell/Cell.ts"
 import { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { Incarnation, type Version } from "../../src/domain/Version.ts"

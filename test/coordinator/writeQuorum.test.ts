@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import * as Deadlines from "../../src/coordinator/Deadlines.ts"
 import * as writeQuorum from "../../src/coordinator/writeQuorum.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
-import * as Call from "../../src/replicator/Call.ts"
+import * as Call from "../../src/replication/Call.ts"
 import { a, b, c, failedBy, request, settle, version } from "./requests.ts"
 
 const accepted: writeQuorum.CountedAnswer = { _tag: "Accepted", replaced: false }

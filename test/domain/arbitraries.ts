@@ -1,6 +1,6 @@
 /** Generators of domain values, dense where the rules have edges, so that few runs meet them. */
 import { Arbitrary, Schema } from "effect"
-import type { Cell, Value } from "../../src/domain/Cell.ts"
+import type { Cell, Value } from "../../src/domain/cell/Cell.ts"
 import { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { counterMax, Incarnation, type Version } from "../../src/domain/Version.ts"

@@ -5,16 +5,16 @@
  * under SIGSTOP, and fire all at once when it goes on.
  */
 import { Clock, Context, Effect, Exit, Latch, Layer, Random, Scope, Stream } from "effect"
+import { LamportClock } from "../../src/clock/LamportClock.ts"
 import { ClusterConfig, type ClusterSettings } from "../../src/config/ClusterConfig.ts"
 import { NodeConfig } from "../../src/config/NodeConfig.ts"
+import * as DiskMemory from "../../src/disk/DiskMemory.ts"
+import { Identity } from "../../src/disk/Identity.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
-import { CounterSource } from "../../src/gossip/CounterSource.ts"
 import { Gossip, type Liveness } from "../../src/gossip/Gossip.ts"
 import { PeerClient } from "../../src/peer/PeerClient.ts"
 import { PeerFailed } from "../../src/peer/PeerError.ts"
 import type { GossipMessage } from "../../src/peer/PeerProtocol.ts"
-import * as DiskMemory from "../../src/storage/DiskMemory.ts"
-import { Identity } from "../../src/storage/Identity.ts"
 
 export type Service = Gossip["Service"]
 
@@ -35,6 +35,7 @@ interface Process {
   readonly scope: Scope.Closeable
   readonly latch: Latch.Latch
   readonly clock: Clock.Clock
+  readonly lamport: LamportClock["Service"]
 }
 
 export interface Heard {
@@ -105,11 +106,12 @@ export const make = Effect.fnUntraced(function*(options?: { readonly delayMillis
       seeds: node.seeds ?? [],
       ...(node.vnodes === undefined ? {} : { vnodes: node.vnodes })
     })
+    const lamport = lamportAt(node.counter ?? 0)
     const clock = pausable(yield* Clock.Clock, latch)
     const random = yield* Random.Random
     const context = yield* Gossip.layer.pipe(
       Layer.provide([clientAt(address), ClusterConfig.layerTest(node.settings)]),
-      Layer.provide(Layer.succeed(CounterSource, { read: () => node.counter ?? 0 })),
+      Layer.provide(Layer.succeed(LamportClock, lamport)),
       Layer.provide(Identity.layer),
       Layer.provide([disk.layer, nodeConfig]),
       Layer.buildWithScope(scope),
@@ -117,7 +119,7 @@ export const make = Effect.fnUntraced(function*(options?: { readonly delayMillis
       Effect.provideService(Random.Random, random)
     )
     const gossip = Context.get(context, Gossip)
-    processes.set(address, { gossip, scope, latch, clock })
+    processes.set(address, { gossip, scope, latch, clock, lamport })
     return gossip
   })
 
@@ -140,6 +142,7 @@ export const make = Effect.fnUntraced(function*(options?: { readonly delayMillis
     mend: (from: string, to: string) => void cuts.delete(`${addressOf(from)} ${addressOf(to)}`),
     heal: () => cuts.clear(),
     gossipOf: (name: string) => processAt(name).gossip,
+    counterOf: (name: string) => processAt(name).lamport.current(),
     running: () => Array.from(processes.values(), ({ gossip }) => gossip),
     diskOf: (name: string) => disks.get(name)!,
     /** Every probe sent so far, as `from to target`. */
@@ -148,6 +151,19 @@ export const make = Effect.fnUntraced(function*(options?: { readonly delayMillis
     heard: heard as ReadonlyArray<Heard>
   }
 })
+
+/** A Lamport clock that stamps nothing. */
+const lamportAt = (counter: number): LamportClock["Service"] => {
+  let current = counter
+  return {
+    next: Effect.die("gossip stamps nothing"),
+    observe: (seen) => {
+      current = Math.max(current, seen)
+      return true
+    },
+    current: () => current
+  }
+}
 
 /** Timers that are due while the latch is closed wait for it; the time itself goes on. */
 const pausable = (clock: Clock.Clock, latch: Latch.Latch): Clock.Clock => ({

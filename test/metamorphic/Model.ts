@@ -3,8 +3,8 @@
  *
  * Pure, but for `take`.
  */
-import type { Cell } from "../../src/domain/Cell.ts"
-import * as CellModule from "../../src/domain/Cell.ts"
+import type { Cell } from "../../src/domain/cell/Cell.ts"
+import * as CellModule from "../../src/domain/cell/Cell.ts"
 import type { Applied } from "../../src/storage/Applied.ts"
 import type { Range } from "./Operation.ts"
 

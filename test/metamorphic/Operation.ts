@@ -4,7 +4,7 @@
  * Invariants
  * - A stamp says everything about a cell: the same key and version always come with the same contents.
  */
-import type { Cell, Value } from "../../src/domain/Cell.ts"
+import type { Cell, Value } from "../../src/domain/cell/Cell.ts"
 import type { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { Incarnation } from "../../src/domain/Version.ts"

@@ -2,11 +2,11 @@
  * One store, the model beside it, and what is open on both: opened, closed, crashed and opened again.
  */
 import { Data, Effect, Exit, Scope, Stream } from "effect"
-import type { Cell } from "../../src/domain/Cell.ts"
-import * as CellModule from "../../src/domain/Cell.ts"
-import * as DiskMemory from "../../src/storage/DiskMemory.ts"
+import * as DiskMemory from "../../src/disk/DiskMemory.ts"
+import type { StorageError } from "../../src/disk/StorageError.ts"
+import type { Cell } from "../../src/domain/cell/Cell.ts"
+import * as CellModule from "../../src/domain/cell/Cell.ts"
 import * as Engine from "../../src/storage/Engine.ts"
-import type { StorageError } from "../../src/storage/StorageError.ts"
 import * as FaultyDisk from "../storage/crashes/FaultyDisk.ts"
 import { settled } from "../storage/crashes/settled.ts"
 import * as compare from "./compare.ts"

@@ -4,8 +4,8 @@
  *
  * Pure.
  */
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import type * as Engine from "../../src/storage/Engine.ts"
-import * as SeededRandom from "../simulation/SeededRandom.ts"
 
 /** How often, per request, something happens between two. */
 export interface Disturb {

@@ -1,9 +1,9 @@
 /** What stays open across operations, each with the part of the model that it has to show. */
 import { Effect, Exit, Scope } from "effect"
 import type { Pull } from "effect"
-import type { Cell } from "../../src/domain/Cell.ts"
+import type { StorageError } from "../../src/disk/StorageError.ts"
+import type { Cell } from "../../src/domain/cell/Cell.ts"
 import type { Cursor, View } from "../../src/storage/Storage.ts"
-import type { StorageError } from "../../src/storage/StorageError.ts"
 import type * as Model from "./Model.ts"
 
 /** A place in a list of cells. */

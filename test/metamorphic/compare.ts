@@ -5,8 +5,8 @@
  *
  * Pure.
  */
-import type { Cell } from "../../src/domain/Cell.ts"
-import * as CellModule from "../../src/domain/Cell.ts"
+import type { Cell } from "../../src/domain/cell/Cell.ts"
+import * as CellModule from "../../src/domain/cell/Cell.ts"
 import * as Version from "../../src/domain/Version.ts"
 import type { Applied } from "../../src/storage/Applied.ts"
 

@@ -1,6 +1,6 @@
 /** Runs a sequence of operations under some settings, from an empty disk to a last look at everything. */
 import { Cause, Effect, Exit, Logger, Scope } from "effect"
-import type { Cell } from "../../src/domain/Cell.ts"
+import type { Cell } from "../../src/domain/cell/Cell.ts"
 import { settled } from "../storage/crashes/settled.ts"
 import type { Operation } from "./Operation.ts"
 import { callsOf, perform } from "./perform.ts"

@@ -3,8 +3,8 @@
  *
  * Pure.
  */
-import * as CellModule from "../../src/domain/Cell.ts"
-import * as SeededRandom from "../simulation/SeededRandom.ts"
+import * as CellModule from "../../src/domain/cell/Cell.ts"
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import {
   cellOf,
   type Disturbance,

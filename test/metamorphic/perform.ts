@@ -1,10 +1,10 @@
 /** Does one request to the store and to the model, and compares what they say. */
 import { Cause, Effect, Exit, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import type { Cell } from "../../src/domain/Cell.ts"
-import * as CellModule from "../../src/domain/Cell.ts"
+import { DiskError, type StorageError } from "../../src/disk/StorageError.ts"
+import type { Cell } from "../../src/domain/cell/Cell.ts"
+import * as CellModule from "../../src/domain/cell/Cell.ts"
 import type { Key } from "../../src/domain/Key.ts"
-import { DiskError, type StorageError } from "../../src/storage/StorageError.ts"
 import { settled } from "../storage/crashes/settled.ts"
 import * as compare from "./compare.ts"
 import * as Model from "./Model.ts"

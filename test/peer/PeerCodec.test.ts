@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import { valueBytesMaxMax } from "../../src/config/NodeConfig.ts"
-import { type Cell, contentTypeBytesMax } from "../../src/domain/Cell.ts"
+import { type Cell, contentTypeBytesMax } from "../../src/domain/cell/Cell.ts"
 import { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { counterMax, Incarnation, Version } from "../../src/domain/Version.ts"

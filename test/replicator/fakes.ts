@@ -1,14 +1,14 @@
 /** Parts of services, for code that needs no more of them; the rest dies with a sentence that names it. */
 import { Effect, Stream } from "effect"
-import type { Cell } from "../../src/domain/Cell.ts"
+import type { StorageError } from "../../src/disk/StorageError.ts"
+import type { Cell } from "../../src/domain/cell/Cell.ts"
 import { compare as compareKeys, type Key } from "../../src/domain/Key.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
 import * as Version from "../../src/domain/Version.ts"
 import type { Gossip, Liveness } from "../../src/gossip/Gossip.ts"
-import * as Holes from "../../src/storage/integrity/Holes.ts"
-import type { Hole } from "../../src/storage/integrity/Holes.ts"
+import * as Holes from "../../src/storage/manifest/Holes.ts"
+import type { Hole } from "../../src/storage/manifest/Holes.ts"
 import type { Applied, Storage, StorageStats } from "../../src/storage/Storage.ts"
-import type { StorageError } from "../../src/storage/StorageError.ts"
 
 /** `parts` of a service. Whatever else is used of it is a mistake of the test. */
 export const mock = <Service extends object>(parts: Partial<Service>): Service =>

@@ -23,22 +23,29 @@ describe("the direction of dependencies", () => {
   it("finds an import of a later folder, also when it is of a type or spans lines", () => {
     const found = problems(sources({
       "domain/Key.ts": `import {\n  Ring\n} from "../ring/Ring.ts"`,
-      "peer/Peer.ts": `import type { Storage } from "../storage/Storage.ts"`
+      "peer/Peer.ts": `import type { Ring } from "../ring/Ring.ts"`,
+      "storage/wal/Log.ts": `import { State } from "../State.ts"`,
+      "storage/State.ts": `import { Storage } from "./Storage.ts"`,
+      "storage/Storage.ts": `import { frame } from "./wal/frame.ts"`
     }))
     assert.deepStrictEqual(found, [
-      "domain/Key.ts imports ring/Ring.ts: ring comes after domain",
-      "peer/Peer.ts imports storage/Storage.ts: storage comes after peer"
+      "domain/Key.ts imports ring/Ring.ts: ring comes after domain in the order of src/",
+      "peer/Peer.ts imports ring/Ring.ts: ring comes after peer in the order of src/",
+      "storage/wal/Log.ts imports storage/State.ts: State.ts comes after wal in the order of src/storage/",
+      "storage/State.ts imports storage/Storage.ts: Storage.ts comes after State.ts in the order of src/storage/"
     ])
   })
 
   it("finds an import of the composition root, and a folder outside the order", () => {
     const found = problems(sources({
-      "cli/serve.ts": `import { Node } from "../Node.ts"`,
+      "ring/Ring.ts": `import { Node } from "../Node.ts"`,
+      "cli/serve.ts": `import { main } from "../main.ts"`,
       "utils/text.ts": `import { Key } from "../domain/Key.ts"`
     }))
     assert.deepStrictEqual(found, [
-      "cli/serve.ts imports Node.ts: only other files directly in src may",
-      "utils/text.ts: the folder utils has no place in the folder order"
+      "ring/Ring.ts imports Node.ts: Node.ts comes after ring in the order of src/",
+      "cli/serve.ts imports main.ts: main.ts has no place in the order of src/",
+      "utils/text.ts: the folder utils has no place in the order of src/"
     ])
   })
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
+import * as Partition from "../../src/domain/Partition.ts"
 import { hash64 } from "../../src/domain/xxhash64.ts"
 import * as HashRing from "../../src/ring/HashRing.ts"
 
@@ -100,9 +101,9 @@ describe("HashRing", () => {
 
   it.prop("a key's partition is the top bits of its hash", { user: Schema.Int }, ({ user }) => {
     const key = Key.make(`users/${user}`)
-    assert.strictEqual(HashRing.partitionOf(key, partitions), Number(hash64(key) >> 54n))
-    assert.strictEqual(HashRing.partitionOf(key, 1), 0)
-    assert.strictEqual(HashRing.partitionOf(key, 2 ** 20), Number(hash64(key) >> 44n))
+    assert.strictEqual(Partition.of(key, partitions), Number(hash64(key) >> 54n))
+    assert.strictEqual(Partition.of(key, 1), 0)
+    assert.strictEqual(Partition.of(key, 2 ** 20), Number(hash64(key) >> 44n))
   })
 
   it("tokens never change, since data is placed by them", () => {

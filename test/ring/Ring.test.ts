@@ -28,7 +28,6 @@ const withMembers = Effect.fnUntraced(function*(initial: ReadonlyArray<Member>) 
     self: NodeId.make("a"),
     liveness: () => "up",
     address: () => undefined,
-    counterSeen: () => 0,
     members: () => SubscriptionRef.getUnsafe(members),
     changes: SubscriptionRef.changes(members)
   })

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as AdminApi from "../../src/api/AdminApi.ts"
+import { Corruption, DiskFull } from "../../src/disk/StorageError.ts"
 import * as Health from "../../src/server/Health.ts"
-import { Corruption, DiskFull } from "../../src/storage/StorageError.ts"
 import { member, node1, node2, node3, replicatorStatus, ring, settings, storageStats } from "./fakes.ts"
 
 const observation: Health.Observation = {

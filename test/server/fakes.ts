@@ -5,7 +5,7 @@ import { defaults as nodeDefaults, NodeConfig, type NodeSettings } from "../../s
 import { Coordinator } from "../../src/coordinator/Coordinator.ts"
 import type { ReadQuorumFailed, WriteQuorumFailed } from "../../src/coordinator/CoordinatorError.ts"
 import type { ReadOptions, WriteOptions } from "../../src/coordinator/receipts.ts"
-import type { Cell, Value } from "../../src/domain/Cell.ts"
+import type { Cell, Value } from "../../src/domain/cell/Cell.ts"
 import type { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { Incarnation, type Version } from "../../src/domain/Version.ts"
@@ -13,9 +13,9 @@ import { Gossip, type Liveness, type Member } from "../../src/gossip/Gossip.ts"
 import type { Digests } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
 import { Replicator } from "../../src/replicator/Replicator.ts"
-import type { ReplicatorStatus } from "../../src/replicator/ReplicatorStatus.ts"
+import type { ReplicatorStatus } from "../../src/replicator/Replicator.ts"
 import { Ring, type RingSnapshot } from "../../src/ring/Ring.ts"
-import { Snapshots } from "../../src/storage/snapshot/Snapshots.ts"
+import { Snapshots } from "../../src/storage/Snapshots.ts"
 import { Storage, type StorageStats } from "../../src/storage/Storage.ts"
 
 export const node1 = NodeId.make("node1")
@@ -142,7 +142,6 @@ export class Cluster {
       liveness: (nodeId) => this.members.find(({ record }) => record.nodeId === nodeId)?.liveness ?? "down",
       address: (nodeId) => this.members.find(({ record }) => record.nodeId === nodeId)?.record.address,
       changes: Stream.empty,
-      counterSeen: () => 0,
       receive: () => Effect.die("not used here"),
       reportFailure: () => Effect.void,
       probe: () => Effect.succeed(false)

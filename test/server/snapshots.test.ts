@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { resolve } from "node:path"
+import { DiskFull } from "../../src/disk/StorageError.ts"
 import * as PeerAuth from "../../src/peer/PeerAuth.ts"
-import { BadSnapshotName, SnapshotMissing } from "../../src/storage/snapshot/Snapshots.ts"
+import { BadSnapshotName, SnapshotMissing } from "../../src/storage/Snapshots.ts"
 import { SnapshotDirectoryTaken } from "../../src/storage/Storage.ts"
-import { DiskFull } from "../../src/storage/StorageError.ts"
 import { serve } from "./client.ts"
 
 const headers = { authorization: PeerAuth.header(Redacted.make("secret")), "content-type": "application/json" }

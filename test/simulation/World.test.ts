@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Context, Effect, Exit } from "effect"
-import * as SeededRandom from "./SeededRandom.ts"
-import { Process, World } from "./World.ts"
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
+import { Process, World } from "../../src/simulation/World.ts"
 
 const make = () => {
   const world = new World()

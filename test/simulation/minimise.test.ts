@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { minimise } from "./minimise.ts"
+import { minimise } from "../../src/simulation/minimise.ts"
 
 describe("a failing schedule", () => {
   it("shrinks to the faults that it takes, wherever they stand", () => {

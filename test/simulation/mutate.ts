@@ -35,7 +35,6 @@ const root = fileURLToPath(new URL("../..", import.meta.url))
 const mutated = async ({ changes, name }: Mutation): Promise<string> => {
   const directory = await mkdtemp(join(tmpdir(), "rondo-mutation-"))
   await cp(join(root, "src"), join(directory, "src"), { recursive: true })
-  await cp(join(root, "test", "simulation"), join(directory, "test", "simulation"), { recursive: true })
   await cp(join(root, "package.json"), join(directory, "package.json"))
   await symlink(join(root, "node_modules"), join(directory, "node_modules"))
   for (const { file, find, replace } of changes) {
@@ -61,7 +60,7 @@ interface Report {
 
 const simulate = (directory: string, { faults }: Mutation): Promise<Report> =>
   new Promise((resolve, reject) => {
-    const script = join(directory, "test", "simulation", "main.ts")
+    const script = join(directory, "src", "simulation", "main.ts")
     const kinds = faults === undefined ? [] : ["--fault", faults.join(",")]
     const parameters = ["--disable-warning=ExperimentalWarning", script, "--json", "--seeds", flags.seeds, ...kinds]
     execFile(process.execPath, parameters, { maxBuffer: 1 << 28 }, (error, output, errors) => {

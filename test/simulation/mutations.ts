@@ -1,5 +1,5 @@
 /** Mistakes that somebody could make, each as a change of the sources that a reviewer could pass over. */
-import type { FaultKind } from "./Schedule.ts"
+import type { FaultKind } from "../../src/simulation/Schedule.ts"
 
 export interface Mutation {
   readonly name: string
@@ -40,7 +40,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   ),
   one(
     "skip the directory sync after the manifest",
-    "storage/Disk.ts",
+    "disk/Disk.ts",
     `    yield* disk.syncDirectory(directoryOf(path))\n`,
     ``
   ),
@@ -114,13 +114,13 @@ export const mutations: ReadonlyArray<Mutation> = [
   ),
   one(
     "a filter that forgets keys",
-    "storage/sstable/lookUp.ts",
+    "storage/lookUp.ts",
     `!Bloom.admits(table.index.bloom, hash) ?`,
     `!Bloom.admits(table.index.bloom, hash) || key.endsWith("7") ?`
   ),
   one(
     "look into the first table only",
-    "storage/sstable/lookUp.ts",
+    "storage/lookUp.ts",
     `  newest !== undefined && cellLines.counterOf(newest) > counterMax`,
     `  newest !== undefined && counterMax > 0`
   ),
@@ -179,7 +179,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   // --- identity and clocks --------------------------------------------------------------------------------------
   one(
     "lose the Lamport clock at restart",
-    "replicator/LamportClock.ts",
+    "clock/LamportClock.ts",
     `      let counter = Math.max(reserved, yield* storage.counterMax)`,
     `      let counter = 0`
   ),
@@ -187,12 +187,12 @@ export const mutations: ReadonlyArray<Mutation> = [
     name: "reuse a version after the loss of a disk",
     changes: [
       {
-        file: "storage/Identity.ts",
+        file: "disk/Identity.ts",
         find: `incarnation: yield* drawIncarnation, generation: 1`,
         replace: `incarnation: Incarnation.make("000000000000"), generation: 1`
       },
       {
-        file: "replicator/LamportClock.ts",
+        file: "clock/LamportClock.ts",
         find: `          if (seen <= counter) return true`,
         replace: `          if (seen <= counter || reserved < 200_000) return true`
       }
@@ -219,33 +219,33 @@ export const mutations: ReadonlyArray<Mutation> = [
   ),
   one(
     "end recovery after the first comparison",
-    "replicator/Reconciler.ts",
+    "anti-entropy/Reconciler.ts",
     `    if (!others.every((node) => progress(node).compared)) return Effect.void`,
     `    if (!others.some((node) => progress(node).compared)) return Effect.void`
   ),
   one(
     "drop hints at restart",
-    "replicator/Hints.ts",
+    "replication/Hints.ts",
     `    if (!isLoaded) continue\n`,
     `    if (isLoaded) continue\n`
   ),
   one(
     "never compare as a matter of routine",
-    "replicator/Reconciler.ts",
+    "anti-entropy/Reconciler.ts",
     `    known.dueAtMillis = beganAtMillis + restMillis * (yield* Random.nextBetween(0.75, 1.25))`,
     `    known.dueAtMillis = Number.POSITIVE_INFINITY`
   ),
   one(
     "compare without tombstones",
     "replicator/Replicator.ts",
-    `              for (const cell of cells) accumulated.add(ring.partitionOf(cell.key), cell)`,
+    `              for (const cell of cells) accumulated.add(Partition.of(cell.key, partitions), cell)`,
     `              for (const cell of cells) {
-                if (cell.value !== undefined) accumulated.add(ring.partitionOf(cell.key), cell)
+                if (cell.value !== undefined) accumulated.add(Partition.of(cell.key, partitions), cell)
               }`
   ),
   one(
     "close a hole after one replica answered",
-    "replicator/Repair.ts",
+    "anti-entropy/LostRanges.ts",
     `  return replicas.length === 0 ? "for`,
     `  replicas.splice(1)
   return replicas.length === 0 ? "for`,
@@ -253,28 +253,28 @@ export const mutations: ReadonlyArray<Mutation> = [
   ),
   one(
     "close a hole before anybody answered",
-    "replicator/Repair.ts",
+    "anti-entropy/LostRanges.ts",
     `    for (let from = lost.from; compare(from, lost.to) < 0;) {`,
     `    for (let from = lost.to; compare(from, lost.to) < 0;) {`,
     rot
   ),
   one(
     "keep what is there instead of what was given back",
-    "replicator/Repair.ts",
+    "anti-entropy/LostRanges.ts",
     `      if (known !== undefined && Version.compare(version, known.version) >= 0) newest.delete(key)`,
     `      if (known !== undefined) newest.delete(key)`,
     rot
   ),
   one(
     "serve reads inside holes",
-    "storage/sstable/lookUp.ts",
+    "storage/lookUp.ts",
     `  holes.find((hole) => Holes.covers(hole, key) && !isSettled(newest, hole.counterMax))`,
     `  holes.find((hole) => Holes.covers(hole, key) && !isSettled(newest, hole.counterMax) && key === "")`,
     rot
   ),
   one(
     "never repair damage",
-    "replicator/Repair.ts",
+    "anti-entropy/LostRanges.ts",
     `    if (due.length === 0) return`,
     `    if (due.length >= 0) return`,
     rot
@@ -282,13 +282,13 @@ export const mutations: ReadonlyArray<Mutation> = [
   // --- messages and membership ----------------------------------------------------------------------------------
   one(
     "hand the answers of a batch to the wrong callers",
-    "replicator/Batcher.ts",
+    "replication/Batcher.ts",
     `          tell(batch, (index) => Exit.succeed(answers[index]!))`,
     `          tell(batch, (index) => Exit.succeed(answers[answers.length - 1 - index]!))`
   ),
   one(
     "wait for ever for a peer",
-    "replicator/Peers.ts",
+    "replication/Peers.ts",
     `  return half.pipe(Effect.andThen(half), Effect.andThen(Effect.suspend(() => Effect.fail(failure()))))`,
     `  return half.pipe(Effect.andThen(Effect.never), Effect.andThen(Effect.suspend(() => Effect.fail(failure()))))`
   )

@@ -1,8 +1,8 @@
 /** A few seeds of every kind, so that the unit tests notice a broken store or a broken simulator at once. */
 import { assert, describe, it } from "@effect/vitest"
-import { type FaultKind, faultKinds } from "./Schedule.ts"
-import type { Options } from "./simulate.ts"
-import { judge } from "./verdict.ts"
+import { type FaultKind, faultKinds } from "../../src/simulation/Schedule.ts"
+import type { Options } from "../../src/simulation/simulate.ts"
+import { judge } from "../../src/simulation/verdict.ts"
 
 const options = (seed: number, more: Partial<Options> = {}): Options => ({
   seed,

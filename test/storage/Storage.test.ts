@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Latch, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { NodeConfig } from "../../src/config/NodeConfig.ts"
-import * as CellLine from "../../src/domain/CellLine.ts"
-import * as DiskMemory from "../../src/storage/DiskMemory.ts"
+import * as DiskMemory from "../../src/disk/DiskMemory.ts"
+import * as CellLine from "../../src/domain/cell/CellLine.ts"
 import { Storage } from "../../src/storage/Storage.ts"
 import {
   assertCell,

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import * as DiskMemory from "../../src/storage/DiskMemory.ts"
+import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import { assertCell, cell, crash, driven, key, open, openScoped, until, version } from "./store.ts"
 
 const logsOf = (memory: DiskMemory.DiskMemory) =>

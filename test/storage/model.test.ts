@@ -1,9 +1,9 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import * as CellModule from "../../src/domain/Cell.ts"
-import type { Cell } from "../../src/domain/Cell.ts"
+import * as DiskMemory from "../../src/disk/DiskMemory.ts"
+import * as CellModule from "../../src/domain/cell/Cell.ts"
+import type { Cell } from "../../src/domain/cell/Cell.ts"
 import { compare } from "../../src/domain/Key.ts"
-import * as DiskMemory from "../../src/storage/DiskMemory.ts"
 import { cell, collect, driven, key, type Open, open, plain, tombstone } from "./store.ts"
 
 /** Few keys, so that they are overwritten often; some with characters that JSON or byte order treat specially. */

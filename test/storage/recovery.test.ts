@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger } from "effect"
 import type { Fsync } from "../../src/config/NodeConfig.ts"
-import type { Cell } from "../../src/domain/Cell.ts"
-import * as CellModule from "../../src/domain/Cell.ts"
-import * as DiskMemory from "../../src/storage/DiskMemory.ts"
+import * as DiskMemory from "../../src/disk/DiskMemory.ts"
+import type { StorageError } from "../../src/disk/StorageError.ts"
+import type { Cell } from "../../src/domain/cell/Cell.ts"
+import * as CellModule from "../../src/domain/cell/Cell.ts"
 import * as Manifest from "../../src/storage/manifest/Manifest.ts"
-import type { StorageError } from "../../src/storage/StorageError.ts"
 import * as RecordLog from "../../src/storage/wal/RecordLog.ts"
 import {
   assertCell,

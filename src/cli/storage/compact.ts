@@ -1,7 +1,7 @@
 /** `rondo storage compact`: rewrites a stopped node's store into its last level, without obsolete cells. */
 import { Effect } from "effect"
-import { Disk } from "../../storage/Disk.ts"
-import * as Holes from "../../storage/integrity/Holes.ts"
+import { Disk } from "../../disk/Disk.ts"
+import * as Holes from "../../storage/manifest/Holes.ts"
 import * as Manifest from "../../storage/manifest/Manifest.ts"
 import * as describe from "../../storage/offline/describeDamage.ts"
 import { printLine } from "../Output.ts"

@@ -3,12 +3,12 @@
  * say what to do next.
  */
 import { Effect, Logger, Schema, type Scope } from "effect"
+import { DirectoryLocked, directoryOf, Disk } from "../../disk/Disk.ts"
+import * as DiskNode from "../../disk/DiskNode.ts"
+import { type Corruption, StorageError } from "../../disk/StorageError.ts"
 import * as Logging from "../../observability/Logging.ts"
-import { DirectoryLocked, directoryOf, Disk } from "../../storage/Disk.ts"
-import * as DiskNode from "../../storage/DiskNode.ts"
 import * as Engine from "../../storage/Engine.ts"
 import * as ReadOnly from "../../storage/offline/ReadOnly.ts"
-import { type Corruption, StorageError } from "../../storage/StorageError.ts"
 import { CommandFailed, report } from "../CommandFailed.ts"
 import type { Output } from "../Output.ts"
 

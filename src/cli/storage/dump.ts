@@ -3,10 +3,10 @@
  * nodes of one cluster, the newest cell of each key.
  */
 import { Effect, Option, Stream } from "effect"
-import { type Cell, isTombstone } from "../../domain/Cell.ts"
-import * as CellLine from "../../domain/CellLine.ts"
-import * as Holes from "../../storage/integrity/Holes.ts"
+import { type Cell, isTombstone } from "../../domain/cell/Cell.ts"
+import * as CellLine from "../../domain/cell/CellLine.ts"
 import * as Levels from "../../storage/Levels.ts"
+import * as Holes from "../../storage/manifest/Holes.ts"
 import * as describe from "../../storage/offline/describeDamage.ts"
 import type { ReadOnly } from "../../storage/offline/ReadOnly.ts"
 import { TableSource } from "../../storage/scan/CellSource.ts"

@@ -1,9 +1,8 @@
 /** `rondo storage inspect`: what a store consists of, and how it does. */
 import { Effect } from "effect"
-import type { Cell } from "../../domain/Cell.ts"
-import * as CellLine from "../../domain/CellLine.ts"
-import { bytesOf } from "../../storage/compaction/pick.ts"
-import { Disk } from "../../storage/Disk.ts"
+import { Disk } from "../../disk/Disk.ts"
+import type { Cell } from "../../domain/cell/Cell.ts"
+import * as CellLine from "../../domain/cell/CellLine.ts"
 import * as Levels from "../../storage/Levels.ts"
 import * as describe from "../../storage/offline/describeDamage.ts"
 import type * as ReadOnly from "../../storage/offline/ReadOnly.ts"
@@ -47,7 +46,7 @@ const inspectionOf = (
     format: store.format,
     cells,
     tombstones: sum(tables, (table) => table.tombstones),
-    bytes: bytesOf(tables),
+    bytes: Levels.bytesOf(tables),
     counterMax: store.counterMax,
     readAmplification: Levels.runs(store.levels).length,
     bloomBitsPerKey: cells === 0 ? 0 : 8 * sum(tables, ({ index }) => index.bloom.bits.length) / cells,
@@ -57,14 +56,14 @@ const inspectionOf = (
         level: number,
         cells: sum(level, (table) => table.cells),
         tombstones: sum(level, (table) => table.tombstones),
-        bytes: bytesOf(level),
+        bytes: Levels.bytesOf(level),
         tables: level.map(tableView)
       }]
     ),
     logs: store.logs.map(({ problem, ...log }) => problem === undefined ? log : { ...log, problem }),
     cellsInLogs: store.memtable.entries.size,
     problems: describe.problems(store),
-    ...(newest === undefined ? {} : { newest, spaceAmplification: amplification(bytesOf(tables), newest.bytes) })
+    ...(newest === undefined ? {} : { newest, spaceAmplification: amplification(Levels.bytesOf(tables), newest.bytes) })
   }
 }
 

@@ -1,7 +1,7 @@
 /** `rondo storage restore`: makes a snapshot the data directory of a node. */
 import { Effect, Option } from "effect"
-import { Disk } from "../../storage/Disk.ts"
-import type { Hole } from "../../storage/integrity/Holes.ts"
+import { Disk } from "../../disk/Disk.ts"
+import type { Hole } from "../../storage/manifest/Holes.ts"
 import * as describe from "../../storage/offline/describeDamage.ts"
 import * as restoring from "../../storage/snapshot/restore.ts"
 import { CommandFailed } from "../CommandFailed.ts"

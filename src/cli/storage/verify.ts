@@ -1,7 +1,6 @@
 /** `rondo storage verify`: reads everything, and says what is damaged. */
 import { Effect } from "effect"
-import { bytesOf } from "../../storage/compaction/pick.ts"
-import { Disk } from "../../storage/Disk.ts"
+import { Disk } from "../../disk/Disk.ts"
 import * as verification from "../../storage/integrity/verify.ts"
 import * as Levels from "../../storage/Levels.ts"
 import * as describe from "../../storage/offline/describeDamage.ts"
@@ -23,7 +22,7 @@ export interface Given {
 export const check = Effect.fnUntraced(function*(store: ReadOnly.ReadOnly, isQuiet: boolean) {
   const disk = yield* Disk
   const tables = Levels.all(store.levels)
-  const total = bytesOf(tables)
+  const total = Levels.bytesOf(tables)
   let done = 0
   const damage = yield* progress.during(
     isQuiet,

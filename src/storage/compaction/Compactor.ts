@@ -5,16 +5,16 @@
  * - A table's files are removed only when a manifest without it is durable and nobody reads it.
  */
 import { Effect, type Scope } from "effect"
+import type { Disk } from "../../disk/Disk.ts"
+import type { StorageError } from "../../disk/StorageError.ts"
 import * as Metrics from "../../observability/Metrics.ts"
-import type { Disk } from "../Disk.ts"
-import type { Hole } from "../integrity/Holes.ts"
 import * as Levels from "../Levels.ts"
+import type { Hole } from "../manifest/Holes.ts"
 import * as Table from "../sstable/Table.ts"
 import * as TableWriter from "../sstable/TableWriter.ts"
 import { install, type State } from "../State.ts"
-import type { StorageError } from "../StorageError.ts"
 import * as mergeTables from "./mergeTables.ts"
-import { bytesOf, type Compaction, levelLast, overlapping, pick } from "./pick.ts"
+import { type Compaction, overlapping, pick } from "./pick.ts"
 
 /** How long a failed merge waits: it is not urgent, and what stood in its way may need a person. */
 const retryDelay = "5 seconds"
@@ -59,8 +59,8 @@ interface Chosen extends Compaction<Table.Table> {
 const choose = (state: State): Chosen | undefined => {
   const { levels, settings } = state
   if (state.compactionRequests.length > 0) {
-    const upper = levels.slice(0, levelLast).flat()
-    return { upper, lower: levels[levelLast]!, target: levelLast, isMove: false, answers: true }
+    const upper = levels.slice(0, Levels.levelLast).flat()
+    return { upper, lower: levels[Levels.levelLast]!, target: Levels.levelLast, isMove: false, answers: true }
   }
   const damaged = damagedTable(levels)
   if (damaged !== undefined) return { ...damaged, lower: [], isMove: false, answers: false }
@@ -111,7 +111,7 @@ const compact = Effect.fnUntraced(function*(
     ...settings,
     disk,
     nextId: () => state.nextFile++,
-    tableBytes: Math.max(settings.tableBytes, bytesOf(Levels.all(state.levels)) / tablesAtMost),
+    tableBytes: Math.max(settings.tableBytes, Levels.bytesOf(Levels.all(state.levels)) / tablesAtMost),
     // A tombstone may be all that answers for its key where cells were lost.
     purge: settings.tombstones === "purge" && state.holes.length === 0 && isLowest(state.levels, old, target)
   }
@@ -128,7 +128,7 @@ const compact = Effect.fnUntraced(function*(
       }),
       () => {
         state.compactions++
-        state.bytesCompacted += bytesOf(merged)
+        state.bytesCompacted += Levels.bytesOf(merged)
       }
     )
   )

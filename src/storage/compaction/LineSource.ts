@@ -5,16 +5,16 @@
  * Blocks that cannot be read are passed over and reported, so that what is damaged does not stop the rest.
  */
 import { Effect } from "effect"
-import * as Cell from "../../domain/Cell.ts"
+import type { Corruption, StorageError } from "../../disk/StorageError.ts"
+import * as Cell from "../../domain/cell/Cell.ts"
+import * as cellLines from "../../domain/cell/cellLines.ts"
 import { compare } from "../../domain/Key.ts"
 import * as Version from "../../domain/Version.ts"
-import * as Holes from "../integrity/Holes.ts"
+import * as Holes from "../manifest/Holes.ts"
 import type { Order, Source } from "../merge/Merger.ts"
 import * as Bloom from "../sstable/Bloom.ts"
-import * as cellLines from "../sstable/cellLines.ts"
 import type { Table } from "../sstable/Table.ts"
 import * as TableIndex from "../sstable/TableIndex.ts"
-import type { Corruption, StorageError } from "../StorageError.ts"
 
 /** Read at once: large enough that the disk works in long strokes, small enough that many sources fit into memory. */
 const spanBytes = 256 * 1024
@@ -104,7 +104,7 @@ export class LineSource implements Source {
 
   private passOver(table: Table, block: number, error: Corruption): Effect.Effect<void, StorageError> {
     return Effect.suspend(() => {
-      this.lost(holeOf(table, block, error))
+      this.lost(Holes.ofBlock(table, block, error))
       this.step(table, block + 1)
       return this.mustLoad() ? this.load : Effect.void
     })
@@ -142,16 +142,6 @@ const spanEnd = ({ index }: Table, first: number): number => {
   while (end < TableIndex.blockCount(index) && offsets[end + 1]! - offsets[first]! <= spanBytes) end++
   return end
 }
-
-/** What a block that cannot be read may have held. */
-export const holeOf = (table: Table, block: number, { offsetBytes, path, reason }: Corruption): Holes.Hole => ({
-  from: table.index.firstKeys[block]!,
-  to: table.index.firstKeys[block + 1] ?? Holes.after(table.keyMax),
-  counterMax: table.counterMax,
-  file: path,
-  offsetBytes,
-  reason
-})
 
 const compareKeys = (left: LineSource, right: LineSource): number => {
   if (!left.isUnescaped || !right.isUnescaped) return compare(left.key(), right.key())

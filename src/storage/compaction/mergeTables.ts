@@ -2,13 +2,13 @@
  * Merges runs of tables into one run: the newest cell of each key. Lines are copied as they are.
  */
 import { Effect } from "effect"
-import type { Disk } from "../Disk.ts"
-import type { Hole } from "../integrity/Holes.ts"
+import type { Disk } from "../../disk/Disk.ts"
+import type { StorageError } from "../../disk/StorageError.ts"
+import * as cellLines from "../../domain/cell/cellLines.ts"
+import type { Hole } from "../manifest/Holes.ts"
 import { Merger } from "../merge/Merger.ts"
-import * as cellLines from "../sstable/cellLines.ts"
 import type { Table } from "../sstable/Table.ts"
 import * as TableWriter from "../sstable/TableWriter.ts"
-import type { StorageError } from "../StorageError.ts"
 import { LineSource, order } from "./LineSource.ts"
 
 export interface Options extends TableWriter.Settings {

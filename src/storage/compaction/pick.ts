@@ -11,20 +11,10 @@
  * Amplification in RocksDB", CIDR 2017, section 3.2); the choice of the table with the least overlap is its `kMinOverlappingRatio`.
  */
 import { compare } from "../../domain/Key.ts"
-
-/** Level 0 and six sorted ones: enough for 10^6 times the size of the base level. */
-export const levelCount = 7
-
-export const levelLast = levelCount - 1
+import { bytesOf, levelCount, levelLast, type Sized } from "../Levels.ts"
 
 /** How many times larger each level may be than the one above it. */
 export const levelFactor = 10
-
-export interface Sized {
-  readonly keyMin: string
-  readonly keyMax: string
-  readonly sizeBytes: number
-}
 
 export interface Settings {
   /** How large the base level may grow before a level is put above it. */
@@ -60,14 +50,6 @@ export const pick = <T extends Sized>(levels: Levels<T>, settings: Settings): Co
   }
   if (chosen === undefined) return undefined
   return chosen === 0 ? compaction(levels[0]!, levels[targets.base]!, targets.base) : pushDown(levels, chosen)
-}
-
-/** How far the upper levels are above what they may hold, in bytes: what compaction is behind. */
-export const debtBytes = <T extends Sized>(levels: Levels<T>, settings: Settings): number => {
-  const { bytes } = targetsOf(levels, settings.levelBytes)
-  let debt = 0
-  for (let level = 1; level < levelLast; level++) debt += Math.max(0, bytesOf(levels[level]!) - bytes[level]!)
-  return debt
 }
 
 interface Targets {
@@ -132,9 +114,3 @@ export const overlapping = <T extends Sized>(tables: ReadonlyArray<T>, other: Si
 
 const overlaps = (left: Sized, right: Sized): boolean =>
   compare(left.keyMin, right.keyMax) <= 0 && compare(right.keyMin, left.keyMax) <= 0
-
-export const bytesOf = (tables: ReadonlyArray<Sized>): number => {
-  let sum = 0
-  for (const { sizeBytes } of tables) sum += sizeBytes
-  return sum
-}

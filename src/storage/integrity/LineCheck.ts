@@ -4,10 +4,10 @@
  *
  * Pure, and fed with the table's blocks in order.
  */
-import * as CellLine from "../../domain/CellLine.ts"
+import * as CellLine from "../../domain/cell/CellLine.ts"
+import * as cellLines from "../../domain/cell/cellLines.ts"
 import { compare } from "../../domain/Key.ts"
 import * as Bloom from "../sstable/Bloom.ts"
-import * as cellLines from "../sstable/cellLines.ts"
 import type { Table } from "../sstable/Table.ts"
 
 export class LineCheck {

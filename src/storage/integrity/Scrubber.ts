@@ -9,7 +9,6 @@
  * Source: Schwarz et al., "Disk Scrubbing in Large Archival Storage Systems" (MASCOTS 2004).
  */
 import { Clock, Effect } from "effect"
-import { bytesOf } from "../compaction/pick.ts"
 import * as Levels from "../Levels.ts"
 import type { Table } from "../sstable/Table.ts"
 import type { State } from "../State.ts"
@@ -76,7 +75,7 @@ export const make = (state: State, bytesPerSecond: number): Scrubber => {
 
   const pass = Effect.gen(function*() {
     const end = state.nextFile
-    change({ running: true, bytesDone: 0, bytesTotal: bytesOf(Levels.all(state.levels)) })
+    change({ running: true, bytesDone: 0, bytesTotal: Levels.bytesOf(Levels.all(state.levels)) })
     for (let table = tableFrom(state, 0, end); table !== undefined; table = tableFrom(state, table.id + 1, end)) {
       yield* held(table, scrub(table))
     }

@@ -5,12 +5,10 @@
  * device.
  */
 import { Effect } from "effect"
-import { holeOf } from "../compaction/LineSource.ts"
-import { type Disk, writeAtomically } from "../Disk.ts"
+import { type Disk, writeAtomically } from "../../disk/Disk.ts"
+import * as Holes from "../manifest/Holes.ts"
 import * as Table from "../sstable/Table.ts"
 import * as TableIndex from "../sstable/TableIndex.ts"
-import { Corruption } from "../StorageError.ts"
-import * as Holes from "./Holes.ts"
 import { LineCheck } from "./LineCheck.ts"
 
 export interface TableCheck {
@@ -50,13 +48,17 @@ export const make = (table: Table.Table, options: Options): TableCheck => {
       ? "it is missing"
       : "the checksum does not match"
     const repaired = options.repairIndex && (yield* writeIndex(options.disk, path, table.index))
-    damage.push(ofTable(table, path, repaired ? `${reason}; it was written anew from memory` : reason))
+    damage.push(Holes.ofTable(table, {
+      path,
+      offsetBytes: 0,
+      reason: repaired ? `${reason}; it was written anew from memory` : reason
+    }))
     return bytes?.length ?? 0
   })
 
   const wrong = (number: number, reason: string) => {
     const offsetBytes = table.index.offsets[number]!
-    damage.push(holeOf(table, number, new Corruption({ path: table.path, offsetBytes, reason })))
+    damage.push(Holes.ofBlock(table, number, { path: table.path, offsetBytes, reason }))
   }
 
   const checkLines = (first: number, end: number, bytes: Buffer) => {
@@ -89,7 +91,7 @@ export const make = (table: Table.Table, options: Options): TableCheck => {
 
   const finish = () => {
     const problem = lines?.end()
-    if (problem !== undefined) damage.push(ofTable(table, table.path, problem))
+    if (problem !== undefined) damage.push(Holes.ofTable(table, { path: table.path, offsetBytes: 0, reason: problem }))
   }
 
   return {
@@ -121,13 +123,3 @@ const spanEnd = (index: TableIndex.TableIndex, first: number, spanBytes: number)
   while (end < TableIndex.blockCount(index) && offsets[end + 1]! - offsets[first]! <= spanBytes) end++
   return end
 }
-
-/** Everything in the table is at stake. */
-const ofTable = ({ counterMax, keyMax, keyMin }: Table.Table, file: string, reason: string): Holes.Hole => ({
-  from: keyMin,
-  to: Holes.after(keyMax),
-  counterMax,
-  file,
-  offsetBytes: 0,
-  reason
-})

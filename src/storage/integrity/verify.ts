@@ -3,12 +3,11 @@
  * turn out to be damaged are from then on treated as if a read had met them.
  */
 import { Effect } from "effect"
-import { bytesOf } from "../compaction/pick.ts"
 import * as Levels from "../Levels.ts"
+import type { Hole } from "../manifest/Holes.ts"
 import type { Table } from "../sstable/Table.ts"
 import * as TableIndex from "../sstable/TableIndex.ts"
 import type { State } from "../State.ts"
-import type { Hole } from "./Holes.ts"
 import * as TableCheck from "./TableCheck.ts"
 
 export interface VerifyReport {
@@ -75,7 +74,7 @@ export const reportOf = (
 ): VerifyReport => ({
   tables: tables.length,
   blocks: tables.reduce((sum, { index }) => sum + TableIndex.blockCount(index), 0),
-  bytes: bytesOf(tables),
+  bytes: Levels.bytesOf(tables),
   damage,
   holes
 })

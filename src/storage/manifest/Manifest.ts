@@ -6,13 +6,13 @@
  */
 import { Effect, Schema } from "effect"
 import { crc32 } from "node:zlib"
+import { type Disk, writeAtomically } from "../../disk/Disk.ts"
+import * as jsonFormat from "../../disk/jsonFormat.ts"
+import { Corruption } from "../../disk/StorageError.ts"
 import { Key } from "../../domain/Key.ts"
-import { levelCount } from "../compaction/pick.ts"
-import { type Disk, writeAtomically } from "../Disk.ts"
-import type { Hole } from "../integrity/Holes.ts"
-import * as jsonFormat from "../jsonFormat.ts"
+import { levelCount } from "../Levels.ts"
 import type { TableProperties } from "../sstable/TableIndex.ts"
-import { Corruption } from "../StorageError.ts"
+import type { Hole } from "./Holes.ts"
 
 /** A live table: what its index says as well, so that the loss of the index tells what was lost. */
 export interface TableEntry extends TableProperties {

@@ -8,7 +8,7 @@
  * - A reader takes an entry's `cell` and never its `pending`, which is set only between a round's decision and its end.
  * - A view finds in an entry's `older` what it showed when the view was opened.
  */
-import type { Cell } from "../../domain/Cell.ts"
+import type { Cell } from "../../domain/cell/Cell.ts"
 import * as SortedRuns from "./SortedRuns.ts"
 
 export interface Entry {

@@ -5,11 +5,12 @@
  * The caller sees to it that nobody writes there meanwhile.
  */
 import { Effect, Schema } from "effect"
-import * as Cell from "../../domain/Cell.ts"
-import * as cellCodec from "../../domain/cellCodec.ts"
-import type { Disk } from "../Disk.ts"
-import * as Holes from "../integrity/Holes.ts"
+import type { Disk } from "../../disk/Disk.ts"
+import { Corruption, type StorageError, UnknownFormat } from "../../disk/StorageError.ts"
+import * as Cell from "../../domain/cell/Cell.ts"
+import * as cellCodec from "../../domain/cell/cellCodec.ts"
 import * as Levels from "../Levels.ts"
+import * as Holes from "../manifest/Holes.ts"
 import * as Manifest from "../manifest/Manifest.ts"
 import * as Memtable from "../memtable/Memtable.ts"
 import * as SortedRuns from "../memtable/SortedRuns.ts"
@@ -18,7 +19,6 @@ import * as Cursor from "../scan/Cursor.ts"
 import * as BlockCache from "../sstable/BlockCache.ts"
 import * as Table from "../sstable/Table.ts"
 import { logPath } from "../State.ts"
-import { Corruption, type StorageError, UnknownFormat } from "../StorageError.ts"
 import * as frame from "../wal/frame.ts"
 
 /** There is nothing of a store in the directory. */
@@ -70,7 +70,7 @@ export const open = Effect.fnUntraced(function*(disk: Disk["Service"], directory
     if (opened._tag === "Success") {
       yield* Effect.addFinalizer(() => opened.success.close)
       levels[entry.level]!.push(opened.success)
-    } else if (opened.failure._tag === "Corruption") holes.push(holeOf(entry, opened.failure))
+    } else if (opened.failure._tag === "Corruption") holes.push(Holes.ofTable(entry, opened.failure))
     else return yield* opened.failure
   }
   const memtable = Memtable.make()
@@ -89,15 +89,6 @@ export const open = Effect.fnUntraced(function*(disk: Disk["Service"], directory
     cursor: (options) => cursor({ levels: ordered, holes, logs, memtable }, options)
   }
   return store
-})
-
-const holeOf = ({ counterMax, keyMax, keyMin }: Manifest.TableEntry, error: Corruption): Holes.Hole => ({
-  from: keyMin,
-  to: Holes.after(keyMax),
-  counterMax,
-  file: error.path,
-  offsetBytes: error.offsetBytes,
-  reason: error.reason
 })
 
 const readManifest = Effect.fnUntraced(function*(disk: Disk["Service"], directory: string) {

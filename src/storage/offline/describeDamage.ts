@@ -3,13 +3,12 @@
  *
  * Pure.
  */
-import { holeOf } from "../compaction/LineSource.ts"
-import type { Hole } from "../integrity/Holes.ts"
 import * as Levels from "../Levels.ts"
+import * as Holes from "../manifest/Holes.ts"
 import type { ReadOnly, StoredLog } from "./ReadOnly.ts"
 
 /** `keys from "a" to "b"`, with `b`; or `up to "b"`, without it. */
-export const keysOf = ({ from, to }: Pick<Hole, "from" | "to">): string => {
+export const keysOf = ({ from, to }: Pick<Holes.Hole, "from" | "to">): string => {
   // A range that includes its last key ends at the next possible one.
   if (!to.endsWith("\u0000")) return `keys from ${JSON.stringify(from)} up to ${JSON.stringify(to)}`
   const last = to.slice(0, -1)
@@ -18,9 +17,9 @@ export const keysOf = ({ from, to }: Pick<Hole, "from" | "to">): string => {
     : `keys from ${JSON.stringify(from)} to ${JSON.stringify(last)}`
 }
 
-export const place = (hole: Hole): string => `${keysOf(hole)}, of ${hole.file}`
+export const place = (hole: Holes.Hole): string => `${keysOf(hole)}, of ${hole.file}`
 
-export const lostSentence = ({ file, offsetBytes, reason, ...range }: Hole): string =>
+export const lostSentence = ({ file, offsetBytes, reason, ...range }: Holes.Hole): string =>
   `cells are lost of ${keysOf(range)}: ${file} at byte ${offsetBytes}: ${reason}`
 
 /** `wal-000001.log is damaged at byte 3986, and records behind that are whole`. */
@@ -31,11 +30,11 @@ export const logProblems = (logs: ReadonlyArray<StoredLog>): ReadonlyArray<strin
   logs.flatMap((log) => logSentence(log) ?? [])
 
 /** Blocks that reads of this store have found to be damaged. */
-export const met = ({ levels }: Pick<ReadOnly, "levels">): ReadonlyArray<Hole> =>
+export const met = ({ levels }: Pick<ReadOnly, "levels">): ReadonlyArray<Holes.Hole> =>
   Levels.all(levels).flatMap((table) =>
     Array.from(table.damaged)
       .sort(([left], [right]) => left - right)
-      .map(([block, corruption]) => holeOf(table, block, corruption))
+      .map(([block, corruption]) => Holes.ofBlock(table, block, corruption))
   )
 
 /** Everything that is known to be wrong by now. */

@@ -2,17 +2,17 @@
  * What a cursor walks: a run of a memtable or of tables, in either direction, cell by cell.
  */
 import { Effect } from "effect"
-import type { Cell } from "../../domain/Cell.ts"
+import type { StorageError } from "../../disk/StorageError.ts"
+import type { Cell } from "../../domain/cell/Cell.ts"
+import * as cellLines from "../../domain/cell/cellLines.ts"
 import { compare, isBasic, type Key } from "../../domain/Key.ts"
 import type { Version } from "../../domain/Version.ts"
 import * as Levels from "../Levels.ts"
 import * as Memtable from "../memtable/Memtable.ts"
 import * as SortedRuns from "../memtable/SortedRuns.ts"
 import type { Source } from "../merge/Merger.ts"
-import * as cellLines from "../sstable/cellLines.ts"
 import type { Table } from "../sstable/Table.ts"
 import * as TableIndex from "../sstable/TableIndex.ts"
-import type { StorageError } from "../StorageError.ts"
 import * as spans from "./spans.ts"
 
 export interface Bound {

@@ -7,12 +7,12 @@
  *   are passed over hold nobody up.
  */
 import { Effect } from "effect"
-import * as Cell from "../../domain/Cell.ts"
+import type { StorageError } from "../../disk/StorageError.ts"
+import * as Cell from "../../domain/cell/Cell.ts"
 import { compare } from "../../domain/Key.ts"
 import * as Version from "../../domain/Version.ts"
-import * as Holes from "../integrity/Holes.ts"
+import * as Holes from "../manifest/Holes.ts"
 import { Merger, type Order } from "../merge/Merger.ts"
-import type { StorageError } from "../StorageError.ts"
 import type { Bound, CellSource } from "./CellSource.ts"
 
 export interface ScanOptions {

@@ -3,15 +3,15 @@
  * moment, and of the memtables what was visible then. It copies nothing.
  */
 import { Effect, Option, type Scope, Stream } from "effect"
-import type { Cell } from "../../domain/Cell.ts"
+import type { StorageError } from "../../disk/StorageError.ts"
+import type { Cell } from "../../domain/cell/Cell.ts"
+import * as cellLines from "../../domain/cell/cellLines.ts"
 import type { Key } from "../../domain/Key.ts"
 import * as Levels from "../Levels.ts"
+import * as lookUp from "../lookUp.ts"
 import * as Memtable from "../memtable/Memtable.ts"
 import * as SortedRuns from "../memtable/SortedRuns.ts"
-import * as cellLines from "../sstable/cellLines.ts"
-import * as lookUp from "../sstable/lookUp.ts"
 import type { State } from "../State.ts"
-import type { StorageError } from "../StorageError.ts"
 import { type CellSource, MemtableSource, TableSource } from "./CellSource.ts"
 import * as Cursor from "./Cursor.ts"
 

@@ -9,13 +9,12 @@
  *   whole or not at all, and all that were answered before the snapshot was asked for are.
  */
 import { Effect, Schema, Semaphore } from "effect"
-import { bytesOf } from "../compaction/pick.ts"
-import { directoryOf, type Disk, type Link } from "../Disk.ts"
+import { directoryOf, type Disk, type Link } from "../../disk/Disk.ts"
+import type { StorageError } from "../../disk/StorageError.ts"
 import * as Levels from "../Levels.ts"
 import * as Manifest from "../manifest/Manifest.ts"
 import * as Table from "../sstable/Table.ts"
 import type { State } from "../State.ts"
-import type { StorageError } from "../StorageError.ts"
 
 /** Something is in the directory, which a snapshot would mix with. */
 export class SnapshotDirectoryTaken extends Schema.TaggedError<SnapshotDirectoryTaken>()("SnapshotDirectoryTaken", {
@@ -80,7 +79,7 @@ const fill = Effect.fnUntraced(function*({ disk, settings }: State, contents: Ma
     directory,
     tables: tables.length,
     cells: tables.reduce((sum, { cells }) => sum + cells, 0),
-    bytes: bytesOf(tables),
+    bytes: Levels.bytesOf(tables),
     bytesCopied
   }
   return report

@@ -4,8 +4,8 @@
  * snapshot is missing here.
  */
 import { Effect, Schema } from "effect"
-import { bytesOf } from "../compaction/pick.ts"
-import type { Disk } from "../Disk.ts"
+import type { Disk } from "../../disk/Disk.ts"
+import { bytesOf } from "../Levels.ts"
 import * as Manifest from "../manifest/Manifest.ts"
 import * as Table from "../sstable/Table.ts"
 import * as Snapshot from "./Snapshot.ts"

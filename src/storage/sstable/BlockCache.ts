@@ -6,7 +6,7 @@
  *
  * Source: Corbató, "A Paging Experiment with the Multics System" (1968).
  */
-import * as slab from "../slab.ts"
+import * as slab from "../../disk/slab.ts"
 
 export interface CachedBlock {
   bytes: Buffer

@@ -8,11 +8,11 @@
  */
 import { Effect } from "effect"
 import { crc32 } from "node:zlib"
-import type { Disk, ReadHandle } from "../Disk.ts"
-import * as slab from "../slab.ts"
-import { Corruption, type StorageError, UnknownFormat } from "../StorageError.ts"
+import type { Disk, ReadHandle } from "../../disk/Disk.ts"
+import * as slab from "../../disk/slab.ts"
+import { Corruption, type StorageError, UnknownFormat } from "../../disk/StorageError.ts"
+import * as cellLines from "../../domain/cell/cellLines.ts"
 import type { BlockCache, BlockSlots } from "./BlockCache.ts"
-import * as cellLines from "./cellLines.ts"
 import * as TableIndex from "./TableIndex.ts"
 
 export interface Table extends TableIndex.TableProperties {

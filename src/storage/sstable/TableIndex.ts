@@ -5,9 +5,9 @@
  * whole when the store opens, and arrays of numbers and texts parse ten times as fast as objects.
  */
 import { crc32 } from "node:zlib"
+import { formatOf } from "../../disk/jsonFormat.ts"
 import type { Key } from "../../domain/Key.ts"
 import { compare } from "../../domain/Key.ts"
-import { formatOf } from "../jsonFormat.ts"
 import type * as Bloom from "./Bloom.ts"
 
 export interface TableProperties {

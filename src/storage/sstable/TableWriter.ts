@@ -3,12 +3,12 @@
  */
 import { Effect } from "effect"
 import { crc32 } from "node:zlib"
-import * as Cell from "../../domain/Cell.ts"
-import * as CellLine from "../../domain/CellLine.ts"
-import type { AppendHandle, Disk } from "../Disk.ts"
-import type { StorageError } from "../StorageError.ts"
+import type { AppendHandle, Disk } from "../../disk/Disk.ts"
+import type { StorageError } from "../../disk/StorageError.ts"
+import * as Cell from "../../domain/cell/Cell.ts"
+import * as CellLine from "../../domain/cell/CellLine.ts"
+import * as cellLines from "../../domain/cell/cellLines.ts"
 import * as Bloom from "./Bloom.ts"
-import * as cellLines from "./cellLines.ts"
 import { dataPath, indexPath } from "./Table.ts"
 import * as TableIndex from "./TableIndex.ts"
 

@@ -8,8 +8,8 @@
  *   on the device is unknown, and syncing again would wrongly report it as safe.
  */
 import { Effect } from "effect"
-import { type AppendHandle, directoryOf, type Disk, writeAtomically } from "../Disk.ts"
-import { Corruption, DiskError, type StorageError, UnknownFormat } from "../StorageError.ts"
+import { type AppendHandle, directoryOf, type Disk, writeAtomically } from "../../disk/Disk.ts"
+import { Corruption, DiskError, type StorageError, UnknownFormat } from "../../disk/StorageError.ts"
 import * as frame from "./frame.ts"
 
 /** Lengths and offsets are kept in 32 bits. */

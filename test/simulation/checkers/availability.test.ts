@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { availability, settleMillis } from "./availability.ts"
+import { availability, settleMillis } from "../../../src/simulation/checkers/availability.ts"
 import { disturbance, get, notApplied, put, refusedPut, run, shown, unknown, unknownPut } from "./histories.ts"
 
 const failing = refusedPut("a", [100, 101])

@@ -1,5 +1,5 @@
 /** Linearizability by trying every order: right by its shortness, for histories of a few operations. */
-import type { Operation } from "../History.ts"
+import type { Operation } from "../../../src/simulation/History.ts"
 
 export const isLinearizable = (operations: ReadonlyArray<Operation>): boolean =>
   canOrder(operations.filter(isRelevant), undefined)

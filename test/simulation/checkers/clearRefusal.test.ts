@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { clearRefusal } from "./clearRefusal.ts"
+import { clearRefusal } from "../../../src/simulation/checkers/clearRefusal.ts"
 import { get, notApplied, put, run, shown, unknown } from "./histories.ts"
 
 describe("clear-refusal", () => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { convergence } from "./convergence.ts"
+import { convergence } from "../../../src/simulation/checkers/convergence.ts"
 import { cell, final, run } from "./histories.ts"
 
 const details = (state: ReturnType<typeof final>) => convergence(run([], { final: state })).map(({ detail }) => detail)

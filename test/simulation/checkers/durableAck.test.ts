@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { durableAck } from "./durableAck.ts"
+import { durableAck } from "../../../src/simulation/checkers/durableAck.ts"
 import {
   at,
   cell,

@@ -4,8 +4,16 @@
  */
 import type { NodeId } from "../../../src/domain/NodeId.ts"
 import type * as Version from "../../../src/domain/Version.ts"
-import type { Disturbance, FinalCell, FinalState, Operation, Outcome, Run, Violation } from "../History.ts"
-import type { SeededRandom } from "../SeededRandom.ts"
+import type {
+  Disturbance,
+  FinalCell,
+  FinalState,
+  Operation,
+  Outcome,
+  Run,
+  Violation
+} from "../../../src/simulation/History.ts"
+import type { SeededRandom } from "../../../src/simulation/SeededRandom.ts"
 
 type Span = readonly [began: number, ended: number]
 

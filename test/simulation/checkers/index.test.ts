@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import { checkAll, promises } from "../../../src/simulation/checkers/index.ts"
 import { cell, final, get, notApplied, put, refusedPut, remove, run } from "./histories.ts"
-import { checkAll, promises } from "./index.ts"
 
 describe("all promises", () => {
   it("hold for a run that keeps them", () => {

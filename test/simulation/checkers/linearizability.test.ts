@@ -1,6 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Operation } from "../History.ts"
-import * as SeededRandom from "../SeededRandom.ts"
+import {
+  checkLinearizability,
+  checkRegister,
+  linearizability
+} from "../../../src/simulation/checkers/linearizability.ts"
+import type { Operation } from "../../../src/simulation/History.ts"
+import * as SeededRandom from "../../../src/simulation/SeededRandom.ts"
 import { isLinearizable } from "./bruteForce.ts"
 import {
   atomicHistory,
@@ -15,7 +20,6 @@ import {
   unknownPut,
   unknownRemove
 } from "./histories.ts"
-import { checkLinearizability, checkRegister, linearizability } from "./linearizability.ts"
 
 const stuckAt = (operations: ReadonlyArray<Operation>) => {
   const verdict = checkRegister(operations)

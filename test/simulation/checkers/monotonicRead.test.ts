@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import { monotonicRead } from "../../../src/simulation/checkers/monotonicRead.ts"
 import { get, put, run, shown, unknown, unknownPut } from "./histories.ts"
-import { monotonicRead } from "./monotonicRead.ts"
 
 describe("monotonic-read", () => {
   it("holds when versions only grow, and when concurrent reads differ", () => {

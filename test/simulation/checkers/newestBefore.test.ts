@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Version from "../../../src/domain/Version.ts"
-import * as SeededRandom from "../SeededRandom.ts"
+import { byBeginning, keyHistories, newest, type Stamped } from "../../../src/simulation/checkers/KeyHistory.ts"
+import { forEachWithNewestBefore } from "../../../src/simulation/checkers/newestBefore.ts"
+import * as SeededRandom from "../../../src/simulation/SeededRandom.ts"
 import { put, run } from "./histories.ts"
-import { byBeginning, keyHistories, newest, type Stamped } from "./KeyHistory.ts"
-import { forEachWithNewestBefore } from "./newestBefore.ts"
 
 /** By all pairs. */
 const expected = (earlier: ReadonlyArray<Stamped>, each: Stamped): Stamped | undefined =>

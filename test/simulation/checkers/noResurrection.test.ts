@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import { noResurrection } from "../../../src/simulation/checkers/noResurrection.ts"
 import { cell, disturbance, final, get, put, refusedPut, remove, run, shown, unknownPut } from "./histories.ts"
-import { noResurrection } from "./noResurrection.ts"
 
 const deleted = [put("a", [1, 2], 1), remove([3, 4], 2)]
 

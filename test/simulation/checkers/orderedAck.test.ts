@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import { orderedAck } from "../../../src/simulation/checkers/orderedAck.ts"
 import { at, disturbance, put, refusedPut, remove, run, shown, unknownPut } from "./histories.ts"
-import { orderedAck } from "./orderedAck.ts"
 
 describe("ordered-ack", () => {
   it("holds when a later write has a newer version, and when concurrent ones have any", () => {

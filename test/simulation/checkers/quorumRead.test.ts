@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import { quorumRead } from "../../../src/simulation/checkers/quorumRead.ts"
 import { disturbance, get, put, refusedPut, remove, run, shown, unknownPut, unknownRemove } from "./histories.ts"
-import { quorumRead } from "./quorumRead.ts"
 
 describe("quorum-read", () => {
   it("holds when reads see the last acknowledged write, a concurrent one, or one of unknown outcome", () => {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import { uniqueVersions } from "../../../src/simulation/checkers/uniqueVersions.ts"
 import { at, get, put, refusedPut, remove, run, shown, unknownPut } from "./histories.ts"
-import { uniqueVersions } from "./uniqueVersions.ts"
 
 describe("unique-versions", () => {
   it("holds when acknowledged writes differ in counter or node, and reads repeat them", () => {

@@ -1,19 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schema } from "effect"
-import * as Cell from "../../../src/domain/Cell.ts"
+import type { Disk } from "../../../src/disk/Disk.ts"
+import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
+import * as Cell from "../../../src/domain/cell/Cell.ts"
+import * as cellLines from "../../../src/domain/cell/cellLines.ts"
 import { compare, Key } from "../../../src/domain/Key.ts"
 import { mergeTables } from "../../../src/storage/compaction/mergeTables.ts"
 import * as pick from "../../../src/storage/compaction/pick.ts"
-import type { Disk } from "../../../src/storage/Disk.ts"
-import * as DiskMemory from "../../../src/storage/DiskMemory.ts"
+import * as Levels from "../../../src/storage/Levels.ts"
 import * as SortedRuns from "../../../src/storage/memtable/SortedRuns.ts"
 import * as BlockCache from "../../../src/storage/sstable/BlockCache.ts"
-import * as cellLines from "../../../src/storage/sstable/cellLines.ts"
 import * as Table from "../../../src/storage/sstable/Table.ts"
 import * as TableWriter from "../../../src/storage/sstable/TableWriter.ts"
 import { cell, keysOf, Letters, plain, tombstone } from "../store.ts"
 
-interface Sized extends pick.Sized {
+interface Sized extends Levels.Sized {
   readonly name: string
 }
 
@@ -25,7 +26,7 @@ const table = (name: string, keyMin: string, keyMax: string, sizeBytes: number):
 })
 
 const levelsOf = (levels: Readonly<Record<number, ReadonlyArray<Sized>>>): pick.Levels<Sized> =>
-  Array.from({ length: pick.levelCount }, (_, level) => levels[level] ?? [])
+  Array.from({ length: Levels.levelCount }, (_, level) => levels[level] ?? [])
 
 const named = (chosen: pick.Compaction<Sized> | undefined) =>
   chosen === undefined ? undefined : {

@@ -6,8 +6,8 @@
  * store and asks a plan what becomes of each.
  */
 import { Effect } from "effect"
-import type { AppendHandle, Disk, ReadHandle } from "../../../src/storage/Disk.ts"
-import { DiskError, DiskFull, type StorageError } from "../../../src/storage/StorageError.ts"
+import type { AppendHandle, Disk, ReadHandle } from "../../../src/disk/Disk.ts"
+import { DiskError, DiskFull, type StorageError } from "../../../src/disk/StorageError.ts"
 
 /** What happens instead of an operation. `full` fails what needs space only. */
 export type Fault = "EIO" | "full" | "killed"

@@ -3,8 +3,8 @@
  *
  * Pure, but for `attempt` and `settle`.
  */
-import type { Cell } from "../../../src/domain/Cell.ts"
-import * as CellModule from "../../../src/domain/Cell.ts"
+import type { Cell } from "../../../src/domain/cell/Cell.ts"
+import * as CellModule from "../../../src/domain/cell/Cell.ts"
 import type * as Engine from "../../../src/storage/Engine.ts"
 import * as compare from "../../metamorphic/compare.ts"
 

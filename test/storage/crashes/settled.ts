@@ -1,7 +1,7 @@
 /** Waits for effects of a store on virtual time: the clock goes on only when nothing else does. */
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { DiskError, type StorageError } from "../../../src/storage/StorageError.ts"
+import { DiskError, type StorageError } from "../../../src/disk/StorageError.ts"
 
 /** The turns that others get before time passes: more than a short read or write takes. */
 const turnsPerStep = 50

@@ -2,7 +2,7 @@
  * What a store does while it is disturbed. Each begins with a setup in peace, so that the first disk operation that is
  * disturbed belongs to what the workload is named after.
  */
-import type { Cell } from "../../../src/domain/Cell.ts"
+import type { Cell } from "../../../src/domain/cell/Cell.ts"
 import type * as Engine from "../../../src/storage/Engine.ts"
 import { cell, tombstone } from "../store.ts"
 import type { Call } from "./Ledger.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import * as DiskMemory from "../../../src/storage/DiskMemory.ts"
+import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
 import * as Engine from "../../../src/storage/Engine.ts"
 import type { Storage } from "../../../src/storage/Storage.ts"
 import { cell, collect, directory, until } from "../store.ts"

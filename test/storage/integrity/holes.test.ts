@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as DiskMemory from "../../../src/storage/DiskMemory.ts"
-import { DiskFull } from "../../../src/storage/StorageError.ts"
+import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
+import { DiskFull } from "../../../src/disk/StorageError.ts"
 import { settled } from "../crashes/settled.ts"
 import { assertCell, cell, collect, crash, key, open } from "../store.ts"
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as DiskMemory from "../../../src/storage/DiskMemory.ts"
+import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
 import { settled } from "../crashes/settled.ts"
 import { cell, collect, crash, open, openScoped } from "../store.ts"
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as DiskMemory from "../../../src/storage/DiskMemory.ts"
+import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
 import * as describeDamage from "../../../src/storage/offline/describeDamage.ts"
 import * as ReadOnly from "../../../src/storage/offline/ReadOnly.ts"
 import type { ScanOptions } from "../../../src/storage/Storage.ts"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as DiskMemory from "../../../src/storage/DiskMemory.ts"
+import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
 import { headerBytes } from "../../../src/storage/wal/frame.ts"
 import * as RecordLog from "../../../src/storage/wal/RecordLog.ts"
 

@@ -1,0 +1,37 @@
+/**
+ * How many client requests are under way, and whether one more may begin. Refusing at once, before a body is read, keeps
+ * an overloaded node answering and its memory bounded. A request is under way until the client has taken its answer.
+ */
+import { Context, Effect, Layer } from "effect"
+import { NodeConfig } from "../../config/NodeConfig.ts"
+
+export class Admission extends Context.Service<Admission, {
+  readonly limit: number
+  readonly inFlight: () => number
+  /** Whether no place is free. */
+  readonly isFull: () => boolean
+  /** Takes a place, or answers `false` when there is none. Whoever got one calls `leave` exactly once. */
+  readonly enter: () => boolean
+  readonly leave: () => void
+}>()("rondo/server/lane/Admission") {
+  static readonly layer = Layer.effect(
+    Admission,
+    Effect.gen(function*() {
+      const { requestsInFlightMax: limit } = yield* NodeConfig
+      let inFlight = 0
+      return {
+        limit,
+        inFlight: () => inFlight,
+        isFull: () => inFlight >= limit,
+        enter: () => {
+          if (inFlight >= limit) return false
+          inFlight++
+          return true
+        },
+        leave: () => {
+          inFlight--
+        }
+      }
+    })
+  )
+}

@@ -1,0 +1,64 @@
+/**
+ * The bounds of Node's HTTP server: connections, heads, and the time that slow clients may take.
+ */
+import { ProblemDetails } from "effect/http"
+import type * as Http from "node:http"
+import type { Socket } from "node:net"
+import * as Problem from "../../api/Problem.ts"
+import { documentOf } from "../problemResponse.ts"
+import { answerUnderWay, headerBytesMax, onClientError } from "./connectionError.ts"
+import * as connections from "./connections.ts"
+
+/** Each costs a file descriptor and some kilobytes; more are turned away at once. */
+const connectionsMax = 4096
+/** A head that trickles in holds a connection no longer than this. */
+const headersTimeoutMillis = 10_000
+const requestTimeoutMillis = 60_000
+/** Longer than common proxies keep theirs, so that they close first and never write into a closing connection. */
+const keepAliveTimeoutMillis = 65_000
+/** How often the two timeouts above are looked at. */
+const connectionsCheckingIntervalMillis = 5_000
+
+export const options: Http.ServerOptions = {
+  maxHeaderSize: headerBytesMax,
+  headersTimeout: headersTimeoutMillis,
+  requestTimeout: requestTimeoutMillis,
+  // `unmatched` says what is missing, where Node would only close the connection.
+  requireHostHeader: false,
+  keepAliveTimeout: keepAliveTimeoutMillis,
+  connectionsCheckingInterval: connectionsCheckingIntervalMillis,
+  noDelay: true
+}
+
+const onExpectation: Http.RequestListener = (_, response) => {
+  const problem = new Problem.ExpectationFailed({ detail: "Expect knows only 100-continue: nothing was done" })
+  const document = documentOf(problem)
+  response.writeHead(problem.status, {
+    "content-type": ProblemDetails.contentType,
+    "content-length": Buffer.byteLength(document),
+    connection: "close"
+  })
+  response.end(document)
+}
+
+/**
+ * Bounds the server's connections and answers what its parser refuses. The result, when called, lets no connection
+ * outlive the answer that is under way on it; Node itself would keep them for the next request.
+ */
+export const prepare = (server: Http.Server): () => void => {
+  server.maxConnections = connectionsMax
+  server.on("clientError", onClientError)
+  connections.watch(server)
+  server.on("checkExpectation", onExpectation)
+  const sockets = new Set<Socket>()
+  server.on("connection", (socket) => {
+    sockets.add(socket)
+    socket.once("close", () => sockets.delete(socket))
+  })
+  return () => {
+    for (const socket of sockets) {
+      const answer = answerUnderWay(socket)
+      if (answer !== undefined) answer.shouldKeepAlive = false
+    }
+  }
+}

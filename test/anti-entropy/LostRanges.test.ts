@@ -1,0 +1,292 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import * as LostRanges from "../../src/anti-entropy/LostRanges.ts"
+import type { Cell } from "../../src/domain/cell/Cell.ts"
+import { Key } from "../../src/domain/Key.ts"
+import type { NodeId } from "../../src/domain/NodeId.ts"
+import type { Liveness } from "../../src/gossip/Gossip.ts"
+import type { PeerClient } from "../../src/peer/PeerClient.ts"
+import type { Ring } from "../../src/ring/Ring.ts"
+import * as Holes from "../../src/storage/manifest/Holes.ts"
+import { a, b, c, cellOf, d, failedBy, settle, version } from "../coordinator/requests.ts"
+import { plain } from "../domain/arbitraries.ts"
+import { type FakeStorage, gossip, mock, storage } from "../replicator/fakes.ts"
+
+const cell = (key: string, counter: number): Cell => ({ ...cellOf(counter, `${key} ${counter}`), key: Key.make(key) })
+const tombstone = (key: string, counter: number): Cell => ({ ...cell(key, counter), value: undefined })
+
+const hole = (from: string, to: string, offsetBytes = 0): Holes.Hole => ({
+  from,
+  to,
+  counterMax: 9,
+  file: "data/000007.sst",
+  offsetBytes,
+  reason: "the block's checksum does not match"
+})
+
+/** Twelve times the timeout of a replica, which is a second. */
+const grace = TestClock.adjust("12 seconds")
+const round = Effect.andThen(TestClock.adjust("1 second"), settle)
+
+interface World {
+  nodes: Array<NodeId>
+  preferenceLists: Array<ReadonlyArray<NodeId>>
+  epoch: number
+  readonly liveness: Map<NodeId, Liveness>
+  readonly stores: Map<string, FakeStorage>
+  /** Ranges asked for, by address. */
+  readonly asked: Array<string>
+  repaired: number
+  /** Runs when a peer is asked for versions. */
+  onVersions: () => void
+}
+
+/** The repair of `a`, which holds `mine` and lost what is in the holes. */
+const start = Effect.fnUntraced(function*(
+  mine: ReadonlyArray<Cell>,
+  theirs: Readonly<Record<string, ReadonlyArray<Cell>>>,
+  holes: ReadonlyArray<Holes.Hole>,
+  changes?: (world: World) => Partial<PeerClient["Service"]>
+) {
+  const here = storage(mine)
+  here.holes = holes
+  const world: World = {
+    nodes: [a, b, c],
+    preferenceLists: [[a, b, c]],
+    epoch: 1,
+    liveness: new Map(),
+    stores: new Map(Object.entries(theirs).map(([node, cells]) => [`${node}:1`, storage(cells)])),
+    asked: [],
+    repaired: 0,
+    onVersions: () => {}
+  }
+  const storeOf = (address: string) => world.stores.get(address)!.service
+  const failed = () => failedBy(b, "storage")
+  const repair = yield* LostRanges.make({
+    self: a,
+    replicationFactor: 3,
+    replicaTimeout: Duration.seconds(1),
+    gossip: gossip(a, world),
+    ring: mock<Ring["Service"]>({
+      current: () => ({ epoch: world.epoch, nodes: world.nodes, preferenceLists: world.preferenceLists })
+    }),
+    storage: here.service,
+    client: mock<PeerClient["Service"]>({
+      versions: (address, _partitions, range) => {
+        world.asked.push(`${address} ${range!.from}..${range!.to}`)
+        world.onVersions()
+        return Stream.mapError(storeOf(address).scan(range), failed)
+      },
+      cells: (address, keys) =>
+        Stream.fromIterable(keys).pipe(
+          Stream.mapEffect((key) => Effect.mapError(storeOf(address).get(key), failed)),
+          Stream.filter((found) => found !== undefined)
+        ),
+      ...changes?.(world)
+    }),
+    giveBack: (cells) => here.service.apply(cells, { ignoreDamage: true }),
+    onRepaired: () => void world.repaired++
+  })
+  yield* settle
+  const held = (key: string) => plain(here.cells.get(Key.make(key)))
+  return { here, world, held, status: repair.status }
+})
+
+describe("LostRanges", () => {
+  it.effect("gives back the newest that any other replica holds, keeps what is newer here, and closes the hole", () =>
+    Effect.gen(function*() {
+      const lost = hole("b", "y")
+      const { held, here, status, world } = yield* start(
+        [cell("a", 1), cell("k", 7), cell("m", 1)],
+        {
+          b: [cell("a", 8), cell("c", 3), cell("d", 2), cell("k", 6), tombstone("m", 5), cell("z", 4)],
+          c: [cell("c", 2), cell("d", 4), cell("e", 1)]
+        },
+        [lost]
+      )
+      yield* grace
+      yield* round
+      assert.deepStrictEqual(here.holes, [])
+      assert.deepStrictEqual(
+        ["c", "d", "e", "k"].map(held),
+        [cell("c", 3), cell("d", 4), cell("e", 1), cell("k", 7)].map(plain)
+      )
+      assert.deepStrictEqual(held("m"), plain(tombstone("m", 5)))
+      // Outside of the hole nothing was lost.
+      assert.deepStrictEqual([held("a"), held("z")], [plain(cell("a", 1)), undefined])
+      assert.deepInclude(status(), { rangesRepaired: 1, cellsRepaired: 4 })
+      assert.strictEqual(world.repaired, 1)
+      yield* round
+      assert.strictEqual(status().state, "idle")
+      assert.deepStrictEqual(world.asked, ["b:1 b..y", "c:1 b..y"])
+    }))
+
+  it.effect("lets reads and writes end that were under way, and asks nobody before", () =>
+    Effect.gen(function*() {
+      const { here, status, world } = yield* start([], { b: [], c: [] }, [hole("b", "y")])
+      yield* TestClock.adjust("11 seconds")
+      assert.deepStrictEqual(world.asked, [])
+      assert.deepInclude(status(), { state: "waiting", reason: "for reads and writes to end that were under way" })
+      yield* round
+      assert.strictEqual(world.asked.length, 2)
+      assert.deepStrictEqual(here.holes, [])
+    }))
+
+  it.effect("waits for a replica that is not up, says for whom, and goes on when it is back", () =>
+    Effect.gen(function*() {
+      const { here, status, world } = yield* start([], { b: [], c: [cell("k", 3)] }, [hole("b", "y")])
+      world.liveness.set(c, "down")
+      yield* grace
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(world.asked, [])
+      assert.deepInclude(status(), { state: "waiting", reason: "for c, which is down" })
+      assert.strictEqual(here.holes.length, 1)
+      world.liveness.delete(c)
+      yield* round
+      assert.deepStrictEqual(here.holes, [])
+      assert.strictEqual(here.cells.size, 1)
+    }))
+
+  it.effect("does not take the word of a replica that has lost something there itself, and asks again and again", () =>
+    Effect.gen(function*() {
+      const { here, status, world } = yield* start([], { b: [cell("k", 3)], c: [] }, [hole("b", "y")])
+      const other = world.stores.get("c:1")!
+      other.holes = [hole("x", "z")]
+      yield* grace
+      assert.strictEqual(here.holes.length, 1)
+      assert.strictEqual(here.cells.size, 0, "nothing is taken in before all have answered")
+      assert.deepInclude(status(), { state: "failed" })
+      assert.include(status().reason, "storage")
+      world.asked.length = 0
+      yield* TestClock.adjust("10 minutes")
+      // After 2, 4, 8 and 16 seconds, then every 30.
+      assert.approximately(world.asked.length / 2, 4 + (600 - 30) / 31, 2)
+      other.holes = [hole("y", "z")]
+      yield* TestClock.adjust("31 seconds")
+      assert.deepStrictEqual(here.holes, [])
+      assert.deepStrictEqual(plain(here.cells.get(Key.make("k"))), plain(cell("k", 3)))
+    }))
+
+  it.effect("leaves holes that appear meanwhile, and fills them in their turn", () =>
+    Effect.gen(function*() {
+      const first = hole("b", "d")
+      const second = hole("m", "p", 4096)
+      const { here, world } = yield* start([], { b: [], c: [cell("n", 3)] }, [first])
+      world.onVersions = () => {
+        here.holes = [first, second]
+      }
+      yield* grace
+      yield* settle
+      assert.deepStrictEqual(here.holes, [second])
+      world.onVersions = () => {}
+      yield* grace
+      yield* round
+      assert.deepStrictEqual([here.holes, here.cells.size], [[], 1])
+    }))
+
+  it.effect("asks for holes that touch as for one, and for others by themselves", () =>
+    Effect.gen(function*() {
+      const holes = [hole("m", "p", 3), hole("d", "f", 2), hole("b", "d", 1), hole("c", "e", 4)]
+      const { here, status, world } = yield* start([], { b: [], c: [] }, holes)
+      yield* grace
+      yield* settle
+      assert.deepStrictEqual(world.asked, ["b:1 b..f", "c:1 b..f", "b:1 m..p", "c:1 m..p"])
+      assert.deepStrictEqual(here.holes, [])
+      assert.strictEqual(status().rangesRepaired, 2)
+    }))
+
+  it.effect("goes through a range page by page, wherever the pages of its replicas end", () =>
+    Effect.gen(function*() {
+      const name = (index: number) => `k${String(index).padStart(6, "0")}`
+      const every = (step: number, counter: number) =>
+        Array.from({ length: Math.ceil(30_000 / step) }, (_, index) => cell(name(index * step), counter))
+      const { here, world } = yield* start([], { b: every(1, 1), c: every(2, 2) }, [hole("k", "l")])
+      yield* grace
+      // So many keys take more turns of the event loop than a few.
+      for (let turns = 0; here.holes.length > 0 && turns < 1000; turns++) yield* settle
+      assert.deepStrictEqual(here.holes, [])
+      assert.strictEqual(here.cells.size, 30_000)
+      assert.isTrue(
+        Array.from(here.cells.values()).every(({ key, version: { counter } }) =>
+          counter === (Number(key.slice(1)) % 2 === 0 ? 2 : 1)
+        )
+      )
+      assert.isAtLeast(world.asked.length, 6)
+    }))
+
+  it.effect("does not close the hole when a replica keeps a cell that it told of", () =>
+    Effect.gen(function*() {
+      const { here, status } = yield* start([], { b: [cell("k", 3)], c: [] }, [hole("b", "y")], () => ({
+        cells: () => Stream.make(cell("k", 2))
+      }))
+      yield* grace
+      assert.deepStrictEqual([here.holes.length, here.cells.size], [1, 0])
+      assert.include(status().reason, "did not hand over 1 cells")
+    }))
+
+  it.effect("does not believe a replica that answers with other keys than it was asked for", () =>
+    Effect.gen(function*() {
+      const { here, status } = yield* start([], { b: [], c: [] }, [hole("b", "y")], () => ({
+        versions: () => Stream.make({ key: Key.make("z"), version: version(1) })
+      }))
+      yield* grace
+      assert.strictEqual(here.holes.length, 1)
+      assert.include(status().reason, "keys out of the range")
+    }))
+
+  it.effect("gives up on a replica that does not answer", () =>
+    Effect.gen(function*() {
+      const { here, status } = yield* start([], { b: [], c: [] }, [hole("b", "y")], () => ({
+        versions: () => Stream.never
+      }))
+      yield* grace
+      assert.strictEqual(status().state, "running")
+      yield* TestClock.adjust("31 seconds")
+      assert.deepInclude(status(), { state: "failed" })
+      assert.strictEqual(here.holes.length, 1)
+    }))
+
+  it.effect("asks whoever joined meanwhile before it closes a hole", () =>
+    Effect.gen(function*() {
+      const { here, world } = yield* start([], { b: [], c: [], d: [cell("k", 3)] }, [hole("b", "y")])
+      world.onVersions = () => {
+        world.epoch = 2
+        world.nodes = [a, b, c, d]
+        world.preferenceLists = [[a, b, d]]
+      }
+      yield* grace
+      assert.strictEqual(here.holes.length, 1)
+      yield* round
+      assert.deepStrictEqual([here.holes, here.cells.size], [[], 1])
+      // No longer a replica of anything that this node has.
+      assert.deepStrictEqual(world.asked.slice(2), ["b:1 b..y", "d:1 b..y"])
+    }))
+
+  it.effect("keeps the hole where nobody else has replicas, for an operator to decide", () =>
+    Effect.gen(function*() {
+      const { here, status, world } = yield* start([], { b: [], c: [] }, [hole("b", "y")])
+      world.nodes = [a]
+      world.preferenceLists = [[a]]
+      yield* TestClock.adjust("1 minute")
+      assert.deepInclude(status(), { state: "waiting", reason: "until other nodes are known" })
+      world.nodes = [a, b]
+      world.preferenceLists = [[a], [b]]
+      yield* round
+      assert.include(status().reason, "forget-lost: no other node has replicas")
+      assert.deepStrictEqual([here.holes.length, world.asked], [1, []])
+    }))
+
+  it.effect("tries again when the hole cannot be closed", () =>
+    Effect.gen(function*() {
+      const { here, status } = yield* start([], { b: [], c: [] }, [hole("b", "y")])
+      const { closeHoles } = here.service
+      Object.assign(here.service, { closeHoles: () => Effect.fail(Holes.corruption(hole("b", "y"))) })
+      yield* grace
+      assert.deepInclude(status(), { state: "failed", rangesRepaired: 0 })
+      Object.assign(here.service, { closeHoles })
+      yield* TestClock.adjust("3 seconds")
+      yield* settle
+      assert.deepStrictEqual(here.holes, [])
+    }))
+})

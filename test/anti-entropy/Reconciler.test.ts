@@ -1,0 +1,263 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import * as Reconciler from "../../src/anti-entropy/Reconciler.ts"
+import type { Identity } from "../../src/disk/Identity.ts"
+import { DiskFull } from "../../src/disk/StorageError.ts"
+import type { NodeId } from "../../src/domain/NodeId.ts"
+import type { Liveness } from "../../src/gossip/Gossip.ts"
+import type { PeerClient } from "../../src/peer/PeerClient.ts"
+import type { PeerFailed } from "../../src/peer/PeerError.ts"
+import type { Hints } from "../../src/replication/Hints.ts"
+import type { Peers } from "../../src/replication/Peers.ts"
+import type { Ring } from "../../src/ring/Ring.ts"
+import { a, b, c, cellOf, failedBy, settle } from "../coordinator/requests.ts"
+import { gossip, mock, storage } from "../replicator/fakes.ts"
+
+const empty = ["0000000000000000-0"]
+
+/** One round; the first runs at the start. */
+const round = Effect.andThen(TestClock.adjust("500 millis"), settle)
+
+/** The reconciler of `a`, whose peers agree with it in everything unless the test says otherwise. */
+const start = Effect.fnUntraced(function*(
+  options?: { readonly fresh?: boolean; readonly salvaged?: boolean; readonly nodes?: Array<NodeId> }
+) {
+  const world = {
+    nodes: options?.nodes ?? [a, b, c],
+    liveness: new Map<NodeId, Liveness>(),
+    generation: new Map<NodeId, number>([[b, 1], [c, 1]]),
+    failure: new Map<string, PeerFailed>(),
+    compared: [] as Array<string>,
+    damaged: new Set<string>(),
+    pending: new Map<NodeId, number>(),
+    dropped: 0,
+    sent: [] as Array<string>,
+    delivery: Effect.void as Effect.Effect<void, PeerFailed>,
+    settled: 0,
+    marking: Effect.void as Effect.Effect<void, DiskFull>
+  }
+  const reconciler = yield* Reconciler.make({
+    self: a,
+    replicationFactor: 3,
+    comparisonInterval: Duration.minutes(1),
+    identity: mock<Identity["Service"]>({
+      fresh: options?.fresh ?? false,
+      markSettled: Effect.suspend(() => Effect.map(world.marking, () => void world.settled++))
+    }),
+    gossip: gossip(a, world),
+    ring: mock<Ring["Service"]>({
+      current: () => ({ epoch: 1, nodes: world.nodes, preferenceLists: [world.nodes] }),
+      partitionOf: () => 0
+    }),
+    storage: Object.assign(storage().service, { salvaged: options?.salvaged ?? false }),
+    client: mock<PeerClient["Service"]>({
+      digests: (address) =>
+        Effect.suspend(() => {
+          world.compared.push(address)
+          const failure = world.failure.get(address)
+          const isDamaged = world.damaged.has(address)
+          return failure === undefined ? Effect.succeed({ digests: empty, isDamaged }) : Effect.fail(failure)
+        }),
+      versions: () => Stream.empty
+    }),
+    hints: mock<Hints>({
+      pending: (peer) => world.pending.get(peer) ?? 0,
+      status: () => [{ peer: b, pending: 0, pendingBytes: 0, dropped: world.dropped, delivered: 0 }],
+      deliver: (peer, send) =>
+        Effect.gen(function*() {
+          yield* world.delivery
+          yield* send(Array.from({ length: world.pending.get(peer)! }, () => cellOf(1)))
+          world.pending.delete(peer)
+        })
+    }),
+    peers: mock<Peers>({
+      writeAll: (peer, cells) =>
+        Effect.sync(() => {
+          world.sent.push(`${peer} ${cells.length}`)
+          return []
+        })
+    }),
+    digests: Effect.succeed({ digests: empty, isDamaged: false }),
+    receive: () => Effect.void
+  })
+  yield* settle
+  /** Peers that were compared since the last call. */
+  const compared = () => world.compared.splice(0)
+  const stateOf = (peer: NodeId) => reconciler.status().find((status) => status.peer === peer)?.state
+  return { world, reconciler, compared, stateOf }
+})
+
+describe("Reconciler", () => {
+  it.effect("compares with every peer when it starts, once", () =>
+    Effect.gen(function*() {
+      const { compared, reconciler, stateOf } = yield* start()
+      assert.sameMembers(compared(), ["b:1", "c:1"])
+      assert.deepStrictEqual([stateOf(b), stateOf(c), stateOf(a)], ["level", "level", undefined])
+      yield* round
+      assert.deepStrictEqual(compared(), [])
+      assert.isFalse(reconciler.recovering())
+    }))
+
+  it.effect("compares again now and then in any case", () =>
+    Effect.gen(function*() {
+      const { compared } = yield* start()
+      compared()
+      yield* TestClock.adjust("44 seconds")
+      assert.deepStrictEqual(compared(), [])
+      yield* TestClock.adjust("33 seconds")
+      assert.sameMembers(compared(), ["b:1", "c:1"])
+    }))
+
+  it.effect("does not bother a peer that is suspect or down, and compares when it is back", () =>
+    Effect.gen(function*() {
+      const { compared, stateOf, world } = yield* start({ nodes: [a] })
+      world.liveness.set(b, "down").set(c, "suspect")
+      world.nodes.push(b, c)
+      yield* round
+      assert.deepStrictEqual(compared(), [])
+      assert.strictEqual(stateOf(b), "waiting")
+      world.liveness.clear()
+      yield* round
+      assert.sameMembers(compared(), ["b:1", "c:1"])
+    }))
+
+  it.effect("compares with a peer that was out of reach, not with one that started again and compares by itself", () =>
+    Effect.gen(function*() {
+      const { compared, world } = yield* start()
+      compared()
+      for (const generation of [1, 2]) {
+        world.liveness.set(b, "down")
+        yield* round
+        world.liveness.clear()
+        world.generation.set(b, generation)
+        yield* round
+        assert.deepStrictEqual(compared(), generation === 1 ? ["b:1"] : [])
+      }
+    }))
+
+  it.effect("compares when a hint was dropped, and when a write here was missed", () =>
+    Effect.gen(function*() {
+      const { compared, reconciler, world } = yield* start()
+      compared()
+      world.dropped = 1
+      yield* round
+      assert.deepStrictEqual(compared(), ["b:1"])
+      yield* round
+      assert.deepStrictEqual(compared(), [])
+      reconciler.missedLocally()
+      yield* round
+      assert.sameMembers(compared(), ["b:1", "c:1"])
+    }))
+
+  it.effect("tries a failed comparison again after two seconds, and says meanwhile why it failed", () =>
+    Effect.gen(function*() {
+      const { compared, reconciler, stateOf, world } = yield* start({ nodes: [a] })
+      world.failure.set("b:1", failedBy(b, "overloaded"))
+      world.nodes.push(b)
+      yield* round
+      assert.deepStrictEqual(compared(), ["b:1"])
+      assert.deepInclude(reconciler.status()[0]!, { state: "failed", failure: "b overloaded: on purpose" })
+      world.failure.clear()
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(compared(), [])
+      yield* round
+      assert.deepStrictEqual(compared(), ["b:1"])
+      assert.strictEqual(stateOf(b), "level")
+      assert.isUndefined(reconciler.status()[0]!.failure)
+    }))
+
+  it.effect("delivers hints to a peer that is up, in batches, before it compares", () =>
+    Effect.gen(function*() {
+      const { compared, world } = yield* start({ nodes: [a] })
+      world.pending.set(b, 600)
+      world.liveness.set(b, "down")
+      world.nodes.push(b)
+      yield* round
+      assert.deepStrictEqual(world.sent, [])
+      world.liveness.clear()
+      world.delivery = Effect.sync(() => assert.deepStrictEqual(compared(), []))
+      yield* round
+      assert.deepStrictEqual(world.sent, ["b 256", "b 256", "b 88"])
+      assert.deepStrictEqual(compared(), ["b:1"])
+    }))
+
+  it.effect("tries hints again that were not taken, and does not take that for a failed comparison", () =>
+    Effect.gen(function*() {
+      const { compared, stateOf, world } = yield* start()
+      compared()
+      world.pending.set(b, 1)
+      world.delivery = Effect.fail(failedBy(b))
+      yield* round
+      assert.deepStrictEqual([world.sent, stateOf(b)], [[], "level"])
+      world.delivery = Effect.void
+      yield* TestClock.adjust("2500 millis")
+      assert.deepStrictEqual([world.sent, stateOf(b)], [["b 1"], "level"])
+      assert.deepStrictEqual(compared(), [])
+    }))
+
+  it.effect("recovers when it has compared with every other node, and writes that down first", () =>
+    Effect.gen(function*() {
+      const { reconciler, world } = yield* start({ fresh: true, nodes: [a] })
+      world.failure.set("c:1", failedBy(c))
+      world.nodes.push(b, c)
+      yield* round
+      assert.isTrue(reconciler.recovering())
+      world.marking = Effect.fail(new DiskFull({ path: "data" }))
+      world.failure.clear()
+      yield* TestClock.adjust("3 seconds")
+      assert.isTrue(reconciler.recovering())
+      assert.strictEqual(world.settled, 0)
+      world.marking = Effect.void
+      yield* round
+      assert.isFalse(reconciler.recovering())
+      yield* round
+      assert.strictEqual(world.settled, 1)
+    }))
+
+  it.effect("does not recover by a peer that has lost cells to damage, before that one is whole", () =>
+    Effect.gen(function*() {
+      const { compared, reconciler, stateOf, world } = yield* start({ fresh: true, nodes: [a] })
+      world.damaged.add("c:1")
+      world.nodes.push(b, c)
+      yield* round
+      assert.deepStrictEqual([stateOf(b), stateOf(c)], ["level", "failed"])
+      assert.include(reconciler.status().find(({ peer }) => peer === c)!.failure, "lost cells to damage")
+      compared()
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual([reconciler.recovering(), new Set(compared())], [true, new Set(["c:1"])])
+      world.damaged.clear()
+      yield* TestClock.adjust("3 seconds")
+      yield* settle
+      assert.isFalse(reconciler.recovering())
+    }))
+
+  it.effect("is level with a damaged peer when it has lost nothing itself", () =>
+    Effect.gen(function*() {
+      const { stateOf, world } = yield* start({ nodes: [a] })
+      world.damaged.add("b:1")
+      world.nodes.push(b)
+      yield* round
+      assert.strictEqual(stateOf(b), "level")
+    }))
+
+  it.effect("recovers a node whose store was salvaged, as one with a new directory", () =>
+    Effect.gen(function*() {
+      const { reconciler, world } = yield* start({ salvaged: true, nodes: [a] })
+      assert.isTrue(reconciler.recovering())
+      world.nodes.push(b, c)
+      yield* round
+      assert.isFalse(reconciler.recovering())
+      assert.strictEqual(world.settled, 1)
+    }))
+
+  it.effect("does not recover alone, since it cannot know whether others hold what it lost", () =>
+    Effect.gen(function*() {
+      const { reconciler, world } = yield* start({ fresh: true, nodes: [a] })
+      yield* round
+      assert.isTrue(reconciler.recovering())
+      world.nodes.push(b)
+      yield* round
+      assert.isFalse(reconciler.recovering())
+    }))
+})

@@ -1,0 +1,263 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Arbitrary, Deferred, Effect, Exit, Fiber, References, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { NodeId } from "../../src/domain/NodeId.ts"
+import { PeerFailed } from "../../src/peer/PeerError.ts"
+import * as Batcher from "../../src/replication/Batcher.ts"
+import { settle } from "../coordinator/requests.ts"
+
+const failure = (reason: PeerFailed["reason"]) =>
+  new PeerFailed({ peer: NodeId.make("b"), reason, detail: "on purpose" })
+
+type Options = Partial<Omit<Batcher.BatcherOptions<string, string>, "send">>
+
+/** A peer that keeps each batch until the test answers it; to `x` it answers `re: x`. */
+const withPeer = Effect.fnUntraced(function*(options?: Options) {
+  const sent: Array<{ readonly batch: ReadonlyArray<string>; readonly done: Deferred.Deferred<void, PeerFailed> }> = []
+  const batcher = yield* Batcher.make<string, string>({
+    send: (batch) => {
+      const done = Deferred.makeUnsafe<void, PeerFailed>()
+      sent.push({ batch, done })
+      return Effect.map(Deferred.await(done), () => batch.map((request) => `re: ${request}`))
+    },
+    bytesOf: (request) => request.length,
+    batchRequestsMax: 1000,
+    batchBytesMax: 1000,
+    queueMax: 1000,
+    queueBytesMax: 100_000,
+    failsAll: ({ reason }) => reason === "timeout",
+    overloaded: () => failure("overloaded"),
+    ...options
+  })
+  const submit = (request: string) => Effect.forkChild(batcher.submit(request))
+  return {
+    batcher,
+    submit: Effect.fnUntraced(function*(...requests: ReadonlyArray<string>) {
+      const fibers = yield* Effect.forEach(requests, submit)
+      yield* settle
+      return fibers
+    }),
+    batches: () => sent.map(({ batch }) => batch),
+    /** Lets the latest batch end. */
+    answer: (exit: Exit.Exit<void, PeerFailed> = Exit.void) =>
+      Effect.andThen(Deferred.done(sent.at(-1)!.done, exit), settle)
+  }
+})
+
+describe("Batcher", () => {
+  it.effect("sends a lone request at once", () =>
+    Effect.gen(function*() {
+      const { answer, batches, submit } = yield* withPeer()
+      const [fiber] = yield* submit("a")
+      assert.deepStrictEqual(batches(), [["a"]])
+      yield* answer()
+      assert.strictEqual(yield* Fiber.join(fiber!), "re: a")
+    }))
+
+  it.effect("sends together what arrives while a request is under way, and never two requests at once", () =>
+    Effect.gen(function*() {
+      const { answer, batches, submit } = yield* withPeer()
+      const first = yield* submit("a")
+      const second = yield* submit("b")
+      const third = yield* submit("c", "d")
+      assert.deepStrictEqual(batches(), [["a"]])
+      yield* answer()
+      assert.deepStrictEqual(batches(), [["a"], ["b", "c", "d"]])
+      assert.strictEqual(yield* Fiber.join(first[0]!), "re: a")
+      assert.isUndefined(second[0]!.pollUnsafe())
+      yield* answer()
+      assert.deepStrictEqual(yield* Fiber.joinAll([...second, ...third]), ["re: b", "re: c", "re: d"])
+      assert.strictEqual(batches().length, 2)
+    }))
+
+  it.effect("puts no more requests in a batch than allowed, in order of arrival", () =>
+    Effect.gen(function*() {
+      const { answer, batches, submit } = yield* withPeer({ batchRequestsMax: 2 })
+      yield* submit("a")
+      yield* submit("b", "c", "d")
+      yield* answer()
+      assert.deepStrictEqual(batches().at(-1), ["b", "c"])
+      yield* answer()
+      assert.deepStrictEqual(batches().at(-1), ["d"])
+    }))
+
+  it.effect("puts no more bytes in a batch than allowed, but a larger request alone", () =>
+    Effect.gen(function*() {
+      const { answer, batches, submit } = yield* withPeer({ batchBytesMax: 4 })
+      yield* submit("a")
+      yield* submit("bb", "cc", "d", "eeeeee", "f")
+      yield* answer()
+      assert.deepStrictEqual(batches().at(-1), ["bb", "cc"])
+      yield* answer()
+      assert.deepStrictEqual(batches().at(-1), ["d"])
+      yield* answer()
+      assert.deepStrictEqual(batches().at(-1), ["eeeeee"])
+      yield* answer()
+      assert.deepStrictEqual(batches().at(-1), ["f"])
+    }))
+
+  it.effect("leaves out whoever was interrupted before the batch left", () =>
+    Effect.gen(function*() {
+      const { answer, batches, batcher, submit } = yield* withPeer()
+      yield* submit("a")
+      const [b, c] = yield* submit("b", "c")
+      yield* Fiber.interrupt(b!)
+      yield* answer()
+      assert.deepStrictEqual(batches(), [["a"], ["c"]])
+      yield* answer()
+      assert.strictEqual(yield* Fiber.join(c!), "re: c")
+      assert.strictEqual(batcher.depth(), 0)
+    }))
+
+  it.effect("sends nothing when everyone was interrupted, and goes on with the next", () =>
+    Effect.gen(function*() {
+      const { answer, batches, submit } = yield* withPeer()
+      yield* submit("a")
+      yield* Fiber.interruptAll(yield* submit("b", "c"))
+      yield* answer()
+      assert.deepStrictEqual(batches(), [["a"]])
+      yield* submit("d")
+      assert.deepStrictEqual(batches(), [["a"], ["d"]])
+    }))
+
+  it.effect("drops the answer of whoever was interrupted after the batch left, and of nobody else", () =>
+    Effect.gen(function*() {
+      const { answer, submit } = yield* withPeer()
+      yield* submit("a")
+      const [b, c] = yield* submit("b", "c")
+      yield* answer()
+      yield* Fiber.interrupt(b!)
+      yield* answer()
+      assert.strictEqual(yield* Fiber.join(c!), "re: c")
+    }))
+
+  it.effect("fails everyone in a failed batch alike, and nobody in the next", () =>
+    Effect.gen(function*() {
+      const { answer, submit } = yield* withPeer()
+      yield* submit("a")
+      const failing = yield* submit("b", "c")
+      yield* answer()
+      const next = yield* submit("d")
+      yield* answer(Exit.fail(failure("unreachable")))
+      for (const fiber of failing) assert.strictEqual((yield* Effect.flip(Fiber.join(fiber))).reason, "unreachable")
+      yield* answer()
+      assert.strictEqual(yield* Fiber.join(next[0]!), "re: d")
+    }))
+
+  it.effect("surfaces a defect to everyone in the batch, and goes on with the next", () =>
+    Effect.gen(function*() {
+      const { answer, submit } = yield* withPeer()
+      const [first] = yield* submit("a")
+      const [second] = yield* submit("b")
+      yield* answer(Exit.die("a bug"))
+      assert.deepStrictEqual(yield* Fiber.await(first!), Exit.die("a bug"))
+      yield* answer()
+      assert.strictEqual(yield* Fiber.join(second!), "re: b")
+    }))
+
+  it.effect("answers the others of a batch when one of them throws at its answer, and goes on with the next", () =>
+    Effect.gen(function*() {
+      const { answer, batcher, submit } = yield* withPeer()
+      const told: Array<Exit.Exit<string, PeerFailed>> = []
+      batcher.enqueue("a", () => {
+        throw new Error("a bug")
+      })
+      batcher.enqueue("b", (exit) => told.push(exit))
+      yield* settle
+      yield* answer()
+      assert.deepStrictEqual(told, [Exit.succeed("re: b")])
+      yield* TestClock.adjust("1 second")
+      const [next] = yield* submit("c")
+      yield* answer()
+      assert.strictEqual(yield* Fiber.join(next!), "re: c")
+    }))
+
+  it.effect("refuses at once what the queue cannot hold, and takes more when the queue has moved on", () =>
+    Effect.gen(function*() {
+      const { answer, batcher, submit } = yield* withPeer({ queueMax: 2 })
+      yield* submit("a")
+      const [b, c, d] = yield* submit("b", "c", "d")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(d!))).reason, "overloaded")
+      assert.strictEqual(batcher.depth(), 3)
+      yield* answer()
+      yield* submit("e")
+      yield* answer()
+      assert.deepStrictEqual(yield* Fiber.joinAll([b!, c!]), ["re: b", "re: c"])
+    }))
+
+  it.effect("knows how many requests wait or are under way", () =>
+    Effect.gen(function*() {
+      const { answer, batcher, submit } = yield* withPeer()
+      assert.strictEqual(batcher.depth(), 0)
+      yield* submit("a")
+      yield* submit("b", "c")
+      assert.strictEqual(batcher.depth(), 3)
+      yield* answer()
+      assert.strictEqual(batcher.depth(), 2)
+      yield* answer()
+      assert.strictEqual(batcher.depth(), 0)
+    }))
+
+  it.effect("fails those who wait behind a batch that timed out with it, and nobody for a refusal", () =>
+    Effect.gen(function*() {
+      const { answer, batches, submit } = yield* withPeer()
+      const [first] = yield* submit("a")
+      const [second] = yield* submit("b")
+      yield* answer(Exit.fail(failure("refused")))
+      assert.isDefined(first!.pollUnsafe())
+      assert.isUndefined(second!.pollUnsafe())
+      const [third] = yield* submit("c")
+      yield* answer(Exit.fail(failure("timeout")))
+      assert.strictEqual((yield* Effect.flip(Fiber.join(second!))).reason, "timeout")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(third!))).reason, "timeout")
+      assert.deepStrictEqual(batches(), [["a"], ["b"]])
+    }))
+
+  it.effect("refuses more than a queue may hold in bytes, and takes more once it has been sent", () =>
+    Effect.gen(function*() {
+      const { answer, submit } = yield* withPeer({ queueBytesMax: 10 })
+      yield* submit("under way")
+      yield* submit("0123456789")
+      const [refused] = yield* submit("x")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(refused!))).reason, "overloaded")
+      yield* answer()
+      const [taken] = yield* submit("y")
+      assert.isUndefined(taken!.pollUnsafe())
+    }))
+
+  /** Below three operations a turn, Effect itself makes no progress. */
+  it.effect.prop("forgets nobody, wherever fibers take turns and requests come together", {
+    turn: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 3, maximum: 16 }))),
+    clients: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 5 }))),
+    batch: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 3 })))
+  }, ({ batch, clients, turn }) =>
+    Effect.gen(function*() {
+      const batcher = yield* Batcher.make<number, number>({
+        send: (batch) => Effect.succeed(batch.map((request) => -request)),
+        bytesOf: () => 1,
+        batchRequestsMax: batch,
+        batchBytesMax: 1000,
+        queueMax: 1000,
+        queueBytesMax: 100_000,
+        failsAll: () => false,
+        overloaded: () => failure("overloaded")
+      })
+      const client = (name: number) =>
+        Effect.forEach(Array.from({ length: 20 }), (_, index) =>
+          Effect.map(batcher.submit(name * 100 + index), (answer) =>
+            assert.strictEqual(answer, -(name * 100 + index))))
+      yield* Effect.forEach(
+        Array.from({ length: clients }, (_, name) =>
+          name),
+        client,
+        { concurrency: "unbounded" }
+      )
+    }).pipe(Effect.scoped, Effect.provideService(References.MaxOpsBeforeYield, turn)))
+
+  it.effect("ends with its scope", () =>
+    Effect.gen(function*() {
+      const { batches, submit } = yield* Effect.scoped(withPeer())
+      yield* submit("a")
+      assert.deepStrictEqual(batches(), [])
+    }))
+})

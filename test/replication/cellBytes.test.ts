@@ -1,0 +1,52 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Arbitrary, Schema } from "effect"
+import type { Cell } from "../../src/domain/cell/Cell.ts"
+import { batches, bytesOf } from "../../src/replication/cellBytes.ts"
+import { cellOf } from "../coordinator/requests.ts"
+import { cell as anyCell } from "../domain/arbitraries.ts"
+
+const limit = (maximum: number) => Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum })))
+
+const totalBytes = (cells: ReadonlyArray<Cell>) => cells.reduce((sum, cell) => sum + bytesOf(cell), 0)
+
+describe("cellBytes", () => {
+  it("counts the bytes of key, value and content type, and something for the version", () => {
+    const tombstone: Cell = { ...cellOf(1), value: undefined }
+    assert.isAbove(bytesOf(tombstone), 1)
+    assert.strictEqual(bytesOf(cellOf(1, "v".repeat(100))), bytesOf(cellOf(1, "")) + 100)
+    assert.isAbove(bytesOf(cellOf(1, "")), bytesOf(tombstone))
+  })
+
+  it.prop("cuts into batches that hold every cell once, in order, and none empty", {
+    cells: Arbitrary.array(anyCell, { maxLength: 12 }),
+    cellsMax: limit(5),
+    bytesMax: limit(300)
+  }, ({ bytesMax, cells, cellsMax }) => {
+    const cut = batches(cells, { cellsMax, bytesMax })
+    assert.deepStrictEqual(cut.flat(), cells)
+    assert.isTrue(cut.every((batch) => batch.length > 0))
+  }, { arbitrary: { runs: 300 } })
+
+  it.prop("keeps each batch within both limits, except for one cell that is larger by itself", {
+    cells: Arbitrary.array(anyCell, { maxLength: 12 }),
+    cellsMax: limit(5),
+    bytesMax: limit(300)
+  }, ({ bytesMax, cells, cellsMax }) => {
+    for (const batch of batches(cells, { cellsMax, bytesMax })) {
+      assert.isAtMost(batch.length, cellsMax)
+      assert.isTrue(batch.length === 1 || totalBytes(batch) <= bytesMax)
+    }
+  }, { arbitrary: { runs: 300 } })
+
+  it("fills batches to the brim", () => {
+    const cells = [cellOf(1), cellOf(2), cellOf(3)]
+    const bytesMax = totalBytes(cells.slice(0, 2))
+    assert.deepStrictEqual(batches(cells, { cellsMax: 9, bytesMax }).map((batch) => batch.length), [2, 1])
+    assert.deepStrictEqual(batches(cells, { cellsMax: 9, bytesMax: bytesMax - 1 }).map((batch) => batch.length), [
+      1,
+      1,
+      1
+    ])
+    assert.deepStrictEqual(batches(cells, { cellsMax: 2, bytesMax: 1e9 }).map((batch) => batch.length), [2, 1])
+  })
+})

@@ -1,0 +1,95 @@
+/** What a connection is owed, over real sockets. */
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as Http from "node:http"
+import * as Net from "node:net"
+import * as connections from "../../../src/server/lane/connections.ts"
+
+const head = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+/** A server whose patience is short, and a client that has sent `text` and reads nothing. */
+const connected = (answer: Http.RequestListener, text: string) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly server: Http.Server; readonly client: Net.Socket; readonly inbound: Net.Socket }>(
+      (resume) => {
+        const server = Http.createServer()
+        connections.watch(server)
+        assert.strictEqual(server.timeout, 30_000)
+        server.timeout = 20
+        server.on("request", answer)
+        server.listen(0, "127.0.0.1", () => {
+          const client = Net.connect((server.address() as Net.AddressInfo).port, "127.0.0.1")
+          client.on("error", () => {}).pause()
+          client.write(text)
+          server.once("connection", (inbound) => resume(Effect.succeed({ server, client, inbound })))
+        })
+      }
+    ),
+    ({ client, server }) =>
+      Effect.sync(() => {
+        client.destroy()
+        server.close()
+        server.closeAllConnections()
+      })
+  )
+
+const closed = (socket: Net.Socket) =>
+  Effect.callback<void>((resume) => {
+    if (socket.destroyed) resume(Effect.void)
+    // Every other listener has been told by then.
+    else socket.once("close", () => setImmediate(() => resume(Effect.void)))
+  })
+
+it.effect("a connection whose answer nobody reads is cut, and every answer that waited on it is gone once", () =>
+  Effect.gen(function*() {
+    const gone: Array<number> = []
+    let requests = 0
+    const { inbound } = yield* connected((_, response) => {
+      const request = ++requests
+      connections.whenGone(response, () => gone.push(request))
+      response.end(Buffer.alloc(32 * 1024 * 1024))
+    }, head.repeat(3))
+    yield* closed(inbound)
+    assert.deepStrictEqual(gone, [1, 2, 3])
+  }))
+
+it.effect("a handler may take longer than an answer may stay unread", () =>
+  Effect.gen(function*() {
+    const { client, inbound } = yield* connected((_, response) => {
+      // The first silence passes, and only then is there an answer.
+      response.once("timeout", () => {})
+      response.socket!.once("timeout", () => setImmediate(() => response.end("late")))
+    }, head)
+    const text = yield* Effect.callback<string>((resume) => {
+      client.on("data", (bytes: Buffer) => resume(Effect.succeed(bytes.toString()))).on(
+        "close",
+        () => resume(Effect.succeed("cut"))
+      )
+      client.resume()
+    })
+    assert.include(text, "late")
+    assert.isFalse(inbound.destroyed)
+  }))
+
+it.effect("an answer is counted until it is gone", () =>
+  Effect.gen(function*() {
+    const responses: Array<Http.ServerResponse> = []
+    const { client, inbound } = yield* connected(() => {}, "")
+    const count = connections.unansweredMax + 1
+    yield* Effect.callback<void>((resume) => {
+      const server = (inbound as Net.Socket & { readonly server: Http.Server }).server
+      server.on("request", (_, response) => {
+        responses.push(response)
+        if (responses.length === count) resume(Effect.void)
+      })
+      client.write(head.repeat(count))
+    })
+    assert.isTrue(connections.isOverdrawn(inbound))
+    yield* Effect.callback<void>((resume) => {
+      responses[0]!.once("close", () => resume(Effect.void)).end()
+    })
+    assert.isFalse(connections.isOverdrawn(inbound))
+    let released = 0
+    connections.whenGone(responses[0]!, () => released++)
+    assert.strictEqual(released, 1)
+  }))
