@@ -8,7 +8,10 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/integration/**"]
+          exclude: ["test/integration/**"],
+          // Ends what hangs. No test may depend on how fast the machine is, so it is far longer than any test takes.
+          testTimeout: 300_000,
+          hookTimeout: 300_000
         }
       },
       {

@@ -64,7 +64,7 @@ describe("NodeProcess", () => {
       while (!lines.includes("stderr: gone")) {
         yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       }
-    }).pipe(Effect.provide(NodeProcess.layer)), 20_000)
+    }).pipe(Effect.provide(NodeProcess.layer)))
 
   it.effect("knows which ports are free", () =>
     Effect.gen(function*() {

@@ -143,7 +143,7 @@ describe("DiskNode", () => {
       child.kill("SIGKILL")
       yield* Effect.callback<void>((resume) => void child.once("exit", () => resume(Effect.void)))
       yield* Effect.scoped(disk.lock(directory))
-    }), 20_000)
+    }))
 
   it.effect("carries a store: written, flushed, closed, opened again", () =>
     Effect.gen(function*() {

@@ -15,6 +15,5 @@ it.effect(
         if (found !== undefined) assert.fail(report(found))
         done += operations
       }
-    }),
-  180_000
+    })
 )

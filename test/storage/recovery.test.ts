@@ -133,7 +133,7 @@ describe("crashes", () => {
           yield* check(memory, acknowledged, attempted, `power off at ${first}, then at ${at}, seed ${seed}`)
         }
       }
-    }), 60_000)
+    }))
 
   it.effect(
     "without syncs a crash may lose the latest cells, but the store opens and holds nothing half",

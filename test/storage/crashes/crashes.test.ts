@@ -60,7 +60,7 @@ describe("a crash at every single disk operation leaves what was acknowledged, n
             const operations = yield* crashEverywhere(workload, how, seed)
             assert.isAtLeast(operations, workload.operationsMin)
           }
-        }), 120_000)
+        }))
     }
   }
 
@@ -88,6 +88,6 @@ describe("a crash at every single disk operation leaves what was acknowledged, n
           }
           assert.isAtLeast(crashes, 50)
         }
-      }), 120_000)
+      }))
   }
 })

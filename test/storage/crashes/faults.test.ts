@@ -118,7 +118,7 @@ describe("a disk operation that fails is a typed error and no more: reads go on,
         Effect.gen(function*() {
           const operations = yield* failEverywhere(workload, disturbance)
           assert.isAtLeast(operations, disturbance.fault === "full" ? 5 : workload.operationsMin)
-        }), 120_000)
+        }))
     }
   }
 
@@ -150,6 +150,6 @@ describe("a disk operation that fails is a typed error and no more: reads go on,
           }
         }
         assert.isAtLeast(operations, disturbance.fault === "full" ? 5 : 40)
-      }), 120_000)
+      }))
   }
 })

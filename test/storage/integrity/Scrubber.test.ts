@@ -67,7 +67,7 @@ describe("the scrub", () => {
       yield* TestClock.adjust("1 hour")
       yield* pass(60)
       assert.strictEqual((yield* scrubOf(storage)).passes, 2)
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped))
 
   it.effect("finds what decayed, also behind the cache, and the store does without it from then on", () =>
     Effect.gen(function*() {

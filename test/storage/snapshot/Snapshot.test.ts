@@ -235,7 +235,7 @@ describe("a snapshot that is disturbed", () => {
       }))
       assert.isAtLeast(outcomes.incomplete, 10)
       assert.isAtLeast(outcomes.whole, 1)
-    }), 60_000)
+    }))
 
   it.effect("is never taken for whole while it is removed", () =>
     Effect.gen(function*() {
@@ -257,7 +257,7 @@ describe("a snapshot that is disturbed", () => {
       }))
       assert.isAtLeast(outcomes.incomplete, 1)
       assert.isAtLeast(outcomes.whole, 1)
-    }), 60_000)
+    }))
 
   it.effect("goes away when whoever asked for it leaves, and lets the tables go", () =>
     Effect.gen(function*() {
