@@ -1,5 +1,5 @@
 /**
- * Brings this node and one peer level, partition by partition: digests first, then the versions of the partitions
+ * Brings this node and one peer in sync, partition by partition: digests first, then the versions of the partitions
  * that differ, then only the cells that either side lacks.
  *
  * Damage on either side does not stop it: each side tells of what it can read, and what moves is merged, so nothing is

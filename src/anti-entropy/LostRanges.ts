@@ -1,22 +1,22 @@
 /**
- * Gives this node back what damage took from it: storage remembers each range of keys that it has lost cells of (a
- * hole), and this fills it with what all other replicas hold and only then lets storage forget it.
+ * Gets back the cells that damage took from this node. Storage remembers each range of keys of which it lost cells (a
+ * hole). This fills the hole with the newest cells of all other replicas; only then may storage forget it.
  *
- * Why no promise is broken. Let the node have lost a cell.
- * - An acknowledged write, and a version that a quorum read returned, is on W (or R) replicas, so at least one other
- *   replica had taken it before its client was told. Which one is unknown, so every other one is asked, and none that may
- *   itself have lost something of the range (`vouch`): that peer is waited for. So the newest of what they hold is at
- *   least as new as what was acknowledged and lost, and no deleted key comes back.
- * - A quorum may count this node's answer from before the loss together with one that another replica gives later. That
- *   other one may take the cell after it was asked here, and the cell would be on one replica. So a hole is left alone
- *   until every attempt that was under way when it was noticed has ended, see `attempts`.
- * - What is taken in has the newest version among all of them, never that of some: reads find it before the hole is
- *   closed. Until then they fail for every other key of the range, and quorums come from the other replicas.
- * - A write that comes meanwhile is taken only when it is newer than anything that may be lost, which storage sees to.
- * - Cells are durable before the hole is closed, and a crash in between leaves the hole: all of it is done again.
+ * Why no promise is broken when the node has lost a cell:
+ * - An acknowledged write, and a version that a quorum read returned, is on W (or R) replicas. So at least one other
+ *   replica took it before its client was answered. Nobody knows which one, so all are asked, and this waits for one that
+ *   may itself have lost something of the range (`vouch`). The newest of their cells is at least as new as the one that
+ *   was acknowledged and lost, and no deleted key comes back.
+ * - A quorum may still count an answer that this node gave before the loss, together with one that another replica gives
+ *   later. That replica may take the cell after it was asked here, and then the cell would be on one replica only. So a
+ *   hole stays open until all attempts have ended that ran when it was noticed, see `graceTimeouts`.
+ * - Only the newest version among all replicas is stored, so reads may find it before the hole is closed. Until then they
+ *   fail for all other keys of the range, and quorums come from the other replicas.
+ * - A write that arrives meanwhile is taken only when it is newer than anything that may be lost. Storage sees to that.
+ * - Cells are durable before the hole is closed. A crash in between leaves the hole, and all of it is done again.
  *
- * What is on no other replica is lost, and storage keeps the hole when there is nobody to ask: a cluster of one node, or
- * two replicas that have lost cells of the same range. An operator may give it up (`rondo storage forget-lost`).
+ * A cell that no other replica has is lost. Storage keeps the hole when there is nobody to ask: in a cluster of one node,
+ * or when two replicas have lost cells of the same range. An operator may give it up (`rondo storage forget-lost`).
  */
 import { Clock, Duration, Effect, type Scope, Stream } from "effect"
 import type { StorageError } from "../disk/StorageError.ts"
@@ -46,11 +46,11 @@ const requestTimeout = Duration.seconds(30)
 const versionsPerPageMax = 10_000
 
 /**
- * For how many times the timeout of a replica an answer may still count. A read or write waits in a queue of four
- * batches behind the one that is under way, each bounded by the timeout; a read that finds a stale replica is followed by
- * a write. And some more, for clocks that differ.
+ * How many replica timeouts may pass before an answer can no longer count. A read or write waits in a queue of four
+ * batches behind the one that is under way, each bounded by the timeout, and a read that finds a stale replica is followed
+ * by a write. The rest is for clocks that differ.
  */
-const attempts = 12
+const graceTimeouts = 12
 
 export interface LostRangesOptions {
   readonly self: NodeId
@@ -63,17 +63,17 @@ export interface LostRangesOptions {
   /** Stores the newest cells that all other replicas have, whatever is damaged here. */
   readonly giveBack: (cells: ReadonlyArray<Cell>) => Effect.Effect<unknown, StorageError | PeerFailed>
   /** Called when holes were closed. */
-  readonly onRepaired: () => void
+  readonly onFilled: () => void
 }
 
-/** What becomes of the ranges of keys that this node has lost cells of. */
+/** How far the ranges of keys have come of which this node has lost cells. */
 export interface LostRangesStatus {
-  /** `waiting` for what `reason` says, or `failed` because of it and to be tried again. */
+  /** `reason` says what it is `waiting` for, or why it `failed`; then it tries again. */
   readonly state: "idle" | "waiting" | "running" | "failed"
   readonly reason: string | undefined
   /** Since this start: ranges that are whole again, and cells that other replicas gave back. */
-  readonly rangesRepaired: number
-  readonly cellsRepaired: number
+  readonly rangesFilled: number
+  readonly cellsGivenBack: number
 }
 
 export interface LostRanges {
@@ -97,12 +97,12 @@ export const make = Effect.fnUntraced(
   function*(options: LostRangesOptions): Effect.fn.Return<LostRanges, never, Scope.Scope> {
     const { ring, storage } = options
     const clock = yield* Clock.Clock
-    const graceMillis = attempts * Duration.toMillis(options.replicaTimeout)
+    const graceMillis = graceTimeouts * Duration.toMillis(options.replicaTimeout)
     /** When each hole was noticed. */
     let noticed: ReadonlyMap<string, number> = new Map()
     let notBeforeMillis = 0
     let delayMillis = retryMillis.first
-    let status: LostRangesStatus = { state: "idle", reason: undefined, rangesRepaired: 0, cellsRepaired: 0 }
+    let status: LostRangesStatus = { state: "idle", reason: undefined, rangesFilled: 0, cellsGivenBack: 0 }
 
     const become = (state: LostRangesStatus["state"], reason?: string) =>
       Effect.sync(() => {
@@ -114,7 +114,7 @@ export const make = Effect.fnUntraced(
       return holes.filter((hole) => noticed.get(nameOf(hole))! + graceMillis <= now)
     }
 
-    const repair = Effect.fnUntraced(function*(lost: Lost, replicas: ReadonlyArray<Replica>) {
+    const fill = Effect.fnUntraced(function*(lost: Lost, replicas: ReadonlyArray<Replica>) {
       const { epoch } = ring.current()
       let cells = 0
       for (let from = lost.from; compare(from, lost.to) < 0;) {
@@ -122,17 +122,19 @@ export const make = Effect.fnUntraced(
         cells += yield* takeBack(options, replicas, page)
         from = page.to
       }
-      // Whoever joined meanwhile was not asked.
+      // A node that joined meanwhile was not asked.
       if (ring.current().epoch !== epoch) return
       yield* storage.closeHoles(lost.holes)
-      const { cellsRepaired, rangesRepaired } = status
-      status = { ...status, rangesRepaired: rangesRepaired + 1, cellsRepaired: cellsRepaired + cells }
+      const { cellsGivenBack, rangesFilled } = status
+      status = { ...status, rangesFilled: rangesFilled + 1, cellsGivenBack: cellsGivenBack + cells }
       const files = [...new Set(lost.holes.map(({ file }) => file))].join(", ")
       yield* Effect.logInfo(
-        `repaired keys from ${JSON.stringify(lost.from)} up to ${JSON.stringify(lost.to)}, damaged in ${files}: ` +
+        `filled the lost range of keys from ${JSON.stringify(lost.from)} up to ${
+          JSON.stringify(lost.to)
+        }, damaged in ${files}: ` +
           `${cells} cells came back from ${replicas.map(({ id }) => id).join(" and ")}`
       )
-      options.onRepaired()
+      options.onFilled()
     })
 
     const attend = Effect.fnUntraced(function*(holes: ReadonlyArray<Holes.Hole>) {
@@ -143,7 +145,7 @@ export const make = Effect.fnUntraced(
       if (typeof replicas === "string") return yield* become("waiting", replicas)
       if (due.length === 0) return yield* become("waiting", "for reads and writes to end that were under way")
       yield* become("running")
-      for (const lost of rangesOf(due)) yield* repair(lost, replicas)
+      for (const lost of rangesOf(due)) yield* fill(lost, replicas)
       delayMillis = retryMillis.first
     })
 
@@ -151,7 +153,10 @@ export const make = Effect.fnUntraced(
       Effect.suspend(() => {
         notBeforeMillis = uptimeMillisUnsafe(clock) + delayMillis
         delayMillis = Math.min(2 * delayMillis, retryMillis.most)
-        return Effect.andThen(become("failed", error.message), Effect.logWarning(`not repaired yet: ${error.message}`))
+        return Effect.andThen(
+          become("failed", error.message),
+          Effect.logWarning(`lost ranges are not filled yet: ${error.message}`)
+        )
       })
 
     const round = Effect.flatMap(
@@ -159,7 +164,7 @@ export const make = Effect.fnUntraced(
       ({ holes }) => holes.length === 0 ? become("idle") : Effect.catch(attend(holes), retryLater)
     )
     yield* Effect.forkScoped(
-      restarting("repair of lost ranges", Effect.forever(Effect.andThen(round, Effect.sleep(interval))))
+      restarting("filling of lost ranges", Effect.forever(Effect.andThen(round, Effect.sleep(interval))))
     )
 
     return { status: () => status }
@@ -284,9 +289,9 @@ const fetch = Effect.fnUntraced(function*(
   )
   yield* batches.end
   if (missing.size > 0) {
-    const detail = `it did not hand over ${missing.size} cells that it had told of`
+    const detail = `it did not hand over ${missing.size} cells that it had listed`
     return yield* new PeerFailed({ peer: replica.id, reason: "bad-answer", detail })
   }
 })
 
-const stalled = ({ id }: Replica) => new PeerFailed({ peer: id, reason: "timeout", detail: "repair of lost cells" })
+const stalled = ({ id }: Replica) => new PeerFailed({ peer: id, reason: "timeout", detail: "filling of lost ranges" })

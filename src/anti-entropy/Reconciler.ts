@@ -1,5 +1,5 @@
 /**
- * Brings this node and its peers level without any client touching a key: delivers hints to peers that are back, and
+ * Brings this node and its peers in sync without any client touching a key: delivers hints to peers that are back, and
  * compares partitions with a peer when this node started, when the peer returned, when a hint for it or a write here
  * was lost, and now and then in any case: a coordinator that dies in the middle of a write leaves no trace of it.
  *
@@ -25,7 +25,7 @@ import type { Ring } from "../ring/Ring.ts"
 import type { Storage } from "../storage/Storage.ts"
 import * as Comparison from "./Comparison.ts"
 
-/** Cheap when nothing is to be done; short, so that a returned node is level soon. */
+/** Cheap when nothing is to be done; short, so that a returned node is in sync soon. */
 const interval = Duration.millis(500)
 /** After a failed comparison; hints are tried at every round. */
 const retryAfter = Duration.seconds(2)
@@ -53,7 +53,7 @@ export interface ReconcilerOptions {
 /** The latest comparison of this node's partitions with one peer's. */
 export interface ComparisonStatus {
   readonly peer: NodeId
-  readonly state: "waiting" | "running" | "level" | "failed"
+  readonly state: "waiting" | "running" | "in-sync" | "failed"
   /** Partitions whose contents differed when it began. */
   readonly differing: number
   readonly received: number
@@ -146,10 +146,10 @@ export const make = Effect.fnUntraced(function*(
     const restMillis = Math.max(Duration.toMillis(options.comparisonInterval), restFactor * tookMillis)
     // Drawn, so that nodes that started together do not all read at once for ever.
     known.dueAtMillis = beganAtMillis + restMillis * (yield* Random.nextBetween(0.75, 1.25))
-    known.comparison = { ...known.comparison, state: "level" }
+    known.comparison = { ...known.comparison, state: "in-sync" }
     if (known.comparison.differing > 0) {
       const { differing, received, sent } = known.comparison
-      yield* report(`level with ${peer}: ${differing} partitions differed, ${received} cells in, ${sent} out`)
+      yield* report(`in sync with ${peer}: ${differing} partitions differed, ${received} cells in, ${sent} out`)
     }
   })
 

@@ -23,7 +23,7 @@ export const Hints = Schema.Struct({
 
 export const Comparison = Schema.Struct({
   peer: NodeId,
-  state: Schema.Literals(["waiting", "running", "level", "failed"]),
+  state: Schema.Literals(["waiting", "running", "in-sync", "failed"]),
   differing: Schema.Int,
   received: Schema.Int,
   sent: Schema.Int,

@@ -1,6 +1,6 @@
 /**
  * Copies on other replicas: sends cells to them in batches, keeps hints for those that are away, takes their cells
- * in, and brings itself level with them after an absence.
+ * in, and gets in sync with them after an absence.
  *
  * Invariants
  * - Whatever moves a cell is a merge by version, so sending one twice, late or out of order is harmless.
@@ -49,7 +49,7 @@ export interface ReplicatorStatus {
   readonly hints: ReadonlyArray<Hints.HintStatus>
   readonly comparisons: ReadonlyArray<Reconciler.ComparisonStatus>
   readonly readRepairs: number
-  readonly repair: LostRanges.LostRangesStatus
+  readonly lostRanges: LostRanges.LostRangesStatus
 }
 
 export class Replicator extends Context.Service<Replicator, {
@@ -146,7 +146,7 @@ export class Replicator extends Context.Service<Replicator, {
         digests,
         receive: takeIn
       })
-      const repair = yield* LostRanges.make({
+      const lostRanges = yield* LostRanges.make({
         self,
         replicationFactor,
         replicaTimeout: config.replicaTimeout,
@@ -155,7 +155,7 @@ export class Replicator extends Context.Service<Replicator, {
         storage,
         client,
         giveBack: (cells) => observed(cells, storage.apply(cells, { ignoreDamage: true })),
-        onRepaired: reconciler.missedLocally
+        onFilled: reconciler.missedLocally
       })
 
       const vouch = (range: KeyRange): Effect.Effect<void, PeerFailed> =>
@@ -263,7 +263,7 @@ export class Replicator extends Context.Service<Replicator, {
           hints: hints.status(),
           comparisons: reconciler.status(),
           readRepairs,
-          repair: repair.status()
+          lostRanges: lostRanges.status()
         }))
       }))
     })

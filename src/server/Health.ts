@@ -86,7 +86,7 @@ export const health = (observation: Observation): typeof Health.Type => {
   const { replicator, ring, self, settings } = observation
   const byPartition = partitions(ring, settings, livenessOf(observation))
   const byMember = members(observation.members)
-  const damage = damageOf(observation.storage, replicator.repair)
+  const damage = damageOf(observation.storage, replicator.lostRanges)
   const storage = { ...storageView(observation.storage), ...(damage && { damage }) }
   const { recovering } = replicator
   const complete = byPartition.withAllReplicas === byPartition.total && byMember.up === byMember.known
@@ -152,7 +152,7 @@ const ownership = ({ preferenceLists }: RingSnapshot, node: NodeId) => {
 }
 
 /** What this node cannot read, and what becomes of it. */
-const damageOf = ({ damage, holes }: StorageStats, repair: LostRangesStatus): typeof Damage.Type | undefined => {
+const damageOf = ({ damage, holes }: StorageStats, lostRanges: LostRangesStatus): typeof Damage.Type | undefined => {
   const found = damage ?? (holes[0] && Holes.corruption(holes[0]))
   if (found === undefined) return undefined
   const files = new Set(holes.map(({ file }) => file))
@@ -161,7 +161,7 @@ const damageOf = ({ damage, holes }: StorageStats, repair: LostRangesStatus): ty
     files: Array.from(files),
     ranges: holes.length,
     found: found.message,
-    next: holes.length === 0 ? "the table is written anew without what cannot be read of it" : nextOf(repair)
+    next: holes.length === 0 ? "the table is written anew without what cannot be read of it" : nextOf(lostRanges)
   }
 }
 

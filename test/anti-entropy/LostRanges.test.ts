@@ -37,12 +37,12 @@ interface World {
   readonly stores: Map<string, FakeStorage>
   /** Ranges asked for, by address. */
   readonly asked: Array<string>
-  repaired: number
+  filled: number
   /** Runs when a peer is asked for versions. */
   onVersions: () => void
 }
 
-/** The repair of `a`, which holds `mine` and lost what is in the holes. */
+/** The lost ranges of `a`, which holds `mine` and lost what is in the holes. */
 const start = Effect.fnUntraced(function*(
   mine: ReadonlyArray<Cell>,
   theirs: Readonly<Record<string, ReadonlyArray<Cell>>>,
@@ -58,12 +58,12 @@ const start = Effect.fnUntraced(function*(
     liveness: new Map(),
     stores: new Map(Object.entries(theirs).map(([node, cells]) => [`${node}:1`, storage(cells)])),
     asked: [],
-    repaired: 0,
+    filled: 0,
     onVersions: () => {}
   }
   const storeOf = (address: string) => world.stores.get(address)!.service
   const failed = () => failedBy(b, "storage")
-  const repair = yield* LostRanges.make({
+  const lostRanges = yield* LostRanges.make({
     self: a,
     replicationFactor: 3,
     replicaTimeout: Duration.seconds(1),
@@ -86,11 +86,11 @@ const start = Effect.fnUntraced(function*(
       ...changes?.(world)
     }),
     giveBack: (cells) => here.service.apply(cells, { ignoreDamage: true }),
-    onRepaired: () => void world.repaired++
+    onFilled: () => void world.filled++
   })
   yield* settle
   const held = (key: string) => plain(here.cells.get(Key.make(key)))
-  return { here, world, held, status: repair.status }
+  return { here, world, held, status: lostRanges.status }
 })
 
 describe("LostRanges", () => {
@@ -115,8 +115,8 @@ describe("LostRanges", () => {
       assert.deepStrictEqual(held("m"), plain(tombstone("m", 5)))
       // Outside of the hole nothing was lost.
       assert.deepStrictEqual([held("a"), held("z")], [plain(cell("a", 1)), undefined])
-      assert.deepInclude(status(), { rangesRepaired: 1, cellsRepaired: 4 })
-      assert.strictEqual(world.repaired, 1)
+      assert.deepInclude(status(), { rangesFilled: 1, cellsGivenBack: 4 })
+      assert.strictEqual(world.filled, 1)
       yield* round
       assert.strictEqual(status().state, "idle")
       assert.deepStrictEqual(world.asked, ["b:1 b..y", "c:1 b..y"])
@@ -193,7 +193,7 @@ describe("LostRanges", () => {
       yield* settle
       assert.deepStrictEqual(world.asked, ["b:1 b..f", "c:1 b..f", "b:1 m..p", "c:1 m..p"])
       assert.deepStrictEqual(here.holes, [])
-      assert.strictEqual(status().rangesRepaired, 2)
+      assert.strictEqual(status().rangesFilled, 2)
     }))
 
   it.effect("goes through a range page by page, wherever the pages of its replicas end", () =>
@@ -203,9 +203,8 @@ describe("LostRanges", () => {
         Array.from({ length: Math.ceil(30_000 / step) }, (_, index) => cell(name(index * step), counter))
       const { here, world } = yield* start([], { b: every(1, 1), c: every(2, 2) }, [hole("k", "l")])
       yield* grace
-      // So many keys take more turns of the event loop than a few.
-      for (let turns = 0; here.holes.length > 0 && turns < 1000; turns++) yield* settle
-      assert.deepStrictEqual(here.holes, [])
+      // How many turns of the event loop this takes depends on the machine.
+      while (here.holes.length > 0) yield* settle
       assert.strictEqual(here.cells.size, 30_000)
       assert.isTrue(
         Array.from(here.cells.values()).every(({ key, version: { counter } }) =>
@@ -283,7 +282,7 @@ describe("LostRanges", () => {
       const { closeHoles } = here.service
       Object.assign(here.service, { closeHoles: () => Effect.fail(Holes.corruption(hole("b", "y"))) })
       yield* grace
-      assert.deepInclude(status(), { state: "failed", rangesRepaired: 0 })
+      assert.deepInclude(status(), { state: "failed", rangesFilled: 0 })
       Object.assign(here.service, { closeHoles })
       yield* TestClock.adjust("3 seconds")
       yield* settle

@@ -93,7 +93,7 @@ describe("Reconciler", () => {
     Effect.gen(function*() {
       const { compared, reconciler, stateOf } = yield* start()
       assert.sameMembers(compared(), ["b:1", "c:1"])
-      assert.deepStrictEqual([stateOf(b), stateOf(c), stateOf(a)], ["level", "level", undefined])
+      assert.deepStrictEqual([stateOf(b), stateOf(c), stateOf(a)], ["in-sync", "in-sync", undefined])
       yield* round
       assert.deepStrictEqual(compared(), [])
       assert.isFalse(reconciler.recovering())
@@ -163,7 +163,7 @@ describe("Reconciler", () => {
       assert.deepStrictEqual(compared(), [])
       yield* round
       assert.deepStrictEqual(compared(), ["b:1"])
-      assert.strictEqual(stateOf(b), "level")
+      assert.strictEqual(stateOf(b), "in-sync")
       assert.isUndefined(reconciler.status()[0]!.failure)
     }))
 
@@ -189,10 +189,10 @@ describe("Reconciler", () => {
       world.pending.set(b, 1)
       world.delivery = Effect.fail(failedBy(b))
       yield* round
-      assert.deepStrictEqual([world.sent, stateOf(b)], [[], "level"])
+      assert.deepStrictEqual([world.sent, stateOf(b)], [[], "in-sync"])
       world.delivery = Effect.void
       yield* TestClock.adjust("2500 millis")
-      assert.deepStrictEqual([world.sent, stateOf(b)], [["b 1"], "level"])
+      assert.deepStrictEqual([world.sent, stateOf(b)], [["b 1"], "in-sync"])
       assert.deepStrictEqual(compared(), [])
     }))
 
@@ -221,7 +221,7 @@ describe("Reconciler", () => {
       world.damaged.add("c:1")
       world.nodes.push(b, c)
       yield* round
-      assert.deepStrictEqual([stateOf(b), stateOf(c)], ["level", "failed"])
+      assert.deepStrictEqual([stateOf(b), stateOf(c)], ["in-sync", "failed"])
       assert.include(reconciler.status().find(({ peer }) => peer === c)!.failure, "lost cells to damage")
       compared()
       yield* TestClock.adjust("10 seconds")
@@ -232,13 +232,13 @@ describe("Reconciler", () => {
       assert.isFalse(reconciler.recovering())
     }))
 
-  it.effect("is level with a damaged peer when it has lost nothing itself", () =>
+  it.effect("is in sync with a damaged peer when it has lost nothing itself", () =>
     Effect.gen(function*() {
       const { stateOf, world } = yield* start({ nodes: [a] })
       world.damaged.add("b:1")
       world.nodes.push(b)
       yield* round
-      assert.strictEqual(stateOf(b), "level")
+      assert.strictEqual(stateOf(b), "in-sync")
     }))
 
   it.effect("recovers a node whose store was salvaged, as one with a new directory", () =>

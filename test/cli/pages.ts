@@ -28,7 +28,7 @@ export const cluster = Schema.decodeUnknownSync(Cluster)({
     hints: [{ peer: "node2", pending: 1200, pendingBytes: 1, dropped: 0, delivered: 0 }],
     comparisons: [
       { peer: "node2", state: "failed", differing: 0, received: 0, sent: 0 },
-      { peer: "node3", state: "level", differing: 0, received: 0, sent: 0 }
+      { peer: "node3", state: "in-sync", differing: 0, received: 0, sent: 0 }
     ]
   }
 })

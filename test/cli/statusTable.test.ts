@@ -11,7 +11,7 @@ describe("statusTable", () => {
       "node     address         state  heard     partitions  share   hints for it  comparison",
       "node1 *  127.0.0.1:8081  up     -         1024        33.1 %  -             -",
       "node2    127.0.0.1:8082  down   10 s ago  1024        33.4 %  1,200         failed",
-      "node3    127.0.0.1:8083  up     now       1024        33.5 %  0             level",
+      "node3    127.0.0.1:8083  up     now       1024        33.5 %  0             in-sync",
       "",
       "* asked. It holds 2 tables (1.5 KiB), a log of 20 MiB and 1,234 cells in memory, and takes writes."
     ])

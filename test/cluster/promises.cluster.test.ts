@@ -243,7 +243,7 @@ describe("convergence", () => {
       assert.lengthOf(yield* contents(node2), 50)
     }))
 
-  it.effect("a node that was cut off, but never stopped, is brought level too", () =>
+  it.effect("a node that was cut off, but never stopped, is brought in sync too", () =>
     Effect.gen(function*() {
       const { cluster, node1, node2, node3 } = yield* three(14, { settings: { hintsBytesMaxPerPeer: 1 } })
       cluster.cut(node1, node2)

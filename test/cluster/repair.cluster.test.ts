@@ -70,7 +70,7 @@ describe("repair", () => {
         }
         yield* cluster.until(isWhole(node1), "node1 is whole")
         assert.deepStrictEqual(yield* contents(node1), before)
-        assert.isAbove((yield* replicator(node1).status).repair.cellsRepaired, 0)
+        assert.isAbove((yield* replicator(node1).status).lostRanges.cellsGivenBack, 0)
         yield* restart(cluster, node1)
         assert.isTrue(yield* isWhole(node1))
         assert.deepStrictEqual(yield* contents(node1), before)
@@ -86,7 +86,7 @@ describe("repair", () => {
       yield* scrub(node1)
       yield* cluster.until(Effect.map(holesOf(node1), (holes) => holes.length > 0), "the loss is noticed")
       yield* TestClock.adjust("1 minute")
-      const { reason, state } = (yield* replicator(node1).status).repair
+      const { reason, state } = (yield* replicator(node1).status).lostRanges
       assert.deepStrictEqual([state, reason], ["waiting", "for node3, which is down"])
       const [hole] = yield* holesOf(node1)
       const isLost = (name: string) => hole!.from <= name && name < hole!.to
@@ -110,7 +110,7 @@ describe("repair", () => {
       yield* TestClock.adjust("2 minutes")
       for (const node of [node1, node2]) {
         assert.strictEqual((yield* holesOf(node)).length, 1)
-        assert.strictEqual((yield* replicator(node).status).repair.state, "failed")
+        assert.strictEqual((yield* replicator(node).status).lostRanges.state, "failed")
       }
       // node3 still has everything, so nothing is lost when one of them is told to give up what it had alone.
       yield* passing(storage(node2).closeHoles(yield* holesOf(node2)))
@@ -123,11 +123,11 @@ describe("repair", () => {
           Effect.forEach([node1, node2, node3], contents),
           (all) => all.every((lines) => JSON.stringify(lines) === JSON.stringify(before))
         ),
-        "level"
+        "in-sync"
       )
     }))
 
-  it.effect("a node with a new disk is not level before the replica it compares with has got back what it lost", () =>
+  it.effect("a node with a new disk is not in sync before the replica it compares with has got back what it lost", () =>
     Effect.gen(function*() {
       const { cluster, node1, node2, node3 } = yield* filled(4)
       damage(node1, ".sst", 100)
@@ -138,16 +138,16 @@ describe("repair", () => {
       yield* TestClock.adjust("2 minutes")
       // What one had acknowledged and the other lost, neither can know.
       assert.isTrue((yield* replicator(node2).status).recovering)
-      assert.strictEqual((yield* replicator(node1).status).repair.state, "failed")
+      assert.strictEqual((yield* replicator(node1).status).lostRanges.state, "failed")
       assert.strictEqual((yield* holesOf(node1)).length, 1)
       yield* passing(storage(node1).closeHoles(yield* holesOf(node1)))
-      yield* cluster.until(Effect.map(replicator(node2).status, ({ recovering }) => !recovering), "node2 is level")
+      yield* cluster.until(Effect.map(replicator(node2).status, ({ recovering }) => !recovering), "node2 is in sync")
       yield* cluster.until(
         Effect.map(
           Effect.forEach([node1, node2, node3], contents),
           (all) => all.every((lines) => JSON.stringify(lines) === JSON.stringify(all[2]))
         ),
-        "level"
+        "in-sync"
       )
     }))
 })

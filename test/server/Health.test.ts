@@ -69,25 +69,28 @@ describe("health", () => {
   })
 
   it("is degraded while cells are lost or a block cannot be read, and says where and what happens next", () => {
-    const damageOf = (storage: Health.Observation["storage"], repair: Health.Observation["replicator"]["repair"]) => {
-      const health = Health.health({ ...observation, storage, replicator: { ...replicatorStatus, repair } })
+    const damageOf = (
+      storage: Health.Observation["storage"],
+      lostRanges: Health.Observation["replicator"]["lostRanges"]
+    ) => {
+      const health = Health.health({ ...observation, storage, replicator: { ...replicatorStatus, lostRanges } })
       assert.strictEqual(health.status, "degraded")
       return health.storage.damage!
     }
-    const { repair } = replicatorStatus
-    const unread = damageOf({ ...storageStats, damage: block }, repair)
+    const { lostRanges } = replicatorStatus
+    const unread = damageOf({ ...storageStats, damage: block }, lostRanges)
     assert.deepInclude(unread, { files: ["data/000003.sst"], ranges: 0 })
     assert.include(unread.found, "data/000003.sst is damaged at byte 4096")
     assert.include(unread.next, "written anew")
 
-    const lost = damageOf(damaged, { ...repair, state: "running" })
+    const lost = damageOf(damaged, { ...lostRanges, state: "running" })
     assert.deepInclude(lost, { files: ["data/000007.sst"], ranges: 2 })
     assert.include(lost.found, "data/000007.sst is damaged at byte 0")
     assert.match(lost.next, /comes back from the other replicas$/)
-    const waiting = damageOf(damaged, { ...repair, state: "waiting", reason: "for node3, which is down" })
+    const waiting = damageOf(damaged, { ...lostRanges, state: "waiting", reason: "for node3, which is down" })
     assert.match(waiting.next, /: waits for node3, which is down$/)
     const failed = damageOf({ ...damaged, damage: block }, {
-      ...repair,
+      ...lostRanges,
       state: "failed",
       reason: "node2 storage: lost"
     })

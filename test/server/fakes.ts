@@ -80,7 +80,7 @@ export const replicatorStatus: ReplicatorStatus = {
   hints: [{ peer: node2, pending: 5, pendingBytes: 600, dropped: 1, delivered: 2 }],
   comparisons: [{ peer: node3, state: "failed", differing: 1, received: 2, sent: 3, failure: "unreachable" }],
   readRepairs: 4,
-  repair: { state: "idle", reason: undefined, rangesRepaired: 6, cellsRepaired: 7 }
+  lostRanges: { state: "idle", reason: undefined, rangesFilled: 6, cellsGivenBack: 7 }
 }
 
 /** What the fakes answer, changed by a test while the server runs, and what they were asked. */
