@@ -7,15 +7,10 @@
 import { Schema } from "effect"
 import { HttpApiError } from "effect/http-api"
 import { Outcome, ReplicaFailure } from "../coordinator/CoordinatorError.ts"
+import { type PeerProblem, tagged } from "../peer/PeerProblem.ts"
 
 /** Retry after this many seconds: long enough to let a queue drain, short enough not to be noticed. */
 export const retryAfterSeconds = 1
-
-const tagged = <const Tag extends string, const Retryable extends boolean>(tag: Tag, retryable: Retryable) => ({
-  _tag: Schema.tag(tag),
-  detail: Schema.String,
-  retryable: Schema.tag(retryable)
-})
 
 /** Members of an answer to a write that certainly left nothing behind. */
 const notApplied = { outcome: Schema.tag("not-applied") }
@@ -145,6 +140,13 @@ export class BadRequest extends HttpApiError.Problem<BadRequest>()("BadRequest",
   title: "The request cannot be understood"
 }, tagged("BadRequest", false)) {}
 
+/** A declared payload of another content type. */
+export class UnsupportedMediaType extends HttpApiError.Problem<UnsupportedMediaType>()("UnsupportedMediaType", {
+  type: "urn:rondo:problem:unsupported-media-type",
+  status: 415,
+  title: "The content type does not exist at this path"
+}, tagged("UnsupportedMediaType", false)) {}
+
 export class RequestTimeout extends HttpApiError.Problem<RequestTimeout>()("RequestTimeout", {
   type: "urn:rondo:problem:request-timeout",
   status: 408,
@@ -195,8 +197,10 @@ export type Problem =
   | StorageFailed
   | MethodNotAllowed
   | BadRequest
+  | UnsupportedMediaType
   | RequestTimeout
   | BodyTooLarge
   | ExpectationFailed
   | HeadersTooLarge
   | InternalError
+  | PeerProblem

@@ -16,9 +16,9 @@ import { restarting } from "../observability/restarting.ts"
 import { uptimeMillis } from "../observability/uptime.ts"
 import { PeerClient } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
+import { GossipRefused } from "../peer/PeerProblem.ts"
 import {
   type GossipMessage,
-  GossipRefused,
   type GossipReply,
   type MemberDigest,
   type MemberRecord,
@@ -224,7 +224,7 @@ const make = Effect.gen(function*() {
     const reason = handshake.refusal(message, table.own(), settings, known)
     if (reason !== undefined) {
       yield* reportRefusal(from.address, reason)
-      return yield* new GossipRefused({ reason })
+      return yield* new GossipRefused({ detail: reason })
     }
     // One of the seeds is this node under another name.
     if (from.nodeId === self) return { protocol: protocolVersion, records: [], wanted: [] }

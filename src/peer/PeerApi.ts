@@ -12,47 +12,27 @@ import {
   OpenApi
 } from "effect/http-api"
 import { Key } from "../domain/Key.ts"
-import { GossipMessage, GossipRefused, GossipReply } from "./PeerProtocol.ts"
+import {
+  GossipRefused,
+  PeerMessageRefused,
+  PeerUnauthorized,
+  ReplicaRecovering,
+  ReplicaStorageFailed
+} from "./PeerProblem.ts"
+import { GossipMessage, GossipReply } from "./PeerProtocol.ts"
 
-/** The request does not prove knowledge of the cluster's secret. */
-export class PeerUnauthorized extends Schema.TaggedError<PeerUnauthorized>()("PeerUnauthorized", {}, {
-  httpApiStatus: 401
-}) {
-  override get message() {
-    return "peers must share this node's CLUSTER_SECRET"
-  }
-}
-
-/** The body is not a message of this protocol version. */
-export class PeerMessageRefused extends Schema.TaggedError<PeerMessageRefused>()("PeerMessageRefused", {
-  reason: Schema.String
-}, { httpApiStatus: 400 }) {
-  override get message() {
-    return this.reason
-  }
-}
-
-/** This node has a new data directory and may have lost what it once acknowledged, so its answers count for nothing yet. */
-export class ReplicaRecovering extends Schema.TaggedError<ReplicaRecovering>()("ReplicaRecovering", {}, {
-  httpApiStatus: 409
-}) {
-  override get message() {
-    return "this node is still comparing its new data directory with its replicas"
-  }
-}
-
-/** This node's disk refused; `detail` says why. */
-export class ReplicaStorageFailed extends Schema.TaggedError<ReplicaStorageFailed>()("ReplicaStorageFailed", {
-  detail: Schema.String
-}, { httpApiStatus: 507 }) {
-  override get message() {
-    return this.detail
-  }
-}
+/** Tells clients of HTTP which proof is missing. */
+const Unauthorized = PeerUnauthorized.pipe(HttpApiSchema.encodeToWithHeaders({
+  body: PeerUnauthorized,
+  headers: { "www-authenticate": Schema.String }
+}, {
+  decode: ({ body }) => body,
+  encode: (body) => ({ body, headers: { "www-authenticate": "Bearer" } })
+}))
 
 export class PeerSecret extends HttpApiMiddleware.Service<PeerSecret>()("rondo/peer/PeerSecret", {
   security: { clusterSecret: HttpApiSecurity.bearer },
-  error: PeerUnauthorized
+  error: Unauthorized
 }) {}
 
 const Binary = Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array({ contentType: "application/octet-stream" }))

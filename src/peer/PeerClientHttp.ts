@@ -2,7 +2,7 @@
  * `PeerClient` over HTTP: batches as one compact body each over `exchange`, all else by Effect's `HttpClient`.
  */
 import { NodeHttpClient } from "@effect/platform-node"
-import { Effect, Layer, Schema, Stream } from "effect"
+import { Effect, Layer, Option, Schema, Stream } from "effect"
 import { HttpBody, HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import * as CellLine from "../domain/cell/CellLine.ts"
@@ -44,7 +44,7 @@ const make = Effect.gen(function*() {
     Effect.flatMap(batches.post(address, path, body), (answer) =>
       answer.status === 200
         ? Effect.succeed(answer.body)
-        : Effect.fail(refusalOf(address, answer.status, parsed(answer.body))))
+        : Effect.fail(refusalOf(address, answer.status, answer.body.toString())))
 
   const understood = <A>(address: string, message: A | undefined) =>
     message === undefined
@@ -142,26 +142,19 @@ const transportFailure = (peer: string, error: HttpClientError.HttpClientError) 
 const causeOf = (reason: HttpClientError.HttpClientErrorReason): string =>
   "cause" in reason && reason.cause instanceof Error ? reason.cause.message : reason.message
 
-const problemTag = Schema.decodeUnknownOption(Schema.Struct({ _tag: Schema.String }))
-
 /** What an answer other than 200 means. */
 const refusal = (peer: string, response: HttpClientResponse.HttpClientResponse) =>
-  response.json.pipe(
-    Effect.orElseSucceed(() => undefined),
-    Effect.map((body) => refusalOf(peer, response.status, body))
-  )
+  Effect.map(Effect.orElseSucceed(response.text, () => ""), (body) => refusalOf(peer, response.status, body))
 
-const refusalOf = (peer: string, status: number, body: unknown) => {
-  const decoded = problemTag(body)
-  const tag = decoded._tag === "Some" ? decoded.value._tag : `status ${status}`
-  return new PeerFailed({ peer, reason: reasonOf(status, tag), detail: detailOf(body) ?? tag })
+const refusalOf = (peer: string, status: number, body: string) => {
+  const { _tag: tag = `status ${status}`, detail = tag } = Option.getOrElse(decodeProblem(body), () => noProblem)
+  return new PeerFailed({ peer, reason: reasonOf(status, tag), detail })
 }
 
-const parsed = (bytes: Buffer): unknown => {
-  const decoded = decodeJson(bytes.toString("utf8"))
-  return decoded._tag === "Some" ? decoded.value : undefined
-}
-const decodeJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
+/** Both members may be missing: a proxy may answer in a peer's stead. */
+const Problem = Schema.Struct({ _tag: Schema.optional(Schema.String), detail: Schema.optional(Schema.String) })
+const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
+const noProblem: typeof Problem.Type = {}
 
 const reasonOf = (status: number, tag: string): PeerFailed["reason"] => {
   if (tag === "ReplicaRecovering") return "recovering"
@@ -169,11 +162,3 @@ const reasonOf = (status: number, tag: string): PeerFailed["reason"] => {
   if (status === 503 || status === 429) return "overloaded"
   return "refused"
 }
-
-const detailOf = (body: unknown): string | undefined => {
-  const decoded = problemDetail(body)
-  return decoded._tag === "Some" ? decoded.value.detail ?? decoded.value.reason : undefined
-}
-const problemDetail = Schema.decodeUnknownOption(
-  Schema.Struct({ detail: Schema.optional(Schema.String), reason: Schema.optional(Schema.String) })
-)

@@ -64,12 +64,3 @@ export const GossipReply = Schema.Struct({
   wanted: Schema.Array(NodeId)
 })
 export type GossipReply = typeof GossipReply.Type
-
-/** The settings or the protocol do not fit, or two nodes use one id. The sender should report it and not retry soon. */
-export class GossipRefused extends Schema.TaggedError<GossipRefused>()("GossipRefused", {
-  reason: Schema.String
-}, { httpApiStatus: 409 }) {
-  override get message() {
-    return this.reason
-  }
-}

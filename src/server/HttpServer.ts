@@ -29,7 +29,6 @@ import * as NodeServer from "./lane/nodeServer.ts"
 import * as shortWay from "./lane/shortWay.ts"
 import * as PeerHandlers from "./PeerHandlers.ts"
 import { PeerBatches } from "./PeerHandlers.ts"
-import * as peerProblem from "./peerProblem.ts"
 import * as unmatched from "./unmatched.ts"
 
 /** Somebody listens there already. */
@@ -120,7 +119,7 @@ const serve = Effect.gen(function*() {
   const router = yield* HttpRouter.toHttpEffect(routes).pipe(
     Effect.provideService(HttpRouter.RouterConfig, routerConfig)
   )
-  const routed = Effect.map(router, peerProblem.asProblem)
+  const routed = Effect.map(router, unmatched.asProblem)
   const byMethod: Readonly<Record<string, Handler>> = yield* KvHandlers
   const batches = yield* PeerBatches
   const find = (request: Http.IncomingMessage): Handler | undefined =>

@@ -2,7 +2,7 @@
  * What this node answers to its peers: batches in compact binary, gossip in JSON, streams as lines of JSON.
  */
 import { Context, Effect, Layer, Redacted, Stream } from "effect"
-import { type HttpServerResponse, ProblemDetails } from "effect/http"
+import type { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Api } from "../api/Api.ts"
@@ -11,23 +11,20 @@ import type { StorageError } from "../disk/StorageError.ts"
 import * as CellLine from "../domain/cell/CellLine.ts"
 import * as Version from "../domain/Version.ts"
 import { Gossip } from "../gossip/Gossip.ts"
-import {
-  peerBodyBytesMax,
-  PeerMessageRefused,
-  PeerSecret,
-  PeerUnauthorized,
-  ReplicaRecovering,
-  ReplicaStorageFailed
-} from "../peer/PeerApi.ts"
+import { peerBodyBytesMax, PeerSecret } from "../peer/PeerApi.ts"
 import * as PeerAuth from "../peer/PeerAuth.ts"
 import * as PeerCodec from "../peer/PeerCodec.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
+import { PeerMessageRefused, PeerUnauthorized, ReplicaRecovering, ReplicaStorageFailed } from "../peer/PeerProblem.ts"
 import * as StreamEnd from "../peer/StreamEnd.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Storage } from "../storage/Storage.ts"
 import { declared, type Handler } from "./KvHandlers.ts"
 import * as directAnswer from "./lane/directAnswer.ts"
 import * as requestBody from "./lane/requestBody.ts"
+import { problemResponse } from "./problemResponse.ts"
+
+const unauthorized = Effect.fail(new PeerUnauthorized({ detail: "peers must share this node's CLUSTER_SECRET" }))
 
 /** Lets only requests through that prove knowledge of the cluster's secret. */
 export const layerSecret = Layer.effect(
@@ -36,7 +33,7 @@ export const layerSecret = Layer.effect(
     const expected = PeerAuth.token((yield* NodeConfig).clusterSecret)
     return PeerSecret.of({
       clusterSecret: (handler, { credential }) =>
-        PeerAuth.matches(expected, Redacted.value(credential)) ? handler : Effect.fail(new PeerUnauthorized())
+        PeerAuth.matches(expected, Redacted.value(credential)) ? handler : unauthorized
     })
   })
 )
@@ -137,9 +134,7 @@ const message = <A>(
 
 type BatchRefused = PeerMessageRefused | ReplicaRecovering | ReplicaStorageFailed
 
-const statuses = { PeerMessageRefused: 400, ReplicaRecovering: 409, ReplicaStorageFailed: 507 }
-
-/** Bytes, or a problem document with the status that the error is declared with. */
+/** Bytes, or a problem document. */
 const answered = (
   request: IncomingMessage,
   response: ServerResponse,
@@ -147,14 +142,7 @@ const answered = (
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   Effect.match(answer, {
     onSuccess: (bytes) => directAnswer.bytes(request, response, [], "application/octet-stream", bytes),
-    onFailure: ({ _tag, message }) =>
-      ProblemDetails.toResponse({
-        type: ProblemDetails.blankType,
-        status: statuses[_tag],
-        title: "A batch of a peer was refused",
-        detail: message,
-        _tag
-      })
+    onFailure: (refused) => problemResponse(refused)
   })
 
 /**
@@ -170,16 +158,18 @@ const lines = (texts: Stream.Stream<string, StorageError | PeerFailed>) =>
     )
   )
 
-const tooLarge = Effect.fail(new PeerMessageRefused({ reason: `the body is larger than ${peerBodyBytesMax} bytes` }))
+const tooLarge = Effect.fail(new PeerMessageRefused({ detail: `the body is larger than ${peerBodyBytesMax} bytes` }))
 
 const notUnderstood = Effect.fail(
-  new PeerMessageRefused({ reason: "the body is not a message of this node's protocol version" })
+  new PeerMessageRefused({ detail: "the body is not a message of this node's protocol version" })
 )
 
 const storageRefused = (error: StorageError) => new ReplicaStorageFailed({ detail: error.message })
 
 const writeRefused = (error: StorageError | PeerFailed) =>
-  error._tag === "PeerFailed" ? new PeerMessageRefused({ reason: error.detail }) : storageRefused(error)
+  error._tag === "PeerFailed" ? new PeerMessageRefused({ detail: error.detail }) : storageRefused(error)
 
 const readRefused = (error: PeerFailed) =>
-  error.reason === "recovering" ? new ReplicaRecovering() : new ReplicaStorageFailed({ detail: error.detail })
+  error.reason === "recovering"
+    ? new ReplicaRecovering({ detail: "this node is still comparing its new data directory with its replicas" })
+    : new ReplicaStorageFailed({ detail: error.detail })

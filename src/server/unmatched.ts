@@ -2,7 +2,7 @@
  * What a node answers when no handler did: the router found nothing, a declared schema refused, or the code broke.
  */
 import { Cause, Effect } from "effect"
-import { HttpServerError } from "effect/http"
+import { HttpServerError, ProblemDetails } from "effect/http"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiError } from "effect/http-api"
 import type { IncomingMessage } from "node:http"
@@ -41,6 +41,12 @@ export const refusalOf = (method: string, url: string): Response => {
   const allow = allowed.join(", ")
   return problemResponse(new Problem.MethodNotAllowed({ detail: `allowed here: ${allow}`, allowed }), { allow })
 }
+
+/** The platform refuses a content type that no endpoint declares by itself, with a line of text. */
+export const asProblem = (response: Response): Response =>
+  response.status === 415 && response.headers["content-type"] !== ProblemDetails.contentType
+    ? problemResponse(new Problem.UnsupportedMediaType({ detail: "/docs names the content types of this endpoint" }))
+    : response
 
 /** The problem for a request that its connection had no right to send, if so; the connection ends with it. */
 export const refusalOfConnection = (request: IncomingMessage): Response | undefined => {

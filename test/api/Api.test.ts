@@ -3,6 +3,7 @@ import { Effect, Schema } from "effect"
 import { OpenApi } from "effect/http-api"
 import { Api } from "../../src/api/Api.ts"
 import * as Problem from "../../src/api/Problem.ts"
+import * as PeerProblem from "../../src/peer/PeerProblem.ts"
 import { documentOf } from "../../src/server/problemResponse.ts"
 
 describe("the OpenAPI document", () => {
@@ -78,10 +79,11 @@ describe("a problem document", () => {
     }))
 
   it("has one type for each kind", () => {
-    const kinds = Object.values(Problem).filter((kind) => typeof kind === "function")
-    const types = kinds.map((kind) =>
-      JSON.stringify((kind as unknown as { fields: { type: { ast: { literal: string } } } }).fields.type.ast.literal)
+    const kinds = [...Object.values(Problem), ...Object.values(PeerProblem)].flatMap((kind) =>
+      typeof kind === "function" && "fields" in kind ? [kind] : []
     )
+    const types = kinds.map(({ fields }) => fields.type.ast.literal)
+    assert.isAtLeast(kinds.length, 29)
     assert.strictEqual(new Set(types).size, kinds.length)
   })
 })

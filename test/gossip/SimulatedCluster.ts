@@ -81,8 +81,8 @@ export const make = Effect.fnUntraced(function*(options?: { readonly delayMillis
       gossip: (to, message) => {
         heard.push({ from, to, message })
         return request(from, to, (gossip) =>
-          Effect.catchTag(gossip.receive(message), "GossipRefused", ({ reason }) =>
-            failed(to, "refused", reason)))
+          Effect.catchTag(gossip.receive(message), "GossipRefused", ({ detail }) =>
+            failed(to, "refused", detail)))
       },
       probe: (to, target) => {
         probes.push(`${from} ${to} ${target}`)

@@ -183,7 +183,7 @@ describe("PeerClientHttp", () => {
     ["does not know the secret", json({ _tag: "PeerUnauthorized" }, 401), "refused", "PeerUnauthorized"],
     [
       "runs other settings",
-      json({ _tag: "GossipRefused", reason: "REPLICATION_FACTOR 5" }, 409),
+      json({ _tag: "GossipRefused", detail: "REPLICATION_FACTOR 5" }, 409),
       "refused",
       "REPLICATION_FACTOR 5"
     ],

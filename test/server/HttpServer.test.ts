@@ -151,6 +151,7 @@ describe("peers", () => {
         assert.strictEqual(answer.headers["content-type"], "application/problem+json")
         assert.deepInclude(answer.json(), { status, _tag: kind, retryable: false })
         for (const member of ["type", "title", "detail"]) assert.isString(answer.json()[member])
+        assert.strictEqual(answer.headers["www-authenticate"], status === 401 ? "Bearer" : undefined)
       }
       const large = yield* post({ authorization }, new Uint8Array(16 * 1024 * 1024 + 1))
       assert.deepInclude(large.json(), { status: 413, _tag: "BodyTooLarge" })
