@@ -3,7 +3,6 @@
  * as JSON. Keys are given as seed and count, since 100,000 of them do not fit an argument.
  */
 import * as LoadGenerator from "../src/cli/LoadGenerator.ts"
-import * as SeededRandom from "../src/cli/SeededRandom.ts"
 
 const { keyCount, keySeed, ...load } = JSON.parse(process.argv[2]!) as Omit<LoadGenerator.Load, "keys"> & {
   readonly keyCount: number
@@ -11,6 +10,6 @@ const { keyCount, keySeed, ...load } = JSON.parse(process.argv[2]!) as Omit<Load
 }
 
 LoadGenerator.run(
-  { ...load, keys: SeededRandom.keys(SeededRandom.make(keySeed), keyCount) },
+  { ...load, keys: LoadGenerator.keysOf(keySeed, keyCount) },
   (outcome) => process.stdout.write(JSON.stringify(outcome))
 )

@@ -4,7 +4,7 @@
  *
  * Pure.
  */
-import * as SeededRandom from "../../src/cli/SeededRandom.ts"
+import * as SeededRandom from "../../src/domain/SeededRandom.ts"
 
 export const keyBytes = 16
 

@@ -1,7 +1,7 @@
 /** What is no rate: how often the filters are wrong, how long recovery takes, how much memory a store needs. */
 import { Effect } from "effect"
 import * as fs from "node:fs"
-import * as SeededRandom from "../../src/cli/SeededRandom.ts"
+import * as SeededRandom from "../../src/domain/SeededRandom.ts"
 import { addMeasure, type Bench, type Both, openOptions, removeDirectory, settle, timed } from "./Bench.ts"
 import { keyOf, missingKeyOf, permutation } from "./cells.ts"
 import * as Load from "./Load.ts"
@@ -24,7 +24,7 @@ export const filter = Effect.fnUntraced(function*(bench: Bench, valueBytes: numb
       const before = store.blockReads()!
       const draw = SeededRandom.make(seed)
       const recorded = Load.recording()
-      const load = Load.make("get", inFlight, () => missingKeyOf(draw(cells)), { count: filterReads }, recorded)
+      const load = Load.make("get", inFlight, () => missingKeyOf(draw.below(cells)), { count: filterReads }, recorded)
       yield* timed(recorded, store.drive(load))
       both[kind.name] = (store.blockReads()! - before) / filterReads
     }))

@@ -1,6 +1,6 @@
 /** Workloads that write every cell once: rate, pauses, memory, space and write amplification. */
 import { Effect } from "effect"
-import * as SeededRandom from "../../src/cli/SeededRandom.ts"
+import * as SeededRandom from "../../src/domain/SeededRandom.ts"
 import {
   addMeasure,
   type Bench,
@@ -163,7 +163,7 @@ export const synced = Effect.fnUntraced(function*(
         cells: 1,
         load: (into, millis, round) => {
           const draw = SeededRandom.make(bench.settings.seed + round)
-          return Load.make("put", inFlight, () => keyOf(draw(syncedKeys)), { millis }, into)
+          return Load.make("put", inFlight, () => keyOf(draw.below(syncedKeys)), { millis }, into)
         }
       }]
     })

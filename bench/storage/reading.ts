@@ -1,6 +1,6 @@
 /** Workloads on the filled store: reads, scans, writes beside them. */
 import { Effect } from "effect"
-import * as SeededRandom from "../../src/cli/SeededRandom.ts"
+import * as SeededRandom from "../../src/domain/SeededRandom.ts"
 import {
   type Bench,
   type Both,
@@ -26,12 +26,12 @@ const hotKeys = 64
 
 type KeyOf = (draw: SeededRandom.SeededRandom, cells: number) => string
 
-const anyKey: KeyOf = (draw, cells) => keyOf(draw(cells))
-const missingKey: KeyOf = (draw, cells) => missingKeyOf(draw(cells))
+const anyKey: KeyOf = (draw, cells) => keyOf(draw.below(cells))
+const missingKey: KeyOf = (draw, cells) => missingKeyOf(draw.below(cells))
 /** Spread over the key space, each in another block. */
-const hotKey: KeyOf = (draw, cells) => keyOf(Math.floor(draw(hotKeys) * cells / hotKeys))
+const hotKey: KeyOf = (draw, cells) => keyOf(Math.floor(draw.below(hotKeys) * cells / hotKeys))
 /** A scan from here has its hundred cells before the last. */
-const scanKey: KeyOf = (draw, cells) => keyOf(draw(Math.max(1, cells - Load.scanCells)))
+const scanKey: KeyOf = (draw, cells) => keyOf(draw.below(Math.max(1, cells - Load.scanCells)))
 
 /** Loads of a seed of their own never write what another reads in step. */
 const writerSeed = 7919

@@ -8,8 +8,8 @@
  */
 import * as net from "node:net"
 import { performance } from "node:perf_hooks"
+import * as SeededRandom from "../domain/SeededRandom.ts"
 import * as Histogram from "./Histogram.ts"
-import * as SeededRandom from "./SeededRandom.ts"
 
 export interface Load {
   /** Connections are spread evenly over these. */
@@ -46,6 +46,14 @@ const silenceMillisMax = 15_000
 const reconnectMillis = 100
 const sweepMillis = 50
 
+/** Distinct keys of 20 letters. Equal seeds give equal keys, so that two systems can be measured with the same requests. */
+export const keysOf = (seed: number, count: number): ReadonlyArray<string> => {
+  const random = SeededRandom.make(seed)
+  const drawn = new Set<string>()
+  while (drawn.size < count) drawn.add(`bench/${SeededRandom.text(random, 14)}`)
+  return Array.from(drawn)
+}
+
 /** Runs the load and calls `done` once; the returned function stops it early. */
 export const run = (load: Load, done: (outcome: Outcome) => void): () => void => {
   const random = SeededRandom.make(load.seed)
@@ -66,12 +74,12 @@ export const run = (load: Load, done: (outcome: Outcome) => void): () => void =>
       : performance.now() < endAt)
   const draw = (): string | undefined => {
     if (!more()) return undefined
-    return load.keys[load.durationMillis === undefined ? next++ : random(load.keys.length)]
+    return load.keys[load.durationMillis === undefined ? next++ : random.below(load.keys.length)]
   }
   const request = (host: string): string | undefined => {
     const key = draw()
     if (key === undefined) return undefined
-    const isPut = load.operation === "put" || (load.operation === "mixed" && random(2) === 0)
+    const isPut = load.operation === "put" || (load.operation === "mixed" && random.below(2) === 0)
     return isPut
       ? `PUT /kv/${key}${load.query} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: text/plain\r\n` +
         `Content-Length: ${value.length}\r\n\r\n${value}`

@@ -4,7 +4,6 @@ import { Command, Flag } from "effect/cli"
 import { CommandFailed, report } from "./CommandFailed.ts"
 import * as LoadGenerator from "./LoadGenerator.ts"
 import { printLine } from "./Output.ts"
-import * as SeededRandom from "./SeededRandom.ts"
 import { count } from "./Tally.ts"
 import * as target from "./target.ts"
 
@@ -58,7 +57,7 @@ export const bench = Command.make("bench", {
       connections: given.connections,
       operation: given.op,
       valueBytes: given.valueBytes,
-      keys: SeededRandom.keys(SeededRandom.make(given.seed), given.keys),
+      keys: LoadGenerator.keysOf(given.seed, given.keys),
       seed: given.seed,
       // A node refuses an option that its method does not know, so a mix takes neither.
       query: given.op === "put" ? target.query({ w: given.w }) : given.op === "get" ? target.query({ r: given.r }) : "",

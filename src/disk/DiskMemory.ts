@@ -8,6 +8,7 @@
  * Source: Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014), section 2.
  */
 import { Effect, Latch, Layer } from "effect"
+import * as SeededRandom from "../domain/SeededRandom.ts"
 import { type AppendHandle, DirectoryLocked, directoryOf, Disk, type Link, type ReadHandle } from "./Disk.ts"
 import { DiskError, DiskFull, type StorageError } from "./StorageError.ts"
 
@@ -110,7 +111,7 @@ class Model {
   private life = 0
 
   constructor(seed: number) {
-    this.draw = randomOf(seed)
+    this.draw = SeededRandom.mulberry32(seed)
   }
 
   controls(): DiskMemory {
@@ -356,15 +357,4 @@ const lose = (file: File, draw: () => number): void => {
   }
   file.bytes = file.cutFrom !== undefined && draw() < 0.5 ? file.cutFrom : survivor
   settle(file)
-}
-
-/** Mulberry32: small, and good enough to choose what breaks. */
-const randomOf = (seed: number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
 }

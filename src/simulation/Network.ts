@@ -7,9 +7,9 @@
  */
 import { Effect, Exit, type Fiber } from "effect"
 import { crc32 } from "node:zlib"
+import type { SeededRandom } from "../domain/SeededRandom.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
 import type { Kind } from "./peerMessages.ts"
-import type { SeededRandom } from "./SeededRandom.ts"
 import type { Process, World } from "./World.ts"
 
 /** Somebody on the network. `machineIsUp`: whether its kernel answers for a process that is gone. */

@@ -2,7 +2,7 @@
  * The faults of one run, drawn from its seed before it begins, so that a failing run can be repeated with some of them
  * left out.
  */
-import type { SeededRandom } from "./SeededRandom.ts"
+import type { SeededRandom } from "../domain/SeededRandom.ts"
 
 export const faultKinds = [
   "kill",

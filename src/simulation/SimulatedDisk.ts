@@ -4,7 +4,7 @@
 import { Duration, Effect } from "effect"
 import type { AppendHandle, Disk } from "../disk/Disk.ts"
 import type { DiskMemory } from "../disk/DiskMemory.ts"
-import type { SeededRandom } from "./SeededRandom.ts"
+import type { SeededRandom } from "../domain/SeededRandom.ts"
 
 export interface Speed {
   /** How many times slower than usual. */

@@ -7,10 +7,10 @@ import { Coordinator } from "../coordinator/Coordinator.ts"
 import type { ReadQuorumFailed, WriteQuorumFailed } from "../coordinator/CoordinatorError.ts"
 import type { Value } from "../domain/cell/Cell.ts"
 import { Key } from "../domain/Key.ts"
+import type { SeededRandom } from "../domain/SeededRandom.ts"
 import type { Version } from "../domain/Version.ts"
 import type { Cluster, Services, SimulatedNode } from "./Cluster.ts"
 import type { Operation, Outcome } from "./History.ts"
-import type { SeededRandom } from "./SeededRandom.ts"
 import type { World } from "./World.ts"
 
 export interface WorkloadOptions {

@@ -9,7 +9,7 @@
  */
 import { Clock, Context, Duration, Effect, type Exit, type Fiber, Random, References, Scheduler } from "effect"
 import { createHash } from "node:crypto"
-import type { SeededRandom } from "./SeededRandom.ts"
+import type { SeededRandom } from "../domain/SeededRandom.ts"
 
 /** 2026-01-01T00:00:00Z: where virtual time begins. */
 const epochMillis = 1_767_225_600_000

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { type Load, type Outcome, ResponseReader, run } from "../../src/cli/LoadGenerator.ts"
-import * as SeededRandom from "../../src/cli/SeededRandom.ts"
+import { keysOf, type Load, type Outcome, ResponseReader, run } from "../../src/cli/LoadGenerator.ts"
 import { serve } from "./loopback.ts"
 
 const readAll = (response: string, cut: number) => {
@@ -40,7 +39,7 @@ const load = (port: number, overrides?: Partial<Load>): Load => ({
   connections: 4,
   operation: "put",
   valueBytes: 10,
-  keys: SeededRandom.keys(SeededRandom.make(1), 50),
+  keys: keysOf(1, 50),
   seed: 1,
   query: "",
   warmUpMillis: 0,

@@ -4,7 +4,7 @@
  *
  * Pure.
  */
-import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
+import * as SeededRandom from "../../src/domain/SeededRandom.ts"
 import type * as Engine from "../../src/storage/Engine.ts"
 
 /** How often, per request, something happens between two. */

@@ -4,7 +4,7 @@
  * Pure.
  */
 import * as CellModule from "../../src/domain/cell/Cell.ts"
-import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
+import * as SeededRandom from "../../src/domain/SeededRandom.ts"
 import {
   cellOf,
   type Disturbance,

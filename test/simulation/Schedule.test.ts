@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as SeededRandom from "../../src/domain/SeededRandom.ts"
 import * as Schedule from "../../src/simulation/Schedule.ts"
-import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 
 const draw = (seed: number, options: Partial<Schedule.ScheduleOptions> = {}) =>
   Schedule.draw(SeededRandom.make(seed), { nodes: 5, forMillis: 60_000, kinds: Schedule.faultKinds, ...options })

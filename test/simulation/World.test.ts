@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Context, Effect, Exit } from "effect"
-import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
+import * as SeededRandom from "../../src/domain/SeededRandom.ts"
 import { Process, World } from "../../src/simulation/World.ts"
 
 const make = () => {

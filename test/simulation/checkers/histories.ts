@@ -3,6 +3,7 @@
  * and, in seconds, its times.
  */
 import type { NodeId } from "../../../src/domain/NodeId.ts"
+import type { SeededRandom } from "../../../src/domain/SeededRandom.ts"
 import type * as Version from "../../../src/domain/Version.ts"
 import type {
   Disturbance,
@@ -13,7 +14,6 @@ import type {
   Run,
   Violation
 } from "../../../src/simulation/History.ts"
-import type { SeededRandom } from "../../../src/simulation/SeededRandom.ts"
 
 type Span = readonly [began: number, ended: number]
 

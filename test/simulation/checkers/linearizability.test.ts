@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as SeededRandom from "../../../src/domain/SeededRandom.ts"
 import {
   checkLinearizability,
   checkRegister,
   linearizability
 } from "../../../src/simulation/checkers/linearizability.ts"
 import type { Operation } from "../../../src/simulation/History.ts"
-import * as SeededRandom from "../../../src/simulation/SeededRandom.ts"
 import { isLinearizable } from "./bruteForce.ts"
 import {
   atomicHistory,

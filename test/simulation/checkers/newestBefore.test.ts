@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as SeededRandom from "../../../src/domain/SeededRandom.ts"
 import * as Version from "../../../src/domain/Version.ts"
 import { byBeginning, keyHistories, newest, type Stamped } from "../../../src/simulation/checkers/KeyHistory.ts"
 import { forEachWithNewestBefore } from "../../../src/simulation/checkers/newestBefore.ts"
-import * as SeededRandom from "../../../src/simulation/SeededRandom.ts"
 import { put, run } from "./histories.ts"
 
 /** By all pairs. */
