@@ -15,13 +15,17 @@ import { Ring } from "./ring/Ring.ts"
 import { Snapshots } from "./storage/Snapshots.ts"
 import { Storage } from "./storage/Storage.ts"
 
+/** Over a store of the caller's: the simulator looks over its shoulder. */
+export const layerOver = (storage: typeof Storage.layer) =>
+  Coordinator.layer.pipe(
+    Layer.provideMerge(Replicator.layer),
+    Layer.provideMerge(Ring.layer),
+    Layer.provideMerge(Gossip.layer),
+    Layer.provideMerge(LamportClock.layer),
+    Layer.provideMerge(Snapshots.layer),
+    Layer.provideMerge(storage),
+    Layer.provideMerge(Identity.layer)
+  )
+
 /** Needs `Disk`, `PeerClient`, `NodeConfig` and `ClusterConfig`. */
-export const layer = Coordinator.layer.pipe(
-  Layer.provideMerge(Replicator.layer),
-  Layer.provideMerge(Ring.layer),
-  Layer.provideMerge(Gossip.layer),
-  Layer.provideMerge(LamportClock.layer),
-  Layer.provideMerge(Snapshots.layer),
-  Layer.provideMerge(Storage.layer),
-  Layer.provideMerge(Identity.layer)
-)
+export const layer = layerOver(Storage.layer)

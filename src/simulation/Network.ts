@@ -33,6 +33,14 @@ export interface Weather {
   extraDelayMillisMax: number
 }
 
+/** A request on its way, which may not arrive. */
+export interface Sent {
+  readonly from: string
+  readonly to: string
+  readonly kind: Kind
+  readonly body: Uint8Array
+}
+
 export interface Counts {
   messages: number
   lost: number
@@ -56,6 +64,8 @@ export class Network {
   readonly counts: Counts = { messages: 0, lost: 0, duplicated: 0, late: 0 }
   /** Of every link. */
   weather = clearWeather()
+  /** Takes note of every request. */
+  onSent: (request: Sent) => void = () => {}
 
   constructor(world: World, wire: Process, random: SeededRandom) {
     this.world = world
@@ -123,6 +133,7 @@ export class Network {
         }
       }
       this.open.add(exchange)
+      this.onSent({ from: from.name, to: to.name, kind, body })
       const label = `${kind} ${crc32(body).toString(16)}`
       const deliver = () => this.deliver(exchange, from, to, kind, body)
       this.transmit(from.name, to.name, label, deliver)

@@ -9,8 +9,9 @@ import type { Value } from "../domain/cell/Cell.ts"
 import { Key } from "../domain/Key.ts"
 import type { SeededRandom } from "../domain/SeededRandom.ts"
 import type { Version } from "../domain/Version.ts"
-import type { Cluster, Services, SimulatedNode } from "./Cluster.ts"
+import type { Cluster } from "./Cluster.ts"
 import type { Operation, Outcome } from "./History.ts"
+import type { Services, SimulatedNode } from "./SimulatedNode.ts"
 import type { World } from "./World.ts"
 
 export interface WorkloadOptions {

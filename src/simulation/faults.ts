@@ -1,7 +1,8 @@
 /** What each kind of fault does to the cluster, and how it ends. */
-import type { Cluster, SimulatedNode } from "./Cluster.ts"
+import type { Cluster } from "./Cluster.ts"
 import type { Disturbance } from "./History.ts"
 import type { Fault, FaultKind } from "./Schedule.ts"
+import type { SimulatedNode } from "./SimulatedNode.ts"
 import type { World } from "./World.ts"
 
 export interface FaultsOptions {
@@ -168,44 +169,30 @@ const inject = (
     case "disk-full": {
       if (node.isFull) return undefined
       const over = disturb(names)
-      const set = (isFull: boolean) => {
-        node.isFull = isFull
-        node.memory.setFull(isFull)
-      }
-      set(true)
+      node.fillDisk(true)
       return () => {
-        set(false)
+        node.fillDisk(false)
         over()
       }
     }
     case "clock-jump": {
       const jump = (strength - 0.5) * 2 * (strength > 0.3 && strength < 0.7 ? 60_000 : 86_400_000)
-      const set = (offset: number) => {
-        node.clockOffsetMillis = offset
-        if (node.process !== undefined) node.process.clockOffsetMillis = offset
-      }
-      set(node.clockOffsetMillis + jump)
-      return () => set(0)
+      node.setClockOffset(node.clockOffsetMillis + jump)
+      return () => node.setClockOffset(0)
     }
-    case "clock-skew": {
-      const set = (slowness: number) => {
-        node.slowness = slowness
-        if (node.process !== undefined) node.process.slowness = slowness
-      }
-      set(0.8 + strength * 0.4)
-      return () => set(1)
-    }
+    case "clock-skew":
+      node.setSlowness(0.8 + strength * 0.4)
+      return () => node.setSlowness(1)
     case "bit-rot": {
-      const files = Array.from(node.memory.files()).filter(([path, bytes]) =>
+      const files = Array.from(node.disk.files()).filter(([path, bytes]) =>
         /\.(sst|idx)$/.test(path) && bytes.length > 0
       )
       if (files.length === 0) return undefined
       const count = 1 + Math.floor((strength * 7) % 3)
       for (let index = 0; index < count; index++) {
         const [path, bytes] = files[Math.floor(strength * files.length + index) % files.length]!
-        node.memory.damage(path, Math.floor(strength * 7919 + index * 104_729) % bytes.length)
+        node.damage(path, Math.floor(strength * 7919 + index * 104_729) % bytes.length)
       }
-      node.isDamaged = true
       disturb(names)
       return () => {}
     }

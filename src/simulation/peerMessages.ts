@@ -35,9 +35,9 @@ const json = <A>(schema: Schema.Codec<A, unknown>) => {
   }
 }
 
-const gossipMessage = json(GossipMessage)
+export const gossipMessage = json(GossipMessage)
 const gossipReply = json(GossipReply)
-const target = json(Schema.Struct({ target: Schema.String }))
+export const target = json(Schema.Struct({ target: Schema.String }))
 const reached = json(Schema.Struct({ reached: Schema.Boolean }))
 const digestsAnswer = json(DigestsAnswer)
 const versionsRequest = json(VersionsRequest)
@@ -108,12 +108,6 @@ export const answer = (
         (message) => lines(Stream.map(replicator.cells(message.keys), CellLine.encode))
       )
   }
-}
-
-/** The cells of a batch that its receiver said it took. */
-export const taken = (batch: Uint8Array, answers: Uint8Array): ReadonlyArray<Cell> => {
-  const answered = PeerCodec.decodeWriteAnswers(answers) ?? []
-  return (PeerCodec.decodeWrites(batch) ?? []).filter((_, index) => answered[index]?._tag === "Accepted")
 }
 
 export const client = (exchange: Exchange): PeerClient["Service"] => {

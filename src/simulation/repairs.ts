@@ -3,15 +3,14 @@
  * keys with less than it had taken, instead of not at all? And when it says that the range is whole again: does it hold
  * every write that had been acknowledged when the loss was noticed? A comparison would soon hide both.
  */
-import { Context, Effect, Exit } from "effect"
+import { Effect } from "effect"
 import { Key } from "../domain/Key.ts"
 import * as Version from "../domain/Version.ts"
-import { Ring } from "../ring/Ring.ts"
 import * as Holes from "../storage/manifest/Holes.ts"
 import type { Hole } from "../storage/manifest/Holes.ts"
-import { Storage } from "../storage/Storage.ts"
-import type { Cluster, SimulatedNode } from "./Cluster.ts"
+import type { Cluster } from "./Cluster.ts"
 import type { Operation } from "./History.ts"
+import type { SimulatedNode } from "./SimulatedNode.ts"
 import type { World } from "./World.ts"
 
 export interface RepairsOptions {
@@ -35,25 +34,22 @@ export const watch = ({ cluster, operations, world }: RepairsOptions): Repairs =
   let closed = 0
 
   const look = (node: SimulatedNode) => {
-    const { process, services } = node
-    if (!node.isDamaged || process === undefined || services === undefined) return
+    const { process } = node
+    const stats = node.isDamaged && node.services && node.ask(node.storage.stats)
+    if (!stats) return
     const before = known.get(node)
     const holes = new Map<string, [Hole, number]>()
-    // It answers at once.
-    process.run(Context.get(services, Storage).stats, Context.empty(), (exit) => {
-      if (Exit.isFailure(exit)) return
-      for (const hole of exit.value.holes) {
-        const name = JSON.stringify(hole)
-        const noticed = before?.life === process ? before.holes.get(name)?.[1] : undefined
-        holes.set(name, [hole, noticed ?? world.now()])
-        if (!seen.has(name)) examineLost(node, hole)
-        seen.add(name)
-      }
-      for (const [name, [hole, noticed]] of before?.holes ?? []) {
-        if (!holes.has(name)) examineClosed(node, hole, noticed)
-      }
-      known.set(node, { life: process, holes })
-    })
+    for (const hole of stats.holes) {
+      const name = JSON.stringify(hole)
+      const noticed = before?.life === process ? before?.holes.get(name)?.[1] : undefined
+      holes.set(name, [hole, noticed ?? world.now()])
+      if (!seen.has(name)) examineLost(node, hole)
+      seen.add(name)
+    }
+    for (const [name, [hole, noticed]] of before?.holes ?? []) {
+      if (!holes.has(name)) examineClosed(node, hole, noticed)
+    }
+    known.set(node, { life: process, holes })
   }
 
   const examineLost = (node: SimulatedNode, hole: Hole) => {
@@ -65,20 +61,18 @@ export const watch = ({ cluster, operations, world }: RepairsOptions): Repairs =
   const examineClosed = (node: SimulatedNode, hole: Hole, noticedMillis: number) => {
     closed++
     world.trace(`${node.id} closed a hole`)
-    const ring = Context.get(node.services!, Ring)
     for (const [name, promised] of newestAcknowledged(operations, hole, noticedMillis + graceMillis)) {
       const key = Key.make(name)
-      if (ring.preferenceList(key).includes(node.id)) expect(node, key, promised)
+      if (node.ring.preferenceList(key).includes(node.id)) expect(node, key, promised)
     }
   }
 
   const expect = (node: SimulatedNode, key: Key, promised: Version.Version) =>
-    node.process!.run(Effect.option(Context.get(node.services!, Storage).version(key)), Context.empty(), (exit) => {
-      if (Exit.isFailure(exit) || exit.value._tag === "None") return
-      const held = exit.value.value
-      if (held !== undefined && Version.compare(held, promised) >= 0) return
-      cluster.forgotten.push({ node: node.id, key, promised, held, atMillis: world.now() })
-    })
+    node.begin(Effect.tap(node.storage.version(key), (held) =>
+      Effect.sync(() => {
+        if (held !== undefined && Version.compare(held, promised) >= 0) return
+        cluster.forgotten.push({ node: node.name, key, promised, held, atMillis: world.now() })
+      })))
 
   const round = () => {
     for (const node of cluster.nodes) look(node)

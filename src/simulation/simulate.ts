@@ -8,21 +8,19 @@
  * 4. Every key is read by quorum.
  * 5. The whole cluster loses power and starts again: what the disks hold now is the final state.
  */
-import { Context, Duration, type Effect, Exit, Stream } from "effect"
+import { Duration, Exit, Stream } from "effect"
 import type { NodeSettings } from "../config/NodeConfig.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import * as SeededRandom from "../domain/SeededRandom.ts"
 import * as Version from "../domain/Version.ts"
-import { Replicator } from "../replicator/Replicator.ts"
-import { Ring } from "../ring/Ring.ts"
-import { Storage } from "../storage/Storage.ts"
-import { Cluster, type Services, type SimulatedNode } from "./Cluster.ts"
+import { Cluster } from "./Cluster.ts"
 import * as faults from "./faults.ts"
 import type { FinalCell, Run } from "./History.ts"
 import type { Counts } from "./Network.ts"
 import * as repairs from "./repairs.ts"
 import * as Schedule from "./Schedule.ts"
+import type { SimulatedNode } from "./SimulatedNode.ts"
 import * as Workload from "./Workload.ts"
 import { World } from "./World.ts"
 
@@ -81,7 +79,10 @@ class Simulation {
     this.options = options
     this.random = SeededRandom.make(options.seed)
     this.world = new World(options.sink)
-    this.cluster = new Cluster(this.world, this.random.fork("cluster"), options.nodes, drawSettings(this.random))
+    this.cluster = new Cluster(this.world, this.random.fork("cluster"), {
+      nodes: options.nodes,
+      settings: drawSettings(this.random)
+    })
     this.drawn = Schedule.draw(this.random.fork("schedule"), {
       nodes: options.nodes,
       forMillis: options.minutes * minute,
@@ -159,7 +160,7 @@ class Simulation {
 
   private start(node: SimulatedNode, whenReady: () => void): void {
     if (node.process !== undefined) return whenReady()
-    this.cluster.start(node, (failure) => {
+    this.cluster.boot(node, (failure) => {
       if (failure === undefined) return this.awaitReady(node, whenReady)
       // What an operator does with a log that rotted: an empty disk instead.
       if (node.isDamaged) return this.startAgain(node, 0, () => this.cluster.replaceDisk(node), whenReady)
@@ -177,34 +178,14 @@ class Simulation {
     })
   }
 
+  /** It may die meanwhile, and be started by another fault's end. */
   private awaitReady(node: SimulatedNode, whenReady: () => void): void {
-    if (this.isReady(node)) return whenReady()
-    // Died meanwhile: who starts it again waits for it.
-    if (node.process === undefined) return
+    if (this.cluster.isReady(node)) return whenReady()
     this.world.after(this.cluster.outside, 200, () => this.awaitReady(node, whenReady))
   }
 
-  private isReady(node: SimulatedNode): boolean {
-    if (node.services === undefined) return false
-    const status = this.ask(node, (services) => Context.get(services, Replicator).status)
-    const members = Context.get(node.services, Ring).current().nodes.length
-    return status !== undefined && !status.recovering && members === this.options.nodes
-  }
-
   private allReady(): boolean {
-    return this.cluster.nodes.every((node) => this.isReady(node))
-  }
-
-  /** The answer of a node that needs no time for it. */
-  private ask<A, E>(
-    node: SimulatedNode,
-    question: (services: Context.Context<Services>) => Effect.Effect<A, E>
-  ): A | undefined {
-    let answer: A | undefined
-    node.process?.run(question(node.services!), Context.empty(), (exit) => {
-      if (Exit.isSuccess(exit)) answer = exit.value
-    })
-    return answer
+    return this.cluster.nodes.every((node) => this.cluster.isReady(node))
   }
 
   private waitFor(condition: () => boolean, millisMax: number, what: string): void {
@@ -233,9 +214,7 @@ class Simulation {
   /** A hint on its way is a newer version that no replica may hold yet. */
   private hintsDelivered(): boolean {
     return this.cluster.nodes.every((node) =>
-      this.ask(node, (services) => Context.get(services, Replicator).status)?.hints.every(({ pending }) =>
-        pending === 0
-      )
+      node.services && node.ask(node.replicator.status)?.hints.every(({ pending }) => pending === 0)
     )
   }
 
@@ -243,39 +222,33 @@ class Simulation {
   private isWhole(node: SimulatedNode): boolean {
     if (!node.isDamaged) return true
     const cells = this.cellsOf(node)
-    const stats = this.ask(node, (services) => Context.get(services, Storage).stats)
+    const stats = node.services && node.ask(node.storage.stats)
     return cells !== undefined && stats !== undefined && stats.damage === undefined && stats.holes.length === 0
   }
 
   private cellsOf(node: SimulatedNode): ReadonlyArray<Cell> | undefined {
-    if (node.services === undefined) return undefined
-    let exit: Exit.Exit<ReadonlyArray<Cell>, unknown> | undefined
-    node.process!.run(Stream.runCollect(Context.get(node.services, Storage).scan()), Context.empty(), (ended) => {
-      exit = ended
-    })
-    this.waitFor(() => exit !== undefined, minute, `${node.id} is scanned`)
+    const exit = node.services && node.attempt(Stream.runCollect(node.storage.scan()), minute)
     return exit !== undefined && Exit.isSuccess(exit) ? exit.value : undefined
   }
 
   private agrees(key: Key): boolean {
     const versions = new Set<string>()
     for (const node of this.replicasOf(key)) {
-      let text = `not read from ${node.id}`
-      let done = false
-      node.process?.run(Context.get(node.services!, Storage).version(key), Context.empty(), (exit) => {
-        done = true
-        if (Exit.isSuccess(exit)) text = exit.value === undefined ? "none" : Version.format(exit.value)
-      })
-      this.world.runUntil(() => done, this.world.now() + 100)
-      versions.add(text)
+      const exit = node.services && node.attempt(node.storage.version(key), 100)
+      versions.add(
+        exit === undefined || Exit.isFailure(exit)
+          ? `not read from ${node.id}`
+          : exit.value === undefined
+          ? "none"
+          : Version.format(exit.value)
+      )
     }
     return versions.size <= 1
   }
 
   private replicasOf(key: Key): ReadonlyArray<SimulatedNode> {
     const witness = this.cluster.nodes.find(({ services }) => services !== undefined)
-    if (witness === undefined) return []
-    const names = Context.get(witness.services!, Ring).preferenceList(key)
+    const names = witness?.ring.preferenceList(key) ?? []
     return this.cluster.nodes.filter(({ id }) => names.includes(id))
   }
 
