@@ -1,6 +1,7 @@
 /**
- * Checks what the tree promises: a folder of `src` imports only from the folders before it, no import cycles, and no
- * module but a leaf reads the time, draws a random number, starts a timer or opens a file or a socket.
+ * Checks what the tree promises: a folder of `src` imports only from the folders before it, no import cycles, no module
+ * but a leaf reads the time, draws a random number, starts a timer or opens a file or a socket, and only `config` reads
+ * the environment.
  *
  * Pure, but for `main`.
  */
@@ -164,6 +165,13 @@ const ambientProblems = (sources: Sources): ReadonlyArray<string> =>
     })
   )
 
+/** Settings are declared in `config`, so that each is listed, checked and documented. Leaves are no exception. */
+const environmentProblems = (sources: Sources): ReadonlyArray<string> =>
+  Array.from(sources).filter(([path]) => !path.startsWith("config/")).flatMap(([path, text]) => {
+    const match = /\bprocess\.env\b|\bConfig\.[A-Z]\w*/.exec(withoutComments(text))
+    return match === null ? [] : [`${path} uses ${match[0]}: only config/ reads the environment`]
+  })
+
 /** Every violation as a sentence; none means that the tree keeps its promise. */
 export const problems = (sources: Sources): ReadonlyArray<string> => {
   const graph = graphOf(sources)
@@ -175,7 +183,7 @@ export const problems = (sources: Sources): ReadonlyArray<string> => {
   )
   const staleLeaves = Object.keys(leaves).filter((path) => !reaches(sources.get(path) ?? ""))
     .map((path) => `${path} is declared a leaf and reaches nothing`)
-  return [...order, ...cycles(graph), ...ambientProblems(sources), ...staleLeaves]
+  return [...order, ...cycles(graph), ...ambientProblems(sources), ...environmentProblems(sources), ...staleLeaves]
 }
 
 /** The sources of this repository. */

@@ -4,6 +4,7 @@
  * Pure.
  */
 import { relative, resolve } from "node:path"
+import * as ClusterConfig from "../config/ClusterConfig.ts"
 
 export interface PlannedNode {
   readonly id: string
@@ -31,11 +32,18 @@ export interface Options {
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
-/** Fewer nodes than replicas could never reach a quorum, so a small cluster keeps as many copies as it can. */
-const quorumSettings = (options: Options): Record<string, string> => {
-  if (options.nodes >= 3 || options.environment["REPLICATION_FACTOR"] !== undefined) return {}
-  const all = String(options.nodes)
-  return { REPLICATION_FACTOR: all, WRITE_QUORUM: all, READ_QUORUM: all }
+const shared = Object.values(ClusterConfig.declared).map(({ variable }) => variable)
+
+/**
+ * What all nodes must have alike, in the command that starts one again too, or its peers would refuse it. Fewer nodes
+ * than replicas could never reach a quorum, so a small cluster keeps as many copies as it can.
+ */
+const sharedSettings = ({ environment, nodes }: Options): Record<string, string> => {
+  const isSmall = nodes < 3 && environment["REPLICATION_FACTOR"] === undefined
+  return Object.fromEntries(shared.flatMap((variable) => {
+    const value = isSmall ? String(nodes) : environment[variable]
+    return value === undefined ? [] : [[variable, value]]
+  }))
 }
 
 export const plan = (options: Options): Plan => {
@@ -53,7 +61,7 @@ export const plan = (options: Options): Plan => {
         NODE_ADDR: address,
         PEERS: addresses.join(","),
         DATA_DIR: dataDirectory,
-        ...quorumSettings(options)
+        ...sharedSettings(options)
       }
     }
   })

@@ -5,10 +5,11 @@
  * Not a snapshot: what is written during the export may or may not be in it.
  */
 import { NodeStream } from "@effect/platform-node"
-import { Config, Effect, FileSystem, Option, Redacted, Schema, Stream } from "effect"
+import { Effect, FileSystem, Option, type Redacted, Schema, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { createGzip } from "node:zlib"
 import { Cluster } from "../api/AdminApi.ts"
+import * as environment from "../config/environment.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import * as CellLine from "../domain/cell/CellLine.ts"
 import * as PeerAuth from "../peer/PeerAuth.ts"
@@ -124,7 +125,7 @@ export const exportRecords = Command.make("export", {
 }, ({ file, json, quiet, url }) =>
   report(Effect.gen(function*() {
     const output = yield* Output
-    const secret = yield* Config.Redacted("CLUSTER_SECRET").pipe(Config.withDefault(Redacted.make("")))
+    const secret = yield* environment.clusterSecret
     const cluster = yield* readCluster(yield* target.parseUrls(url))
     const addresses = yield* sourcesOf(cluster)
     if (addresses.length < cluster.members.length) {

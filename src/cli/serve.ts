@@ -31,12 +31,11 @@ const cannotStart = (error: unknown) => {
 export const serve = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>) =>
   Command.make("serve", {
     settings: settings.flags,
-    ...settings.switches,
     exitWithParent: Flag.Boolean("exit-with-parent").pipe(Flag.withDefault(false), Flag.withHidden)
   }, (given) =>
     report(Effect.gen(function*() {
-      const provider = yield* settings.provider(settings.overrides(given.settings, given))
-      const problems = yield* settings.problems(provider)
+      const provider = yield* settings.provider(given.settings)
+      const problems = yield* Effect.provideService(settings.problems, ConfigProvider.ConfigProvider, provider)
       if (problems.length > 0) {
         return yield* new CommandFailed({
           message: `cannot start with these settings:\n${problems.map((problem) => `  - ${problem}`).join("\n")}`

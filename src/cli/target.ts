@@ -1,6 +1,7 @@
 /** Which cluster a command talks to, and how: the flags and requests that the commands of one key share. */
 import { Effect, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
+import * as environment from "../config/environment.ts"
 import { Key } from "../domain/Key.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import { type Answer, Http, type Request } from "./Http.ts"
@@ -32,10 +33,10 @@ export const parseUrls = (text: string): Effect.Effect<ReadonlyArray<string>, Co
     return urls
   })
 
-/** `RONDO_URL` stands in for it, so that a shell can be pointed at a cluster once. */
 export const url = Flag.String("url").pipe(
-  Flag.withDescription(`Nodes to talk to, separated by commas (or RONDO_URL). Default: ${defaultUrl}`),
-  Flag.withDefault(Effect.sync(() => process.env["RONDO_URL"] || defaultUrl))
+  Flag.withDescription(`Nodes to talk to, separated by commas (RONDO_URL, default ${defaultUrl})`),
+  Flag.withFallbackConfig(environment.url),
+  Flag.withDefault(defaultUrl)
 )
 
 const option = (name: string, description: string) =>

@@ -7,6 +7,7 @@
  */
 import { Deferred, Duration, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as environment from "../config/environment.ts"
 import { CommandFailed, report } from "./CommandFailed.ts"
 import { Http } from "./Http.ts"
 import * as LocalCluster from "./LocalCluster.ts"
@@ -129,14 +130,15 @@ export const up = (launcher: Launcher) =>
       Flag.withDefault("./data")
     )
   }, ({ basePort, data, nodes }) =>
-    report(run({
-      nodes,
-      basePort,
-      dataDirectory: data,
-      program: launcher.program,
-      currentDirectory: process.cwd(),
-      environment: process.env
-    }, launcher))).pipe(
+    report(Effect.flatMap(environment.whole, (environment) =>
+      run({
+        nodes,
+        basePort,
+        dataDirectory: data,
+        program: launcher.program,
+        currentDirectory: process.cwd(),
+        environment
+      }, launcher)))).pipe(
       Command.withDescription("Run a cluster on this machine, one process a node, until Ctrl-C"),
       Command.withExamples([
         { command: "rondo up", description: "Three nodes at ports 8081 to 8083, data in ./data" },

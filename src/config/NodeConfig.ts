@@ -1,55 +1,36 @@
-/**
- * Settings of this process alone. Each is an environment variable; `rondo serve` has a flag of the same meaning.
- */
-import { Config, Context, Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
+/** Settings of this process alone. */
+import { Context, Layer, Redacted } from "effect"
 import { NodeId } from "../domain/NodeId.ts"
+import { isLoopback, parseAddress } from "./address.ts"
+import * as Setting from "./Setting.ts"
 
-/** When a write counts as on disk: `always` syncs before the acknowledgement, `interval` once a second, `never` leaves it to the system. */
+/** When a write counts as on disk. */
 export type Fsync = "always" | "interval" | "never"
 
-export interface NodeSettings {
-  readonly nodeId: NodeId
-  /** The `host:port` at which peers and clients reach this node. */
-  readonly address: string
-  /** The `host:port` to bind. */
-  readonly listen: string
-  /** `host:port` of nodes to ask for the cluster at start; may name this node itself. */
-  readonly seeds: ReadonlyArray<string>
-  readonly dataDirectory: string
-  readonly clusterSecret: Redacted.Redacted<string>
-  /** Virtual nodes that this node takes on the ring. */
-  readonly vnodes: number
-  readonly fsync: Fsync
-  readonly gossipInterval: Duration.Duration
-  /** How long a client's request may take when it names no `?timeout=`. */
-  readonly requestTimeout: Duration.Duration
-  /** How long one attempt at one replica may take. */
-  readonly replicaTimeout: Duration.Duration
-  readonly valueBytesMax: number
-  /** Client requests under way at once; more are refused with 503. */
-  readonly requestsInFlightMax: number
-  readonly hintsBytesMaxPerPeer: number
-  /** Hints older than this are dropped; anti-entropy covers longer absences. */
-  readonly hintWindow: Duration.Duration
-  /** How often partitions are compared with each peer when nothing special happened; less often when that takes long. */
-  readonly comparisonInterval: Duration.Duration
-  /** The memtable is flushed to a table at this size, or when its log is four times as large. */
-  readonly memtableBytesMax: number
-  readonly blockCacheBytesMax: number
-  /** How fast the scrub reads the tables in the background to find damage; 0 for not at all. */
-  readonly scrubBytesPerSecond: number
-  /** Start without what a damaged or missing log held, and then count for no quorum until level with all replicas. */
-  readonly salvage: boolean
-}
-
-/** A setting that cannot work, with the sentence that the operator reads at start. */
-export class BadNodeConfig extends Schema.TaggedError<BadNodeConfig>()("BadNodeConfig", {
-  setting: Schema.String,
-  reason: Schema.String
-}) {
-  override get message() {
-    return `${this.setting}: ${this.reason}`
-  }
+/** Who this node is and whom it talks to. */
+export const identity = {
+  nodeId: Setting.make(
+    "NODE_ID",
+    "name of this node; keep it for as long as the node keeps its data",
+    Setting.kind(NodeId, "1 to 63 letters, digits, dots, dashes or underscores, the first a letter or digit")
+  ),
+  address: Setting.make("NODE_ADDR", "host:port at which peers and clients reach this node", Setting.address),
+  listen: Setting.make("LISTEN", "host:port to listen on", Setting.address, "NODE_ADDR"),
+  seeds: Setting.make(
+    "PEERS",
+    "host:port of other nodes to join at start, separated by commas; may include this node",
+    Setting.addresses,
+    ""
+  ),
+  dataDirectory: Setting.make("DATA_DIR", "directory for this node's data", Setting.text, "data/NODE_ID"),
+  clusterSecret: Setting.make(
+    "CLUSTER_SECRET",
+    "secret that all nodes share; required to listen on anything but loopback. Other users of a machine can see flags, " +
+      "so set the variable",
+    Setting.secret,
+    ""
+  ),
+  insecure: Setting.make("INSECURE", "listen on any address without a secret", Setting.onOff, "false")
 }
 
 const mebibyte = 1024 * 1024
@@ -58,118 +39,116 @@ const mebibyte = 1024 * 1024
 export const vnodesMax = 10_000
 /** Half of what one message between peers may hold. */
 export const valueBytesMaxMax = 8 * mebibyte
+/**
+ * 100 GiB take seven hours and a tebibyte three days, where archives are scrubbed weekly to monthly, for about a
+ * hundredth of a core and a few hundredths of what the slowest disks read.
+ */
+const scrubBytesPerSecond = 4 * mebibyte
 
-/** Everything but the names and addresses, which have no sensible default. */
-export const defaults = {
-  vnodes: 100,
-  fsync: "always" as Fsync,
-  gossipInterval: Duration.seconds(2),
-  requestTimeout: Duration.seconds(5),
-  replicaTimeout: Duration.seconds(1),
-  valueBytesMax: mebibyte,
-  requestsInFlightMax: 1024,
-  hintsBytesMaxPerPeer: 128 * mebibyte,
-  hintWindow: Duration.hours(3),
-  comparisonInterval: Duration.minutes(1),
-  memtableBytesMax: 32 * mebibyte,
-  blockCacheBytesMax: 128 * mebibyte,
-  /**
-   * 100 GiB take seven hours and a tebibyte three days, where archives are scrubbed weekly to monthly, for about a
-   * hundredth of a core and a few hundredths of what the slowest disks read.
-   */
-  scrubBytesPerSecond: 4 * mebibyte,
-  salvage: false
+/** Everything that works without being given. */
+export const tuning = {
+  fsync: Setting.make(
+    "FSYNC",
+    "always syncs before a write is acknowledged, interval once a second, never leaves it to the system",
+    Setting.oneOf(["always", "interval", "never"]),
+    "always"
+  ),
+  vnodes: Setting.make(
+    "VNODES",
+    "virtual nodes on the ring: a node with twice as many takes twice the share",
+    Setting.integer(1, vnodesMax),
+    100
+  ),
+  gossipInterval: Setting.make("GOSSIP_INTERVAL", "time between rounds of gossip", Setting.duration, "2 seconds"),
+  requestTimeout: Setting.make(
+    "REQUEST_TIMEOUT",
+    "how long a request without ?timeout= may take",
+    Setting.duration,
+    "5 seconds"
+  ),
+  replicaTimeout: Setting.make(
+    "REPLICA_TIMEOUT",
+    "how long one attempt at one replica may take",
+    Setting.duration,
+    "1 second"
+  ),
+  valueBytesMax: Setting.make(
+    "VALUE_BYTES_MAX",
+    "largest value, in bytes",
+    Setting.integer(1, valueBytesMaxMax),
+    mebibyte
+  ),
+  requestsInFlightMax: Setting.make(
+    "REQUESTS_IN_FLIGHT_MAX",
+    "client requests in flight; more are refused with 503",
+    Setting.integer(1),
+    1024
+  ),
+  hintsBytesMaxPerPeer: Setting.make(
+    "HINTS_BYTES_MAX",
+    "bytes of hints kept on disk for one absent peer",
+    Setting.integer(1),
+    128 * mebibyte
+  ),
+  hintWindow: Setting.make(
+    "HINT_WINDOW",
+    "hints older than this are dropped; comparing partitions makes up for them",
+    Setting.duration,
+    "3 hours"
+  ),
+  comparisonInterval: Setting.make(
+    "COMPARISON_INTERVAL",
+    "how often partitions are compared with each peer when nothing else calls for it; less often when that takes long",
+    Setting.duration,
+    "1 minute"
+  ),
+  memtableBytesMax: Setting.make(
+    "MEMTABLE_BYTES_MAX",
+    "the memtable is flushed to a table at this size, or when its log is four times as large",
+    Setting.integer(1),
+    32 * mebibyte
+  ),
+  blockCacheBytesMax: Setting.make(
+    "BLOCK_CACHE_BYTES_MAX",
+    "bytes of table blocks kept in memory",
+    Setting.integer(1),
+    128 * mebibyte
+  ),
+  scrubBytesPerSecond: Setting.make(
+    "SCRUB_BYTES_PER_SECOND",
+    "how fast tables are reread in the background, to find damage while other replicas can repair it; 0 turns it off",
+    Setting.integer(0),
+    scrubBytesPerSecond
+  ),
+  salvage: Setting.make(
+    "SALVAGE",
+    "start without the damaged part of the log; the node then syncs with every other replica before it votes in quorums",
+    Setting.onOff,
+    "false"
+  )
 }
 
-/** Splits `host:port`, with `[::1]:8080` for IPv6; `undefined` when it is neither. */
-export const parseAddress = (text: string): { readonly host: string; readonly port: number } | undefined => {
-  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:\s[\]/]+)):([0-9]{1,5})$/.exec(text)
-  if (match === null) return undefined
-  const port = Number(match[3])
-  return port > 65535 ? undefined : { host: (match[1] ?? match[2])!, port }
-}
+const declared = { ...identity, ...tuning }
 
-/** Whether only this machine can reach the address. Whole IPv4 addresses only: `127.example.com` is a name like any other. */
-export const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "::1" || /^127(\.[0-9]{1,3}){3}$/.test(host)
+export interface NodeSettings extends Setting.Values<typeof declared> {}
 
-const address = (setting: string, text: string) =>
-  parseAddress(text) === undefined
-    ? Effect.fail(new BadNodeConfig({ setting, reason: `"${text}" is not host:port, for example 127.0.0.1:8081` }))
-    : Effect.succeed(text)
+export const defaults = Setting.defaults(tuning)
 
-const between = (setting: string, value: number, minimum: number, maximum: number) =>
-  value >= minimum && value <= maximum
-    ? Effect.succeed(value)
-    : Effect.fail(
-      new BadNodeConfig({
-        setting,
-        reason: `must be ${minimum}${maximum === Number.MAX_SAFE_INTEGER ? " or more" : ` to ${maximum}`}, not ${value}`
-      })
-    )
+/** The secret proves that a peer is one; without it, whoever reaches the node may write to it. */
+const secretProblems = ({ clusterSecret, insecure, listen }: Partial<NodeSettings>) =>
+  listen === undefined || clusterSecret === undefined || isLoopback(parseAddress(listen)!.host) ||
+    Redacted.value(clusterSecret) !== "" || insecure !== false
+    ? []
+    : [
+      `${
+        Setting.nameOf(identity.clusterSecret)
+      } is not set, but other machines can reach ${listen}, so peers must share ` +
+      "a secret. Set it, or set INSECURE=true (--insecure) if you trust every machine that can reach this address"
+    ]
 
-/** An interval of zero would spin, an endless one never act. */
-const positive = (setting: string, value: Duration.Duration) =>
-  Duration.isFinite(value) && Duration.isGreaterThan(value, Duration.zero)
-    ? Effect.succeed(value)
-    : Effect.fail(new BadNodeConfig({ setting, reason: `must be more than 0, not ${Duration.format(value)}` }))
-
-const load = Effect.gen(function*() {
-  const nodeId = yield* Config.schema(NodeId, "NODE_ID")
-  const advertised = yield* Effect.flatMap(Config.String("NODE_ADDR"), (text) => address("NODE_ADDR", text))
-  const listen = yield* Effect.flatMap(
-    Config.String("LISTEN").pipe(Config.withDefault(advertised)),
-    (text) => address("LISTEN", text)
-  )
-  const peers = yield* Config.String("PEERS").pipe(Config.withDefault(""))
-  const seeds = yield* Effect.forEach(
-    peers.split(",").map((text) => text.trim()).filter((text) => text !== ""),
-    (text) => address("PEERS", text)
-  )
-  const clusterSecret = yield* Config.option(Config.Redacted("CLUSTER_SECRET"))
-  const insecure = yield* Config.Boolean("INSECURE").pipe(Config.withDefault(false))
-  const secret = Option.getOrElse(clusterSecret, () => Redacted.make(""))
-  if (!isLoopback(parseAddress(listen)!.host) && Redacted.value(secret) === "" && !insecure) {
-    return yield* new BadNodeConfig({
-      setting: "CLUSTER_SECRET",
-      reason: `listening on ${listen} lets other machines in, so peers must share a secret; ` +
-        "set CLUSTER_SECRET, or INSECURE=true when every machine that can reach this address is trusted"
-    })
-  }
-  const integer = (setting: string, fallback: number, maximum = Number.MAX_SAFE_INTEGER, minimum = 1) =>
-    Effect.flatMap(
-      Config.Int(setting).pipe(Config.withDefault(fallback)),
-      (value) => between(setting, value, minimum, maximum)
-    )
-  const duration = (setting: string, fallback: Duration.Duration) =>
-    Effect.flatMap(Config.Duration(setting).pipe(Config.withDefault(fallback)), (value) => positive(setting, value))
-  const settings: NodeSettings = {
-    nodeId,
-    address: advertised,
-    listen,
-    seeds,
-    dataDirectory: yield* Config.String("DATA_DIR").pipe(Config.withDefault(`data/${nodeId}`)),
-    clusterSecret: secret,
-    vnodes: yield* integer("VNODES", defaults.vnodes, vnodesMax),
-    fsync: yield* Config.Literals(["always", "interval", "never"], "FSYNC").pipe(Config.withDefault(defaults.fsync)),
-    gossipInterval: yield* duration("GOSSIP_INTERVAL", defaults.gossipInterval),
-    requestTimeout: yield* duration("REQUEST_TIMEOUT", defaults.requestTimeout),
-    replicaTimeout: yield* duration("REPLICA_TIMEOUT", defaults.replicaTimeout),
-    valueBytesMax: yield* integer("VALUE_BYTES_MAX", defaults.valueBytesMax, valueBytesMaxMax),
-    requestsInFlightMax: yield* integer("REQUESTS_IN_FLIGHT_MAX", defaults.requestsInFlightMax),
-    hintsBytesMaxPerPeer: yield* integer("HINTS_BYTES_MAX", defaults.hintsBytesMaxPerPeer),
-    hintWindow: yield* duration("HINT_WINDOW", defaults.hintWindow),
-    comparisonInterval: yield* duration("COMPARISON_INTERVAL", defaults.comparisonInterval),
-    memtableBytesMax: yield* integer("MEMTABLE_BYTES_MAX", defaults.memtableBytesMax),
-    blockCacheBytesMax: yield* integer("BLOCK_CACHE_BYTES_MAX", defaults.blockCacheBytesMax),
-    scrubBytesPerSecond: yield* integer("SCRUB_BYTES_PER_SECOND", defaults.scrubBytesPerSecond, undefined, 0),
-    salvage: yield* Config.Boolean("SALVAGE").pipe(Config.withDefault(defaults.salvage))
-  }
-  return settings
-})
+export const load = Setting.readAll(declared, secretProblems)
 
 export class NodeConfig extends Context.Service<NodeConfig, NodeSettings>()("rondo/config/NodeConfig") {
-  /** Reads the environment, or the `ConfigProvider` that `rondo serve` lays over it for its flags. */
   static readonly layer = Layer.effect(NodeConfig, load)
 
   static readonly layerTest = (overrides?: Partial<NodeSettings>) =>
@@ -180,6 +159,7 @@ export class NodeConfig extends Context.Service<NodeConfig, NodeSettings>()("ron
       seeds: [],
       dataDirectory: "data",
       clusterSecret: Redacted.make("test secret"),
+      insecure: false,
       ...defaults,
       ...overrides
     })

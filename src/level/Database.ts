@@ -132,7 +132,8 @@ const identityLayer = (dataDirectory: string) =>
     address: "",
     listen: "",
     seeds: [],
-    clusterSecret: Redacted.make("")
+    clusterSecret: Redacted.make(""),
+    insecure: false
   })))
 
 /** A program's standard output is its own. */

@@ -5,7 +5,8 @@
  *
  * Values never appear in logs: whoever logs names keys and sizes at most.
  */
-import { Array, Cause, Config, Effect, Layer, Logger, References } from "effect"
+import { Array, Cause, Effect, Layer, Logger, References } from "effect"
+import * as LoggingConfig from "../config/LoggingConfig.ts"
 
 const levels = {
   all: "All",
@@ -16,7 +17,6 @@ const levels = {
   error: "Error",
   none: "None"
 } as const
-const levelNames = Object.keys(levels) as [keyof typeof levels, ...Array<keyof typeof levels>]
 
 const asText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value) ?? String(value))
 
@@ -38,12 +38,8 @@ export const human = Logger.make<unknown, string>(({ cause, date, fiber, logLeve
   return cause.reasons.length === 0 ? head : `${head}\n    ${Cause.pretty(cause).replaceAll("\n", "\n    ")}`
 })
 
-/** Reads `LOG_FORMAT` and `LOG_LEVEL`; anything else in them stops the node at start. */
-export const layer = Layer.unwrap(Effect.gen(function*() {
-  const format = yield* Config.Literals(["human", "json"], "LOG_FORMAT").pipe(Config.withDefault("human" as const))
-  const level = yield* Config.Literals(levelNames, "LOG_LEVEL").pipe(Config.withDefault("info" as const))
-  return Layer.mergeAll(
+export const layer = Layer.unwrap(Effect.map(LoggingConfig.load, ({ format, level }) =>
+  Layer.mergeAll(
     Logger.layer([format === "json" ? Logger.consoleJson : Logger.withConsoleLog(human)]),
     Layer.succeed(References.MinimumLogLevel, levels[level])
-  )
-}))
+  )))

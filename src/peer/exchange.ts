@@ -8,7 +8,7 @@
 import type * as Undici from "@effect/platform-node/Undici"
 import { Clock, Effect } from "effect"
 import type { Socket } from "node:net"
-import { parseAddress } from "../config/NodeConfig.ts"
+import { parseAddress } from "../config/address.ts"
 import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 import * as HttpAnswer from "./httpAnswer.ts"
 import { PeerFailed } from "./PeerError.ts"

@@ -31,7 +31,7 @@ describe("LocalCluster", () => {
     assert.include(settingsOf({ nodes: 1 }), { REPLICATION_FACTOR: "1", WRITE_QUORUM: "1", READ_QUORUM: "1" })
     assert.include(settingsOf({ nodes: 2 }), { REPLICATION_FACTOR: "2", WRITE_QUORUM: "2", READ_QUORUM: "2" })
     assert.notProperty(settingsOf({ nodes: 3 }), "REPLICATION_FACTOR")
-    assert.notProperty(settingsOf({ nodes: 1, environment: { REPLICATION_FACTOR: "3" } }), "REPLICATION_FACTOR")
+    assert.include(settingsOf({ nodes: 1, environment: { REPLICATION_FACTOR: "3" } }), { REPLICATION_FACTOR: "3" })
   })
 
   it("passes secret and tunables on, and no other node's name or address", () => {
@@ -51,6 +51,14 @@ describe("LocalCluster", () => {
       LocalCluster.startCommand(plan, plan.nodes[1]!),
       "NODE_ID=node2 NODE_ADDR=127.0.0.1:8082 PEERS=127.0.0.1:8081,127.0.0.1:8082,127.0.0.1:8083 " +
         "DATA_DIR=data/node2 bin/rondo serve"
+    )
+  })
+
+  it("brings a node back with the settings that its peers insist on", () => {
+    const plan = LocalCluster.plan(options({ environment: { WRITE_QUORUM: "3", FSYNC: "never" } }))
+    assert.include(
+      LocalCluster.startCommand(plan, plan.nodes[0]!),
+      "DATA_DIR=data/node1 WRITE_QUORUM=3 bin/rondo serve"
     )
   })
 

@@ -79,6 +79,19 @@ describe("the direction of dependencies", () => {
     ])
   })
 
+  it("finds the environment read outside config, also in a leaf", () => {
+    const found = problems(sources({
+      "config/Setting.ts": `Config.String("LISTEN"); process.env`,
+      "gossip/Gossip.ts": `ClusterConfig.layer; ConfigProvider.fromEnv() // process.env`,
+      "ring/Ring.ts": `Config.Int("VNODES")`,
+      "main.ts": `Date.now(); process.env["HOME"]`
+    }))
+    assert.deepStrictEqual(found, [
+      "main.ts uses process.env: only config/ reads the environment",
+      "ring/Ring.ts uses Config.Int: only config/ reads the environment"
+    ])
+  })
+
   it("finds a leaf that is none any more", () => {
     const [path] = Object.keys(leaves)
     const gone = new Map(sources({}))

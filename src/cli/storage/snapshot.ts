@@ -1,6 +1,7 @@
 /** `rondo storage snapshot`: of running nodes through their endpoint, or of a stopped one's directory. */
-import { Config, Effect, Option, Redacted, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { SnapshotList, SnapshotTaken } from "../../api/AdminApi.ts"
+import * as environment from "../../config/environment.ts"
 import * as PeerAuth from "../../peer/PeerAuth.ts"
 import { CommandFailed, report } from "../CommandFailed.ts"
 import { type Answer, Http, type Request } from "../Http.ts"
@@ -121,12 +122,8 @@ const ask = Effect.fnUntraced(function*(
   refusals: Readonly<Record<number, string>> = {}
 ): Effect.fn.Return<Answer, CommandFailed, Http | Output> {
   const http = yield* Http
-  const secret = yield* Config.Redacted("CLUSTER_SECRET").pipe(
-    Config.withDefault(Redacted.make("")),
-    Effect.mapError((error) => new CommandFailed({ message: error.message }))
-  )
   const headers = {
-    authorization: PeerAuth.header(secret),
+    authorization: PeerAuth.header(yield* environment.clusterSecret),
     ...(request.body === undefined ? {} : { "content-type": "application/json" })
   }
   const answer = yield* Effect.mapError(
