@@ -1,4 +1,4 @@
-/** The two clusters that are compared: three processes each, on free ports of the loopback. */
+/** The clusters that are compared: three processes each, on free ports of the loopback. */
 import { spawn } from "node:child_process"
 import { mkdtemp, rm } from "node:fs/promises"
 import { createServer } from "node:net"
@@ -6,9 +6,15 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
+/** `against`: another checkout of Rondo. */
+export type ClusterName = "bare" | "against" | "rondo"
+
 export interface Cluster {
-  readonly name: "bare" | "rondo"
+  readonly name: ClusterName
   readonly ports: ReadonlyArray<number>
+  readonly processIds: ReadonlyArray<number>
+  /** Where the nodes keep their data; `undefined` when they keep none. */
+  readonly directory: string | undefined
   /** Messages between nodes so far, and the operations in them; `undefined` when the cluster does not tell. */
   readonly batches: () => Promise<{ readonly batches: number; readonly items: number } | undefined>
   readonly stop: () => Promise<void>
@@ -17,7 +23,8 @@ export interface Cluster {
 const nodes = 3
 const readyMillisMax = 60_000
 
-const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+/** This checkout. */
+const here = fileURLToPath(new URL("..", import.meta.url))
 
 /** Held all at once, so that the system does not hand out one twice. */
 const freePorts = async (): Promise<ReadonlyArray<number>> => {
@@ -37,6 +44,7 @@ const freePorts = async (): Promise<ReadonlyArray<number>> => {
 const nodeOptions = ["--max-semi-space-size=32", "--disable-warning=ExperimentalWarning"]
 
 interface Process {
+  readonly processId: number
   readonly ended: Promise<void>
   readonly output: () => string
   readonly isAlive: () => boolean
@@ -44,9 +52,15 @@ interface Process {
 }
 
 /** The pipe to its standard input closes when this process ends, and the child with it. */
-const start = (script: string, parameters: ReadonlyArray<string>, environment: Record<string, string>): Process => {
+const start = (
+  root: string,
+  script: string,
+  parameters: ReadonlyArray<string>,
+  environment: Record<string, string>
+): Process => {
   const profile = process.env["RONDO_BENCH_NODE_OPTIONS"]?.split(" ") ?? []
-  const child = spawn(process.execPath, [...nodeOptions, ...profile, script, ...parameters], {
+  const child = spawn(process.execPath, [...nodeOptions, ...profile, join(root, script), ...parameters], {
+    cwd: root,
     env: { ...process.env, ...environment },
     stdio: ["pipe", "pipe", "pipe"]
   })
@@ -57,6 +71,7 @@ const start = (script: string, parameters: ReadonlyArray<string>, environment: R
   child.stdout.on("data", keep)
   child.stderr.on("data", keep)
   return {
+    processId: child.pid ?? 0,
     ended: new Promise((resolve) => child.once("close", () => resolve())),
     output: () => output,
     isAlive: () => child.exitCode === null && child.signalCode === null,
@@ -90,11 +105,13 @@ const stopAll = async (processes: ReadonlyArray<Process>) => {
 
 export const startBare = async (): Promise<Cluster> => {
   const ports = await freePorts()
-  const processes = ports.map((_, index) => start(file("bareNode.ts"), [String(index), ...ports.map(String)], {}))
+  const processes = ports.map((_, index) => start(here, "bench/bareNode.ts", [String(index), ...ports.map(String)], {}))
   await waitReady("bare", ports, processes)
   return {
     name: "bare",
     ports,
+    processIds: processes.map(({ processId }) => processId),
+    directory: undefined,
     batches: async () => {
       const stats = await Promise.all(
         ports.map(async (port) =>
@@ -123,12 +140,15 @@ const metric = (pages: ReadonlyArray<string>, name: RegExp): number => {
   return sum
 }
 
-/** `FSYNC=always`: what Rondo promises by default is what is measured. */
-export const startRondo = async (): Promise<Cluster> => {
+/**
+ * A cluster of this checkout, or of another one with its own dependencies. `FSYNC=always`: what Rondo promises by
+ * default is what is measured.
+ */
+export const startRondo = async (against?: string): Promise<Cluster> => {
   const ports = await freePorts()
   const directory = await mkdtemp(join(tmpdir(), "rondo-bench-"))
   const processes = ports.map((port, index) =>
-    start(file("../src/main.ts"), ["serve", "--exit-with-parent"], {
+    start(against ?? here, "src/main.ts", ["serve", "--exit-with-parent"], {
       NODE_ID: `node${index + 1}`,
       NODE_ADDR: `127.0.0.1:${port}`,
       LISTEN: `127.0.0.1:${port}`,
@@ -140,14 +160,16 @@ export const startRondo = async (): Promise<Cluster> => {
     })
   )
   try {
-    await waitReady("Rondo", ports, processes)
+    await waitReady(against ?? "Rondo", ports, processes)
   } catch (error) {
     await rm(directory, { recursive: true, force: true })
     throw error
   }
   return {
-    name: "rondo",
+    name: against === undefined ? "rondo" : "against",
     ports,
+    processIds: processes.map(({ processId }) => processId),
+    directory,
     batches: async () => {
       const pages = await Promise.all(
         ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text())

@@ -80,10 +80,7 @@ export const run = (load: Load, done: (outcome: Outcome) => void): () => void =>
     const key = draw()
     if (key === undefined) return undefined
     const isPut = load.operation === "put" || (load.operation === "mixed" && random.below(2) === 0)
-    return isPut
-      ? `PUT /kv/${key}${load.query} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: text/plain\r\n` +
-        `Content-Length: ${value.length}\r\n\r\n${value}`
-      : `GET /kv/${key}${load.query} HTTP/1.1\r\nHost: ${host}\r\n\r\n`
+    return isPut ? putText(host, key, value, load.query) : getText(host, key, load.query)
   }
   const failed = (kind: string) => {
     errors[kind] = (errors[kind] ?? 0) + 1
@@ -129,22 +126,31 @@ export const run = (load: Load, done: (outcome: Outcome) => void): () => void =>
   }
 }
 
-interface Events {
+export const putText = (host: string, key: string, value: string, query = ""): string =>
+  `PUT /kv/${key}${query} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: text/plain\r\n` +
+  `Content-Length: ${value.length}\r\n\r\n${value}`
+
+export const getText = (host: string, key: string, query = ""): string =>
+  `GET /kv/${key}${query} HTTP/1.1\r\nHost: ${host}\r\n\r\n`
+
+export interface Events {
   /** Whether there is anything left to send. */
   readonly more: () => boolean
+  /** The next request. Without one the connection ends, or waits for `send` while there is more to come. */
   readonly request: (host: string) => string | undefined
   readonly answered: (status: number, sentAt: number) => void
   readonly failed: (kind: string) => void
   readonly finished: () => void
 }
 
-class Connection {
+export class Connection {
   readonly target: { readonly host: string; readonly port: number }
   readonly events: Events
   socket: net.Socket
   response = new ResponseReader()
   sentAt = 0
   waiting = false
+  parked = false
   closed = false
 
   constructor(target: { readonly host: string; readonly port: number }, events: Events) {
@@ -157,6 +163,7 @@ class Connection {
     const socket = net.connect({ host: this.target.host, port: this.target.port, noDelay: true })
     this.response = new ResponseReader()
     this.waiting = false
+    this.parked = false
     socket.on("connect", () => this.send())
     socket.on("data", (bytes: Buffer) => this.receive(bytes))
     let reason = "connection closed"
@@ -169,7 +176,8 @@ class Connection {
 
   send(): void {
     const request = this.events.request(this.target.host)
-    if (request === undefined) return this.finish()
+    this.parked = request === undefined
+    if (request === undefined) return this.events.more() ? undefined : this.finish()
     this.waiting = true
     this.sentAt = performance.now()
     this.socket.write(request, "latin1")
