@@ -57,16 +57,30 @@ export const floorsOf: Readonly<Record<string, ReadonlyArray<string>>> = {
     "Engine.ts",
     "Storage.ts",
     "Snapshots.ts"
+  ],
+  server: [
+    "target.ts",
+    "problemResponse.ts",
+    "lane",
+    "KvRequest.ts",
+    "unmatched.ts",
+    "Health.ts",
+    "metricsText.ts",
+    "KvHandlers.ts",
+    "PeerHandlers.ts",
+    "AdminHandlers.ts"
   ]
 }
+
+/** Folders of which other folders see one module. */
+export const doors: Readonly<Record<string, string>> = { "server/lane": "server/lane/Lane.ts" }
 
 /** The only doors to the outside. Each with the reason why it is one. */
 export const leaves: Readonly<Record<string, string>> = {
   "server/lane/connections.ts": "the inbound network: a socket whose answer nobody reads is cut by Node's own timeout",
   "disk/DiskNode.ts": "the real Disk: the one door to files",
   "level/ProcessHold.ts": "timers that leave a program free to end while its database is open",
-  "main.ts": "the entry: reads this package's version",
-  "server/HttpServer.ts": "the one door for inbound connections",
+  "main.ts": "the entry: reads this package's version, and gives the node Node's HTTP server",
   "server/lane/connectionError.ts": "connections that never became a request: Effect's server does not see them",
   "cli/NodeProcess.ts": "operating-system processes and ports, for `rondo up`",
   "simulation/main.ts": "the entry of `npm run simulate`: threads, progress, files for traces",
@@ -140,6 +154,14 @@ const directionProblem = (path: string, target: string): string | undefined => {
     : orderProblem(folderOrder, "", path, target)
 }
 
+const doorProblem = (path: string, target: string): string | undefined => {
+  const folder = posix.dirname(target)
+  const door = doors[folder]
+  return door === undefined || door === target || path.startsWith(`${folder}/`)
+    ? undefined
+    : `${path} imports ${target}: the door of ${folder} is ${door}`
+}
+
 /** Each cycle once, as the path that leads back to its first file. */
 const cycles = (graph: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlyArray<string> => {
   const done = new Set<string>()
@@ -176,10 +198,9 @@ const environmentProblems = (sources: Sources): ReadonlyArray<string> =>
 export const problems = (sources: Sources): ReadonlyArray<string> => {
   const graph = graphOf(sources)
   const order = Array.from(graph).flatMap(([path, targets]) =>
-    targets.flatMap((target) => {
-      const problem = directionProblem(path, target)
-      return problem === undefined ? [] : [problem]
-    })
+    targets.flatMap((target) =>
+      [directionProblem(path, target), doorProblem(path, target)].filter((problem) => problem !== undefined)
+    )
   )
   const staleLeaves = Object.keys(leaves).filter((path) => !reaches(sources.get(path) ?? ""))
     .map((path) => `${path} is declared a leaf and reaches nothing`)

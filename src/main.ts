@@ -13,14 +13,15 @@ const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8
 
 /** The one place that gives the node its leaves. Imported when it is needed, since `rondo get` needs no node. */
 const node = Layer.unwrap(Effect.promise(async () => {
-  const [Node, HttpServer, Logging, DiskNode, PeerClientHttp] = await Promise.all([
+  const [{ createServer }, Node, HttpServer, Logging, DiskNode, PeerClientHttp] = await Promise.all([
+    import("node:http"),
     import("./Node.ts"),
     import("./server/HttpServer.ts"),
     import("./observability/Logging.ts"),
     import("./disk/DiskNode.ts"),
     import("./peer/PeerClientHttp.ts")
   ])
-  return HttpServer.layer.pipe(
+  return HttpServer.layer(createServer).pipe(
     Layer.provideMerge(Node.layer),
     Layer.provide([DiskNode.layer, PeerClientHttp.layer, Logging.layer])
   )

@@ -14,7 +14,7 @@ import { Ring } from "../ring/Ring.ts"
 import { Snapshots } from "../storage/Snapshots.ts"
 import { Storage } from "../storage/Storage.ts"
 import * as Health from "./Health.ts"
-import { Admission } from "./lane/Admission.ts"
+import * as Lane from "./lane/Lane.ts"
 import { eventLoopLag, metricsText } from "./metricsText.ts"
 
 const noStore = { "cache-control": "no-store" }
@@ -26,7 +26,7 @@ export const layer = HttpApiBuilder.group(
   Api,
   "admin",
   Effect.fnUntraced(function*(handlers) {
-    const admission = yield* Admission
+    const admission = yield* Lane.Admission
     const settings = yield* ClusterConfig
     const gossip = yield* Gossip
     const replicator = yield* Replicator

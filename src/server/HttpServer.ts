@@ -1,33 +1,22 @@
 /**
  * The node's one HTTP server: clients, operators and peers on one port, bounded in every direction.
  *
- * Leaf: the inbound network. The router is strict (case, slashes), there is no access log, and what no handler answered
- * becomes a problem in `unmatched`. On shutdown it stops accepting, finishes what is under way, and is gone within seconds.
+ * A request for a value or a batch of a peer takes the `lane`; every other one goes through the declared endpoints. The
+ * router is strict (case, slashes), there is no access log, and `unmatched` answers for a request that no handler took.
  */
-import { NodeHttpServer, NodeHttpServerRequest } from "@effect/platform-node"
-import { ByteSize, Context, Duration, Effect, Layer, Schema } from "effect"
-import {
-  HttpIncomingMessage,
-  HttpRouter,
-  HttpServer as Platform,
-  HttpServerRequest,
-  HttpServerResponse
-} from "effect/http"
+import { NodeHttpServer } from "@effect/platform-node"
+import { ByteSize, Context, Effect, Layer, Schema } from "effect"
+import { HttpIncomingMessage, HttpRouter, HttpServerResponse } from "effect/http"
 import type { HttpServerError } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
-import * as Http from "node:http"
+import type * as Http from "node:http"
 import { Api } from "../api/Api.ts"
 import { parseAddress } from "../config/address.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import { peerBodyBytesMax } from "../peer/PeerApi.ts"
 import * as AdminHandlers from "./AdminHandlers.ts"
-import { type Handler, KvHandlers } from "./KvHandlers.ts"
-import * as KvRequest from "./KvRequest.ts"
-import { Admission } from "./lane/Admission.ts"
-import { Bodies } from "./lane/Bodies.ts"
-import { headerBytesMax } from "./lane/connectionError.ts"
-import * as NodeServer from "./lane/nodeServer.ts"
-import * as shortWay from "./lane/shortWay.ts"
+import { KvHandlers } from "./KvHandlers.ts"
+import * as Lane from "./lane/Lane.ts"
 import * as PeerHandlers from "./PeerHandlers.ts"
 import { PeerBatches } from "./PeerHandlers.ts"
 import * as unmatched from "./unmatched.ts"
@@ -50,15 +39,12 @@ export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFail
   }
 }
 
-/** What a stop may take; then connections are cut. Container runtimes kill after ten seconds. */
-const shutdownTimeout = Duration.seconds(3)
-
 const routerConfig = {
   caseSensitive: true,
   ignoreDuplicateSlashes: false,
   ignoreTrailingSlash: false,
   /** The head's own limit is the only one. */
-  maxParamLength: headerBytesMax
+  maxParamLength: Lane.headerBytesMax
 }
 
 const welcome = HttpServerResponse.text(
@@ -90,66 +76,26 @@ const listenFailure = (address: string) => (error: HttpServerError.ServeError) =
   return code === "EADDRINUSE" ? new PortInUse({ address }) : new ListenFailed({ address, code })
 }
 
-/** Node's server, where the short way takes its requests before the platform's listeners hear of them. */
-class Server extends Http.Server {
-  takes: shortWay.ShortWay["takes"] = () => false
-
-  override emit(event: string, ...parameters: Array<unknown>): boolean {
-    if (event !== "request") return super.emit(event, ...parameters)
-    const [request, response] = parameters as [Http.IncomingMessage, Http.ServerResponse]
-    return this.takes(request, response) || this.emitRequest(request, response)
-  }
-
-  /** Tells the listeners, whether or not the short way took the request. */
-  emitRequest(request: Http.IncomingMessage, response: Http.ServerResponse): boolean {
-    return super.emit("request", request, response)
-  }
-}
-
-const serve = Effect.gen(function*() {
+/** Listens on `NodeConfig.listen` with this server as long as the scope lives, and answers the address that was bound. */
+export const attach = Effect.fnUntraced(function*(server: Http.Server) {
   const { listen } = yield* NodeConfig
-  const { host, port } = parseAddress(listen)!
-  const server = new Server(NodeServer.options)
-  const closeAfterAnswers = NodeServer.prepare(server)
-  const platform = yield* NodeHttpServer.make(() => server, { host, port, gracefulShutdownTimeout: shutdownTimeout })
-    .pipe(
-      Effect.mapError(listenFailure(listen))
-    )
-  // Runs after the graceful stop below, and before the one above that would wait for ever.
-  yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
-  const router = yield* HttpRouter.toHttpEffect(routes).pipe(
+  const declared = yield* HttpRouter.toHttpEffect(routes).pipe(
     Effect.provideService(HttpRouter.RouterConfig, routerConfig)
   )
-  const routed = Effect.map(router, unmatched.asProblem)
-  const byMethod: Readonly<Record<string, Handler>> = yield* KvHandlers
-  const batches = yield* PeerBatches
-  const find = (request: Http.IncomingMessage): Handler | undefined =>
-    KvRequest.pathOf(request.url!).startsWith("/kv/") ? byMethod[request.method!] : batches.find(request)
-  const { answers, takes } = yield* shortWay.open(find, (request, response) => server.emitRequest(request, response))
-  server.takes = takes
-  const answerTo = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
-    const refusal = unmatched.refusalOfConnection(request)
-    if (refusal !== undefined) return Effect.succeed(refusal)
-    return find(request)?.(request, response) ?? routed
-  }
-  const app = Effect.withFiber((fiber) => {
-    const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
-    const incoming = NodeHttpServerRequest.toIncomingMessage(request) as Http.IncomingMessage
-    const answer = answers.get(incoming) ??
-      answerTo(incoming, NodeHttpServerRequest.toServerResponse(request) as Http.ServerResponse)
-    return Effect.catchCause(answer, (cause) => unmatched.recover(request, cause))
-  })
-  yield* Platform.serveEffect(app).pipe(
-    Effect.provideService(Platform.HttpServer, platform),
-    Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(peerBodyBytesMax))
+  return yield* Lane.attach(server, {
+    ...parseAddress(listen)!,
+    routes: [...yield* KvHandlers.routes, ...yield* PeerBatches.routes],
+    declared: Effect.map(declared, unmatched.asProblem),
+    recover: unmatched.recover
+  }).pipe(
+    Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(peerBodyBytesMax)),
+    Effect.mapError(listenFailure(listen))
   )
-  // Runs first on the way down.
-  yield* Effect.addFinalizer(() => Effect.sync(closeAfterAnswers))
-  return Platform.formatAddress(platform.address)
 })
 
-/** Listens on `NodeConfig.listen` as long as the layer lives. */
-export const layer = Layer.effect(BoundAddress, serve).pipe(
-  Layer.provide([KvHandlers.layer, PeerBatches.layer]),
-  Layer.provide([Admission.layer, Bodies.layer, NodeHttpServer.layerHttpServices])
-)
+/** Serves with the server that `createServer` makes, of HTTP or of HTTPS. */
+export const layer = (createServer: (options: Http.ServerOptions) => Http.Server) =>
+  Layer.effect(BoundAddress, Effect.suspend(() => attach(createServer(Lane.options)))).pipe(
+    Layer.provide([KvHandlers.layer, PeerBatches.layer]),
+    Layer.provide([Lane.Admission.layer, Lane.Bodies.layer, NodeHttpServer.layerHttpServices])
+  )

@@ -2,17 +2,15 @@
  * `PUT GET HEAD DELETE /kv/*` over the Coordinator. On the path of every request: plain functions, two bookkeeping
  * frames, no decoding by schema, no span.
  *
- * They implement the declared group, and `HttpServer` also calls them ahead of its router, which would cost each request
- * a third of its time to find out that it begins with `/kv/`.
+ * The lane and the declared group are both made from them.
  */
-import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Clock, Context, Effect, Exit, Layer } from "effect"
-import type { HttpServerRequest, HttpServerResponse } from "effect/http"
+import type { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { isUtf8 } from "node:buffer"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Api } from "../api/Api.ts"
-import type { Envelope } from "../api/KvApi.ts"
+import { type Envelope, KvApi } from "../api/KvApi.ts"
 import * as Problem from "../api/Problem.ts"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
@@ -24,42 +22,22 @@ import type { Key } from "../domain/Key.ts"
 import * as Version from "../domain/Version.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import * as KvRequest from "./KvRequest.ts"
-import { Admission } from "./lane/Admission.ts"
-import { Bodies } from "./lane/Bodies.ts"
-import * as connections from "./lane/connections.ts"
-import * as directAnswer from "./lane/directAnswer.ts"
-import * as requestBody from "./lane/requestBody.ts"
+import * as Lane from "./lane/Lane.ts"
 import { problemResponse } from "./problemResponse.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 
-/** Called where nothing interrupts. Writes the answer itself and returns `sent`, or returns it. */
-export type Handler = (request: IncomingMessage, response: ServerResponse) => Effect.Effect<Response>
-
-/** The handler for a declared endpoint. */
-export const declared =
-  (handler: Handler) =>
-  ({ request }: { readonly request: HttpServerRequest.HttpServerRequest }): Effect.Effect<Response> =>
-    handler(
-      NodeHttpServerRequest.toIncomingMessage(request) as IncomingMessage,
-      NodeHttpServerRequest.toServerResponse(request) as ServerResponse
-    )
-
 const make = Effect.gen(function*() {
-  const admission = yield* Admission
-  const bodies = yield* Bodies
+  const admission = yield* Lane.Admission
+  const bodies = yield* Lane.Bodies
   const busy = overloaded(admission.limit)
   const clock = yield* Clock.Clock
-  const { delete: deleteKey, get, put } = yield* Coordinator
+  const coordinator = yield* Coordinator
   const { valueBytesMax } = yield* NodeConfig
   const { replicationFactor } = yield* ClusterConfig
 
   /** Measures the request, and refuses it at once when too many are under way. Called where nothing interrupts. */
-  const measured = (
-    operation: Metrics.Operation,
-    handle: Handler
-  ): Handler =>
-  (request, response) => {
+  const measured = (operation: Metrics.Operation, handle: Lane.Handler): Lane.Handler => (request, response) => {
     if (admission.isFull()) {
       Metrics.requestEnded(operation, "overloaded", 0n)
       return Effect.succeed(busy)
@@ -83,7 +61,7 @@ const make = Effect.gen(function*() {
   const placed = (response: ServerResponse, operation: () => Effect.Effect<Response>): Effect.Effect<Response> => {
     if (!admission.enter()) return Effect.succeed(busy)
     return Effect.onExitPrimitive(Effect.interruptible(Effect.suspend(operation)), () => {
-      connections.whenGone(response, admission.leave)
+      Lane.whenGone(response, admission.leave)
       return undefined
     })
   }
@@ -106,7 +84,7 @@ const make = Effect.gen(function*() {
     if (typeof key !== "string") return refuse(key)
     const options = KvRequest.optionsOf(request.url!, "r", replicationFactor)
     if (options instanceof Problem.InvalidParameter) return refuse(options)
-    return Effect.match(get(key, { r: options.replicas, timeout: options.timeout }), {
+    return Effect.match(coordinator.get(key, { r: options.replicas, timeout: options.timeout }), {
       onFailure: readFailed,
       onSuccess: (receipt) => found(request, response, key, receipt)
     })
@@ -117,13 +95,13 @@ const make = Effect.gen(function*() {
       const contentType = KvRequest.contentTypeOf(request.headers)
       if (typeof contentType !== "string") return refuse(contentType)
       return Effect.flatMap(
-        Effect.interruptible(requestBody.receive(request, response, valueBytesMax, bodies)),
+        Effect.interruptible(Lane.receiveBody(request, response, valueBytesMax, bodies)),
         (bytes) => {
           if (bytes === "too-large") return Effect.succeed(tooLarge(request, valueBytesMax))
           if (bytes === "too-slow") return Effect.succeed(tooSlow)
           if (bytes === "too-many") return Effect.succeed(busy)
           return placed(response, () =>
-            Effect.match(put(key, { bytes, contentType }, { w: replicas, timeout }), {
+            Effect.match(coordinator.put(key, { bytes, contentType }, { w: replicas, timeout }), {
               onFailure: writeFailed,
               onSuccess: stored(request, response)
             }))
@@ -135,40 +113,34 @@ const make = Effect.gen(function*() {
     write(
       request,
       (key, { replicas, timeout }) =>
-        Effect.match(deleteKey(key, { w: replicas, timeout }), {
+        Effect.match(coordinator.delete(key, { w: replicas, timeout }), {
           onFailure: writeFailed,
           onSuccess: replaced(request, response)
         })
     )
 
+  const get = measured("get", (request, response) => placed(response, () => read(request, response)))
   return {
-    PUT: measured("put", store),
-    DELETE: measured("delete", (request, response) => placed(response, () => remove(request, response))),
-    GET: measured("get", (request, response) => placed(response, () => read(request, response))),
-    HEAD: measured("get", (request, response) => placed(response, () => read(request, response)))
+    put: measured("put", store),
+    delete: measured("delete", (request, response) => placed(response, () => remove(request, response))),
+    get,
+    head: get
   }
 })
 
-/** The handlers by method. */
-export class KvHandlers
-  extends Context.Service<KvHandlers, Readonly<Record<"PUT" | "GET" | "HEAD" | "DELETE", Handler>>>()(
-    "rondo/server/KvHandlers"
-  )
-{
+/** The handlers of the group, by the names of its endpoints. */
+export class KvHandlers extends Context.Service<KvHandlers, Lane.Handlers<keyof typeof KvApi.endpoints>>()(
+  "rondo/server/KvHandlers"
+) {
   static readonly layer = Layer.effect(KvHandlers, make)
 
-  /** The same as the declared group. */
   static readonly layerGroup = HttpApiBuilder.group(
     Api,
     "kv",
-    (handlers) =>
-      Effect.map(KvHandlers, ({ DELETE, GET, HEAD, PUT }) =>
-        handlers
-          .handleRaw("put", declared(PUT), { uninterruptible: true })
-          .handleRaw("get", declared(GET), { uninterruptible: true })
-          .handleRaw("head", declared(HEAD), { uninterruptible: true })
-          .handleRaw("delete", declared(DELETE), { uninterruptible: true }))
+    (declared) => Effect.map(KvHandlers, (handlers) => Lane.declare(declared, handlers))
   )
+
+  static readonly routes = Effect.map(KvHandlers, (handlers) => Lane.routesOf(KvApi, handlers))
 }
 
 const refuse = (problem: Problem.Problem) => Effect.succeed(problemResponse(problem))
@@ -228,7 +200,7 @@ const written = (
   const text = Version.format(version)
   const headers = ["etag", `"${text}"`, "rondo-version", text, "rondo-acks", `${acks}/${replicas}`]
   if (status === 201) headers.push("content-length", "0")
-  return directAnswer.empty(request, response, status, headers)
+  return Lane.answerEmpty(request, response, status, headers)
 }
 
 /** A value may be a page or a script, and it is served from our origin: no browser may guess its type. */
@@ -254,14 +226,14 @@ const found = (request: IncomingMessage, response: ServerResponse, key: Key, { c
   const headers = headersOf(version)
   const ifNoneMatch = request.headers["if-none-match"]
   if (ifNoneMatch !== undefined && KvRequest.matches(ifNoneMatch, `"${version}"`)) {
-    return directAnswer.empty(request, response, 304, headers)
+    return Lane.answerEmpty(request, response, 304, headers)
   }
   if (KvRequest.wantsEnvelope(request.headers.accept)) {
     const text = JSON.stringify(envelope(key, version, cell.value))
-    return directAnswer.bytes(request, response, headers, "application/json", Buffer.from(text))
+    return Lane.answerBytes(request, response, headers, "application/json", Buffer.from(text))
   }
   const contentType = KvRequest.contentTypeToSend(cell.value.contentType)
-  return directAnswer.bytes(request, response, headers, contentType, cell.value.bytes)
+  return Lane.answerBytes(request, response, headers, contentType, cell.value.bytes)
 }
 
 const envelope = (key: Key, version: string, { bytes, contentType }: Value): typeof Envelope.Type => {

@@ -12,12 +12,9 @@ import type { IncomingHttpHeaders } from "node:http"
 import * as Problem from "../api/Problem.ts"
 import { contentTypeBytesMax } from "../domain/cell/Cell.ts"
 import { type Key, keyBytesMax } from "../domain/Key.ts"
+import { pathOf } from "./target.ts"
 
 const prefix = "/kv/"
-
-/** The path and query of a request target, which a proxy may send in absolute form. */
-export const pathOf = (url: string): string =>
-  url.charCodeAt(0) === 0x2f ? url : url.replace(/^https?:\/\/[^/?]*/i, "") || "/"
 
 /** The key, or why there is none. */
 export const keyOf = (url: string): Key | Problem.Problem => {

@@ -11,7 +11,7 @@ import type { StorageError } from "../disk/StorageError.ts"
 import * as CellLine from "../domain/cell/CellLine.ts"
 import * as Version from "../domain/Version.ts"
 import { Gossip } from "../gossip/Gossip.ts"
-import { peerBodyBytesMax, PeerSecret } from "../peer/PeerApi.ts"
+import { PeerApi, peerBodyBytesMax, PeerSecret } from "../peer/PeerApi.ts"
 import * as PeerAuth from "../peer/PeerAuth.ts"
 import * as PeerCodec from "../peer/PeerCodec.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
@@ -19,9 +19,7 @@ import { PeerMessageRefused, PeerUnauthorized, ReplicaRecovering, ReplicaStorage
 import * as StreamEnd from "../peer/StreamEnd.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Storage } from "../storage/Storage.ts"
-import { declared, type Handler } from "./KvHandlers.ts"
-import * as directAnswer from "./lane/directAnswer.ts"
-import * as requestBody from "./lane/requestBody.ts"
+import * as Lane from "./lane/Lane.ts"
 import { problemResponse } from "./problemResponse.ts"
 
 const unauthorized = Effect.fail(new PeerUnauthorized({ detail: "peers must share this node's CLUSTER_SECRET" }))
@@ -40,9 +38,8 @@ export const layerSecret = Layer.effect(
 
 const makeBatches = Effect.gen(function*() {
   const replicator = yield* Replicator
-  const expected = PeerAuth.header((yield* NodeConfig).clusterSecret)
 
-  const write: Handler = (request, response) =>
+  const write: Lane.Handler = (request, response) =>
     answered(
       request,
       response,
@@ -50,7 +47,7 @@ const makeBatches = Effect.gen(function*() {
         Effect.mapBoth(replicator.receive(cells), { onSuccess: PeerCodec.encodeWriteAnswers, onFailure: writeRefused }))
     )
 
-  const read: Handler = (request, response) =>
+  const read: Lane.Handler = (request, response) =>
     answered(
       request,
       response,
@@ -58,28 +55,24 @@ const makeBatches = Effect.gen(function*() {
         Effect.mapBoth(replicator.answer(requests), { onSuccess: PeerCodec.encodeReadAnswers, onFailure: readRefused }))
     )
 
-  return {
-    write,
-    read,
-    find: ({ headers, method, url }: IncomingMessage): Handler | undefined => {
-      const handler = url === "/internal/kv" ? write : url === "/internal/read" ? read : undefined
-      return handler !== undefined && method === "POST" && PeerAuth.matches(expected, headers.authorization ?? "")
-        ? handler
-        : undefined
-    }
-  }
+  return { write, read }
 })
 
-/**
- * The handlers of batches. `HttpServer` calls them ahead of the router, which costs as much as a batch itself; a
- * request without the secret is not `find`'s and gets its refusal the ordinary way.
- */
-export class PeerBatches extends Context.Service<PeerBatches, {
-  readonly write: Handler
-  readonly read: Handler
-  readonly find: (request: IncomingMessage) => Handler | undefined
-}>()("rondo/server/PeerBatches") {
+/** The handlers of batches, by the names of their endpoints. */
+export class PeerBatches extends Context.Service<PeerBatches, Lane.Handlers<"write" | "read">>()(
+  "rondo/server/PeerBatches"
+) {
   static readonly layer = Layer.effect(PeerBatches, makeBatches)
+
+  /** Without the secret a request does not take the lane: `layerSecret` refuses it. */
+  static readonly routes = Effect.gen(function*() {
+    const expected = PeerAuth.header((yield* NodeConfig).clusterSecret)
+    return Lane.routesOf(
+      PeerApi,
+      yield* PeerBatches,
+      ({ headers }) => PeerAuth.matches(expected, headers.authorization ?? "")
+    )
+  })
 }
 
 export const layerGroup = HttpApiBuilder.group(
@@ -89,11 +82,8 @@ export const layerGroup = HttpApiBuilder.group(
     const gossip = yield* Gossip
     const replicator = yield* Replicator
     const storage = yield* Storage
-    const { read, write } = yield* PeerBatches
 
-    return handlers
-      .handleRaw("write", declared(write))
-      .handleRaw("read", declared(read))
+    return Lane.declare(handlers, yield* PeerBatches)
       .handle("gossip", ({ payload }) => gossip.receive(payload))
       .handle("probe", ({ payload }) => Effect.map(gossip.probe(payload.target), (reached) => ({ reached })))
       .handle(
@@ -124,7 +114,7 @@ const message = <A>(
   decode: (bytes: Uint8Array) => A | undefined
 ): Effect.Effect<A, PeerMessageRefused> =>
   Effect.flatMap(
-    Effect.interruptible(Effect.suspend(() => requestBody.collect(request, response, peerBodyBytesMax))),
+    Effect.interruptible(Effect.suspend(() => Lane.collectBody(request, response, peerBodyBytesMax))),
     (bytes) => {
       if (bytes === undefined) return tooLarge
       const decoded = decode(bytes)
@@ -141,7 +131,7 @@ const answered = (
   answer: Effect.Effect<Uint8Array, BatchRefused>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   Effect.match(answer, {
-    onSuccess: (bytes) => directAnswer.bytes(request, response, [], "application/octet-stream", bytes),
+    onSuccess: (bytes) => Lane.answerBytes(request, response, [], "application/octet-stream", bytes),
     onFailure: (refused) => problemResponse(refused)
   })
 

@@ -5,12 +5,11 @@ import { Cause, Effect } from "effect"
 import { HttpServerError, ProblemDetails } from "effect/http"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiError } from "effect/http-api"
-import type { IncomingMessage } from "node:http"
 import { Api } from "../api/Api.ts"
 import * as Problem from "../api/Problem.ts"
 import * as KvRequest from "./KvRequest.ts"
-import * as connections from "./lane/connections.ts"
 import { problemResponse } from "./problemResponse.ts"
+import { pathOf } from "./target.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
@@ -31,10 +30,13 @@ const methodsByPath: ReadonlyMap<string, ReadonlyArray<string>> = (() => {
 
 /** The problem for a request that no route took. */
 export const refusalOf = (method: string, url: string): Response => {
-  const path = KvRequest.pathOf(url).replace(/\?.*$/s, "")
+  const path = pathOf(url).replace(/\?.*$/s, "")
   const declared = path.startsWith("/kv/") ? "/kv/*" : path.replace(/^\/snapshots\/[^/]+$/, "/snapshots/:name")
   const methods = methodsByPath.get(declared)
   if (methods === undefined || methods.includes(method)) {
+    // The router finds no route for a key whose escapes are broken.
+    const key = KvRequest.keyOf(url)
+    if (typeof key !== "string" && methods !== undefined) return problemResponse(key)
     return problemResponse(new Problem.NotFound({ detail: "keys are at /kv/{key}; /docs describes everything else" }))
   }
   const allowed = methods.toSorted()
@@ -47,24 +49,6 @@ export const asProblem = (response: Response): Response =>
   response.status === 415 && response.headers["content-type"] !== ProblemDetails.contentType
     ? problemResponse(new Problem.UnsupportedMediaType({ detail: "/docs names the content types of this endpoint" }))
     : response
-
-/** The problem for a request that its connection had no right to send, if so; the connection ends with it. */
-export const refusalOfConnection = (request: IncomingMessage): Response | undefined => {
-  if (connections.isOverdrawn(request.socket)) {
-    return closing(
-      new Problem.Overloaded({
-        detail: `${connections.unansweredMax} requests of this connection wait for their answers: read them first`,
-        limit: connections.unansweredMax
-      })
-    )
-  }
-  if (request.headers.host === undefined && request.httpVersion === "1.1") {
-    return closing(new Problem.BadRequest({ detail: "a request of HTTP/1.1 has a Host header" }))
-  }
-  return undefined
-}
-
-const closing = (problem: Problem.Problem): Response => problemResponse(problem, { connection: "close" })
 
 const internalError = () =>
   problemResponse(new Problem.InternalError({ detail: "the node's log has the reason; a write may have been applied" }))

@@ -49,6 +49,17 @@ describe("the direction of dependencies", () => {
     ])
   })
 
+  it("finds an import past the door of a folder, but not from inside it", () => {
+    const found = problems(sources({
+      "server/KvHandlers.ts": `import { Lane } from "./lane/Lane.ts"\nimport { bytes } from "./lane/directAnswer.ts"`,
+      "server/lane/Lane.ts": `import { bytes } from "./directAnswer.ts"`,
+      "server/lane/directAnswer.ts": ""
+    }))
+    assert.deepStrictEqual(found, [
+      "server/KvHandlers.ts imports server/lane/directAnswer.ts: the door of server/lane is server/lane/Lane.ts"
+    ])
+  })
+
   it("finds a cycle inside one folder and names its files once", () => {
     const found = problems(sources({
       "ring/A.ts": `import { b } from "./B.ts"`,

@@ -1,8 +1,9 @@
 /** The server around the handlers: pages, operations, peers, what the parser refuses, ports, and stopping. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import * as Http from "node:http"
+import * as Https from "node:https"
 import * as Net from "node:net"
 import { NodeConfig } from "../../src/config/NodeConfig.ts"
 import { DiskFull } from "../../src/disk/StorageError.ts"
@@ -11,7 +12,8 @@ import { Key } from "../../src/domain/Key.ts"
 import * as PeerAuth from "../../src/peer/PeerAuth.ts"
 import * as PeerCodec from "../../src/peer/PeerCodec.ts"
 import { PeerFailed } from "../../src/peer/PeerError.ts"
-import { type Answer, serve, type Server, serverLayer } from "./client.ts"
+import * as HttpServer from "../../src/server/HttpServer.ts"
+import { type Answer, portOf, serve, type Server, serverLayer } from "./client.ts"
 import { Cluster, configLayer, member, node1, node2, node3, version } from "./fakes.ts"
 
 const hole = { from: "a", to: "b", counterMax: 9, file: "data/000007.sst", offsetBytes: 0, reason: "on purpose" }
@@ -303,6 +305,43 @@ describe("what the parser refuses", () => {
       })
   )
 })
+
+it.effect("an upgrade that this node does not offer is answered as if nobody had asked for it", () =>
+  Effect.gen(function*() {
+    const server = yield* serve()
+    yield* server.put("/kv/a", "value")
+    for (const path of ["/kv/a", "/livez"]) {
+      const text = yield* server.raw(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n`)
+      assert.match(text, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n(value|ok\n)$/)
+    }
+  }))
+
+it.effect("a server of HTTPS is served like one of HTTP, its lane too", () =>
+  Effect.gen(function*() {
+    // A key that both sides share stands for a certificate.
+    const psk = Buffer.from("a key that both sides share")
+    const tls = { ciphers: "PSK", maxVersion: "TLSv1.2" } as const
+    const layer = HttpServer.layer((options) => Https.createServer({ ...options, ...tls, pskCallback: () => psk }))
+    const address = Context.get(
+      yield* Layer.build(Layer.provide(layer, [new Cluster().layer, configLayer()])),
+      HttpServer.BoundAddress
+    )
+    const agent = new Https.Agent({
+      ...tls,
+      checkServerIdentity: () => undefined,
+      pskCallback: () => ({ psk, identity: "test" })
+    })
+    const statusOf = (method: string, path: string, body = "") =>
+      Effect.callback<number | undefined, Error>((resume) => {
+        Https.request(
+          { port: portOf(address), path, method, agent },
+          (response) => resume(Effect.succeed(response.resume().statusCode))
+        ).on("error", (error) => resume(Effect.fail(error))).end(body)
+      })
+    assert.strictEqual(yield* statusOf("PUT", "/kv/a", "1"), 201)
+    assert.strictEqual(yield* statusOf("GET", "/kv/a"), 200)
+    assert.strictEqual(yield* statusOf("GET", "/livez"), 200)
+  }))
 
 describe("the port", () => {
   it.effect("that is taken is named in the error", () =>

@@ -4,6 +4,7 @@ import * as Http from "node:http"
 import * as Net from "node:net"
 import type { NodeSettings } from "../../src/config/NodeConfig.ts"
 import * as HttpServer from "../../src/server/HttpServer.ts"
+import * as Lane from "../../src/server/lane/Lane.ts"
 import { Cluster, configLayer } from "./fakes.ts"
 
 export interface Answer {
@@ -93,14 +94,16 @@ export interface Server {
 
 export const portOf = (address: string): number => Number(new URL(address).port)
 
-export const serverLayer = HttpServer.layer
+export const serverLayer = HttpServer.layer(Http.createServer)
 
 /** A server on a port of its own, as long as the scope lives. */
-export const serve = Effect.fnUntraced(function*(node: Partial<NodeSettings> = {}) {
+export const serve = Effect.fnUntraced(function*(node: Partial<NodeSettings> = {}, isLaneOpen = true) {
   const cluster = new Cluster()
   const scope = yield* Scope.make()
   yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
-  const layer = serverLayer.pipe(Layer.provide([cluster.layer, configLayer(node)]))
+  const layer = serverLayer.pipe(
+    Layer.provide([cluster.layer, configLayer(node), Layer.succeed(Lane.IsOpen, isLaneOpen)])
+  )
   const port = portOf(Context.get(yield* Layer.buildWithScope(layer, scope), HttpServer.BoundAddress))
   const server: Server = {
     cluster,

@@ -5,21 +5,25 @@
  * until it is gone, and a connection has only so many. The counts live on Node's own objects: on the path of every
  * request, a table beside them costs more than all that is done with it.
  */
+import type { HttpServerResponse } from "effect/http"
 import type * as Http from "node:http"
 import type { Socket } from "node:net"
+import * as Problem from "../../api/Problem.ts"
+import { problemResponse } from "../problemResponse.ts"
 import { answerUnderWay } from "./connectionError.ts"
 
 /** Requests that one connection may send ahead: far more than a client gains from, and few enough to hold in memory. */
-export const unansweredMax = 16
+const unansweredMax = 16
 /** An answer of which the client takes nothing for this long is given up, with its connection. */
 const unreadTimeoutMillis = 30_000
 
 const owed = Symbol("rondo/server/lane/connections/owed")
 const release = Symbol("rondo/server/lane/connections/release")
 
+type Response = HttpServerResponse.HttpServerResponse
 type Connection = Socket & { [owed]?: number }
 
-/** `release` is absent before the answer is counted, and `gone` once it is gone. */
+/** `release` is absent on an answer that is not counted, and `gone` once the answer is gone. */
 type Answer = Http.ServerResponse & { [release]?: () => void }
 
 const nothing = () => {}
@@ -35,10 +39,9 @@ function onClose(this: Answer): void {
   then()
 }
 
-/** Begins to count the answer; does nothing when it is counted already. */
+/** Begins to count the answer. */
 export const count = (request: Http.IncomingMessage, response: Http.ServerResponse): void => {
   const answer: Answer = response
-  if (answer[release] !== undefined) return
   const connection: Connection = request.socket
   connection[owed] = (connection[owed] ?? 0) + 1
   answer[release] = nothing
@@ -50,15 +53,29 @@ const onTimeout = (socket: Socket): void => {
   if (answerUnderWay(socket) === undefined || socket.writableLength > 0) socket.destroy()
 }
 
-/** Counts the answers of this server, and cuts connections that do not read them. To be called before it has listeners. */
+/** Cuts connections of this server that do not read their answers. */
 export const watch = (server: Http.Server): void => {
-  server.on("request", count)
-  server.on("checkContinue", count)
   server.setTimeout(unreadTimeoutMillis, onTimeout)
 }
 
-/** Whether the connection has sent too many requests ahead of their answers. */
-export const isOverdrawn = (socket: Socket): boolean => ((socket as Connection)[owed] ?? 0) > unansweredMax
+/** The problem for a request that its connection had no right to send, if so; the connection ends with it. */
+export const refusalOf = (request: Http.IncomingMessage): Response | undefined => {
+  const connection: Connection = request.socket
+  if ((connection[owed] ?? 0) > unansweredMax) {
+    return closing(
+      new Problem.Overloaded({
+        detail: `${unansweredMax} requests of this connection wait for their answers: read them first`,
+        limit: unansweredMax
+      })
+    )
+  }
+  if (request.headers.host === undefined && request.httpVersion === "1.1") {
+    return closing(new Problem.BadRequest({ detail: "a request of HTTP/1.1 has a Host header" }))
+  }
+  return undefined
+}
+
+const closing = (problem: Problem.Problem): Response => problemResponse(problem, { connection: "close" })
 
 /** Runs `run` once, when the answer is gone or its connection is; at once when that was before. */
 export const whenGone = (response: Http.ServerResponse, run: () => void): void => {

@@ -1,11 +1,8 @@
 /**
  * The bounds of Node's HTTP server: connections, heads, and the time that slow clients may take.
  */
-import { ProblemDetails } from "effect/http"
 import type * as Http from "node:http"
 import type { Socket } from "node:net"
-import * as Problem from "../../api/Problem.ts"
-import { documentOf } from "../problemResponse.ts"
 import { answerUnderWay, headerBytesMax, onClientError } from "./connectionError.ts"
 import * as connections from "./connections.ts"
 
@@ -23,22 +20,11 @@ export const options: Http.ServerOptions = {
   maxHeaderSize: headerBytesMax,
   headersTimeout: headersTimeoutMillis,
   requestTimeout: requestTimeoutMillis,
-  // `unmatched` says what is missing, where Node would only close the connection.
+  // `connections` says what is missing, where Node would only close the connection.
   requireHostHeader: false,
   keepAliveTimeout: keepAliveTimeoutMillis,
   connectionsCheckingInterval: connectionsCheckingIntervalMillis,
   noDelay: true
-}
-
-const onExpectation: Http.RequestListener = (_, response) => {
-  const problem = new Problem.ExpectationFailed({ detail: "Expect knows only 100-continue: nothing was done" })
-  const document = documentOf(problem)
-  response.writeHead(problem.status, {
-    "content-type": ProblemDetails.contentType,
-    "content-length": Buffer.byteLength(document),
-    connection: "close"
-  })
-  response.end(document)
 }
 
 /**
@@ -49,7 +35,6 @@ export const prepare = (server: Http.Server): () => void => {
   server.maxConnections = connectionsMax
   server.on("clientError", onClientError)
   connections.watch(server)
-  server.on("checkExpectation", onExpectation)
   const sockets = new Set<Socket>()
   server.on("connection", (socket) => {
     sockets.add(socket)

@@ -1,0 +1,145 @@
+/**
+ * The lane: hand-written HTTP for the requests that are the load, values and batches of peers. The platform's router,
+ * request object, scope and frames cost a third of what such a request costs in all.
+ *
+ * Leaf: Node's connections. A request is announced once, to the lane's listener on the server. The lane counts it and
+ * runs its handler if it has one; otherwise the platform's listener takes the request to the declared endpoints. An answer
+ * that a handler did not write itself goes on to the platform, which writes it, and there alone failures become
+ * answers.
+ *
+ * A handler runs as it does in the platform: only the client that leaves or a stop interrupts it, and only where it
+ * allows that.
+ */
+import { NodeHttpServer, NodeHttpServerRequest } from "@effect/platform-node"
+import { Cause, Context, Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { HttpServer, HttpServerError, HttpServerRequest } from "effect/http"
+import type { HttpServerResponse } from "effect/http"
+import type * as Http from "node:http"
+import * as Problem from "../../api/Problem.ts"
+import { problemResponse } from "../problemResponse.ts"
+import * as bounds from "./bounds.ts"
+import * as connections from "./connections.ts"
+import * as directAnswer from "./directAnswer.ts"
+import * as Routes from "./Routes.ts"
+
+export { Admission } from "./Admission.ts"
+export { Bodies } from "./Bodies.ts"
+export { options } from "./bounds.ts"
+export { headerBytesMax } from "./connectionError.ts"
+export { whenGone } from "./connections.ts"
+export { bytes as answerBytes, empty as answerEmpty } from "./directAnswer.ts"
+export { collect as collectBody, receive as receiveBody } from "./requestBody.ts"
+export { declare, type Handler, type Handlers, of as routesOf } from "./Routes.ts"
+
+type Response = HttpServerResponse.HttpServerResponse
+
+/** Whether requests may take the lane. Without it every request takes the declared way, to the same handlers. */
+export const IsOpen = Context.Reference("rondo/server/lane/IsOpen", { defaultValue: () => true })
+
+/** A stop may take this long; then connections are cut. Container runtimes kill after ten seconds. */
+const shutdownTimeout = Duration.seconds(3)
+
+export interface Options<E, R> {
+  readonly host: string
+  readonly port: number
+  readonly routes: ReadonlyArray<Routes.Route>
+  /** Answers a request that has no route here. */
+  readonly declared: Effect.Effect<Response, E, R>
+  /** Makes an answer of a failure, of either way. */
+  readonly recover: (
+    request: HttpServerRequest.HttpServerRequest,
+    cause: Cause.Cause<E>
+  ) => Effect.Effect<Response>
+}
+
+/**
+ * Listens with this server as long as the scope lives: bounded, with the lane before the platform. Answers where. On
+ * shutdown it stops accepting, finishes what is under way, and is gone within seconds.
+ */
+export const attach = Effect.fnUntraced(function*<E, R>(
+  server: Http.Server,
+  { declared, host, port, recover, routes }: Options<E, R>
+) {
+  const closeAfterAnswers = bounds.prepare(server)
+  const platform = yield* NodeHttpServer.make(() => server, { host, port, gracefulShutdownTimeout: shutdownTimeout })
+  // Runs after the graceful stop below, and before the one above that would wait for ever.
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
+  const lane = yield* open(Routes.finder((yield* IsOpen) ? routes : []))
+  yield* platform.serve(Effect.withFiber((fiber) => {
+    const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+    const incoming = NodeHttpServerRequest.toIncomingMessage(request) as Http.IncomingMessage
+    return Effect.catchCause(lane.answerTo(incoming) ?? declared, (cause) => recover(request, cause))
+  }))
+  lane.goBefore(server)
+  // Runs first on the way down.
+  yield* Effect.addFinalizer(() => Effect.sync(closeAfterAnswers))
+  return HttpServer.formatAddress(platform.address)
+})
+
+const open = Effect.fnUntraced(function*(find: (request: Http.IncomingMessage) => Routes.Handler | undefined) {
+  const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  /** Answers that the platform is to write. */
+  const answers = new WeakMap<Http.IncomingMessage, Exit.Exit<Response>>()
+
+  /** The lane's listener in the place of the platform's. */
+  const before = (platform: Http.RequestListener): Http.RequestListener => {
+    const finish = (request: Http.IncomingMessage, response: Http.ServerResponse, exit: Exit.Exit<Response>): void => {
+      if (Exit.isSuccess(exit) && exit.value === directAnswer.sent) return
+      if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) return cutShort(response)
+      answers.set(request, exit)
+      platform(request, response)
+    }
+    return (request, response) => {
+      connections.count(request, response)
+      const handler = find(request)
+      if (handler === undefined || connections.refusalOf(request) !== undefined) return platform(request, response)
+      const fiber = run(handler(request, response), { uninterruptible: true })
+      const exit = fiber.pollUnsafe()
+      if (exit !== undefined) return finish(request, response, exit)
+      Fiber.runIn(fiber, scope)
+      fiber.addObserver((exit) => finish(request, response, exit))
+      response.on("close", () => {
+        if (!response.writableEnded) fiber.interruptUnsafe(undefined, HttpServerError.ClientAbort.annotation)
+      })
+    }
+  }
+
+  return {
+    /** Puts the lane before the listeners that the server has now: they hear only of what the lane leaves to them. */
+    goBefore: (server: Http.Server): void => {
+      const request = takeListeners(server, "request")
+      server.on("request", before(request))
+      server.on("checkContinue", before(takeListeners(server, "checkContinue")))
+      server.on("checkExpectation", (incoming, response) => {
+        answers.set(incoming, Exit.succeed(expectationFailed))
+        request(incoming, response)
+      })
+    },
+    /** The answer that was found here, or the refusal of a connection. Upgrades come to the platform alone. */
+    answerTo: (request: Http.IncomingMessage): Effect.Effect<Response> | undefined => {
+      const refusal = connections.refusalOf(request)
+      return answers.get(request) ?? (refusal && Effect.succeed(refusal))
+    }
+  }
+})
+
+const takeListeners = (server: Http.Server, event: "request" | "checkContinue"): Http.RequestListener => {
+  const listeners = server.listeners(event) as ReadonlyArray<Http.RequestListener>
+  server.removeAllListeners(event)
+  return (request, response) => {
+    for (const listener of listeners) listener.call(server, request, response)
+  }
+}
+
+const expectationFailed = problemResponse(
+  new Problem.ExpectationFailed({ detail: "Expect knows only 100-continue: nothing was done" }),
+  { connection: "close" }
+)
+
+/** The client left, or this node stops before the answer: the platform takes nothing any more by then. */
+const cutShort = (response: Http.ServerResponse): void => {
+  if (response.destroyed || response.headersSent) return
+  response.writeHead(503, ["connection", "close", "content-length", "0"])
+  response.end()
+}
