@@ -13,6 +13,7 @@ import { Disk, writeAtomically } from "../disk/Disk.ts"
 import { Identity } from "../disk/Identity.ts"
 import * as jsonFormat from "../disk/jsonFormat.ts"
 import type { StorageError } from "../disk/StorageError.ts"
+import * as Bytes from "../domain/bytes.ts"
 import { counterMax, type Version } from "../domain/Version.ts"
 import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 import { Storage } from "../storage/Storage.ts"
@@ -55,7 +56,7 @@ export class LamportClock extends Context.Service<LamportClock, {
         if (counter >= counterMax) return Effect.die("every counter below 2^53 has been used")
         const until = Math.min(counter + blockSize, counterMax)
         return Effect.map(
-          writeAtomically(disk, path, Buffer.from(JSON.stringify({ format: 1, reserved: until }) + "\n")),
+          writeAtomically(disk, path, Bytes.fromUtf8(JSON.stringify({ format: 1, reserved: until }) + "\n")),
           () => {
             reserved = until
           }
@@ -93,7 +94,7 @@ const readReserved = Effect.fnUntraced(function*(path: string) {
   const disk = yield* Disk
   const bytes = yield* disk.readFile(path)
   if (bytes === undefined) return 0
-  const text = bytes.toString("utf8")
+  const text = Bytes.utf8(bytes)
   const decoded = decodeReserved(text)
   if (decoded._tag === "None") return yield* jsonFormat.refusal(path, text, ["1"], "not a reservation of counters")
   return decoded.value.reserved

@@ -12,12 +12,12 @@ import type { StorageError } from "./StorageError.ts"
 
 /** A file that is read at any place. Reading past its end is a `DiskError` with the code `EOF`. */
 export interface ReadHandle {
-  readonly read: (offsetBytes: number, lengthBytes: number) => Effect.Effect<Buffer, StorageError>
+  readonly read: (offsetBytes: number, lengthBytes: number) => Effect.Effect<Uint8Array, StorageError>
   /**
    * The same without an effect and into memory of the caller's, when the bytes are thought to be in the system's cache.
    * `false` otherwise, also after a failure.
    */
-  readonly readNow: (offsetBytes: number, lengthBytes: number, target: Buffer) => boolean
+  readonly readNow: (offsetBytes: number, lengthBytes: number, target: Uint8Array) => boolean
   readonly close: Effect.Effect<void>
 }
 
@@ -46,7 +46,7 @@ export class Disk extends Context.Service<Disk, {
   /** Names of the files and directories in a directory, sorted. */
   readonly list: (directory: string) => Effect.Effect<ReadonlyArray<string>, StorageError>
   /** The whole file, or `undefined` when there is none. */
-  readonly readFile: (path: string) => Effect.Effect<Buffer | undefined, StorageError>
+  readonly readFile: (path: string) => Effect.Effect<Uint8Array | undefined, StorageError>
   readonly sizeBytes: (path: string) => Effect.Effect<number, StorageError>
   readonly openRead: (path: string) => Effect.Effect<ReadHandle, StorageError>
   /** Opens for appending and creates the file when it is missing; `empty` cuts what it held. */

@@ -8,6 +8,7 @@
  * Source: Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014), section 2.
  */
 import { Effect, Latch, Layer } from "effect"
+import * as Bytes from "../domain/bytes.ts"
 import * as SeededRandom from "../domain/SeededRandom.ts"
 import { type AppendHandle, DirectoryLocked, directoryOf, Disk, type Link, type ReadHandle } from "./Disk.ts"
 import { DiskError, DiskFull, type StorageError } from "./StorageError.ts"
@@ -37,7 +38,7 @@ export interface DiskMemory {
   readonly operations: () => number
   readonly count: (operation: Operation) => number
   /** Every file as the running process sees it. */
-  readonly files: () => ReadonlyMap<string, Buffer>
+  readonly files: () => ReadonlyMap<string, Uint8Array>
   /** While it is full, no byte and no name can be added. */
   readonly setFull: (full: boolean) => void
   /** The next such operation on a path that contains `path` fails, once. A failed append leaves half of its bytes. */
@@ -61,15 +62,15 @@ class File {
   /** How many of the bytes are known to be on the device. */
   syncedBytes = 0
   /** What the device still holds when the file was cut and not synced since. */
-  cutFrom: Buffer | undefined
-  private room: Buffer = Buffer.alloc(0)
+  cutFrom: Uint8Array | undefined
+  private room: Uint8Array = Bytes.none
   private length = 0
 
-  get bytes(): Buffer {
+  get bytes(): Uint8Array {
     return this.room.subarray(0, this.length)
   }
 
-  set bytes(bytes: Buffer) {
+  set bytes(bytes: Uint8Array) {
     this.room = bytes
     this.length = bytes.length
   }
@@ -78,7 +79,7 @@ class File {
   append(bytes: Uint8Array): void {
     const length = this.length + bytes.length
     if (length > this.room.length) {
-      const room = Buffer.alloc(2 * length)
+      const room = Bytes.allocateOwn(2 * length)
       room.set(this.bytes)
       this.room = room
     }
@@ -121,7 +122,7 @@ class Model {
       layer: Layer.succeed(Disk, disk),
       operations: () => this.operations,
       count: (operation) => this.counts.get(operation) ?? 0,
-      files: () => new Map(Array.from(this.names, ([path, file]) => [path, Buffer.from(file.bytes)])),
+      files: () => new Map(Array.from(this.names, ([path, file]) => [path, Bytes.copyOf(file.bytes)])),
       setFull: (full) => {
         this.full = full
       },
@@ -156,7 +157,7 @@ class Model {
       readFile: (path) =>
         this.run("readFile", path, () => {
           const file = this.names.get(path)
-          return file === undefined ? undefined : Buffer.from(file.bytes)
+          return file === undefined ? undefined : Bytes.copyOf(file.bytes)
         }),
       sizeBytes: (path) => this.withFile("size", path, (file) => file.bytes.length),
       openRead: (path) => this.withFile("openRead", path, (file) => this.readHandle(path, file)),
@@ -224,7 +225,7 @@ class Model {
             const end = offsetBytes + lengthBytes
             return end > file.bytes.length
               ? new DiskError({ operation: "read", path, code: "EOF" })
-              : Buffer.from(file.bytes.subarray(offsetBytes, end))
+              : Bytes.copyOf(file.bytes, offsetBytes, end)
           })
         ),
       // Every read takes a turn, so that whatever can happen between asking and answering does.
@@ -338,7 +339,7 @@ const cut = (file: File, sizeBytes: number): void => {
     file.cutFrom ??= file.bytes.subarray(0, file.syncedBytes)
     file.syncedBytes = sizeBytes
   }
-  file.bytes = Buffer.from(file.bytes.subarray(0, sizeBytes))
+  file.bytes = Bytes.copyOf(file.bytes, 0, sizeBytes)
 }
 
 const settle = (file: File): void => {
@@ -349,7 +350,7 @@ const settle = (file: File): void => {
 const lose = (file: File, draw: () => number): void => {
   const unsynced = file.bytes.length - file.syncedBytes
   const kept = file.syncedBytes + Math.floor(draw() * (unsynced + 1))
-  const survivor = Buffer.from(file.bytes.subarray(0, kept))
+  const survivor = Bytes.copyOf(file.bytes, 0, kept)
   // Pages reach the device in any order: a later one may be there when an earlier one is still empty.
   if (draw() < 0.25) {
     const from = file.syncedBytes + Math.floor(draw() * (kept - file.syncedBytes))

@@ -10,6 +10,7 @@ import { Effect, Layer } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import * as Bytes from "../domain/bytes.ts"
 import { type AppendHandle, DirectoryLocked, Disk, type Link, type ReadHandle } from "./Disk.ts"
 import * as slab from "./slab.ts"
 import { DiskError, DiskFull, type StorageError } from "./StorageError.ts"
@@ -95,11 +96,11 @@ const readAroundBytes = 64 * 1024
 
 /** Through the thread pool; reads on until all is there, because a single read may return less. */
 const readFully = (descriptor: number, file: string, offset: number, length: number) =>
-  call<Buffer>("read", file, (done) => {
-    if (length === 0) return done(null, Buffer.alloc(0))
+  call<Uint8Array>("read", file, (done) => {
+    if (length === 0) return done(null, Bytes.none)
     const start = offset - (offset % readAroundBytes)
     const end = offset + length
-    const around = Buffer.allocUnsafeSlow(Math.ceil((end - start) / readAroundBytes) * readAroundBytes)
+    const around = Bytes.allocateOwn(Math.ceil((end - start) / readAroundBytes) * readAroundBytes)
     // A copy of its own: blocks stay in the cache and would keep all that lay around them.
     const wanted = () => slab.copy(around.subarray(offset - start, end - start))
     const step = (filled: number): void =>
@@ -124,7 +125,7 @@ let slowShare = 0
 let readsThroughPool = 0
 
 /** Whoever gets nothing reads through the pool, where a failure is told. */
-const readNow = (descriptor: number, offset: number, length: number, target: Buffer): boolean => {
+const readNow = (descriptor: number, offset: number, length: number, target: Uint8Array): boolean => {
   if (readsThroughPool > 0) {
     readsThroughPool--
     return false
@@ -248,7 +249,7 @@ export const layer: Layer.Layer<Disk> = Layer.succeed(Disk, {
       (names) => names.sort()
     ),
   readFile: (file) =>
-    whenMissing(call<Buffer | undefined>("readFile", file, (done) => fs.readFile(file, done)), undefined),
+    whenMissing(call<Uint8Array | undefined>("readFile", file, (done) => fs.readFile(file, done)), undefined),
   sizeBytes: (file) => Effect.map(call<fs.Stats>("size", file, (done) => fs.stat(file, done)), (stat) => stat.size),
   openRead,
   openAppend,

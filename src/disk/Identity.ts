@@ -9,6 +9,7 @@
  */
 import { Context, Effect, Layer, Random, Schema } from "effect"
 import { NodeConfig } from "../config/NodeConfig.ts"
+import * as Bytes from "../domain/bytes.ts"
 import { NodeId } from "../domain/NodeId.ts"
 import { Incarnation } from "../domain/Version.ts"
 import { type DirectoryLocked, Disk, writeAtomically } from "./Disk.ts"
@@ -96,14 +97,14 @@ export class Identity extends Context.Service<Identity, {
 const read = Effect.fnUntraced(function*(disk: Disk["Service"], path: string) {
   const bytes = yield* disk.readFile(path)
   if (bytes === undefined) return undefined
-  const text = bytes.toString("utf8")
+  const text = Bytes.utf8(bytes)
   return yield* Schema.decodeUnknownEffect(FileJson)(text).pipe(
     Effect.mapError((error) => jsonFormat.refusal(path, text, ["1"], error.message))
   )
 })
 
 const write = (disk: Disk["Service"], path: string, file: File) =>
-  writeAtomically(disk, path, Buffer.from(`${JSON.stringify(file)}\n`))
+  writeAtomically(disk, path, Bytes.fromUtf8(`${JSON.stringify(file)}\n`))
 
 const drawIncarnation = Effect.gen(function*() {
   const half = Effect.map(Random.nextIntBetween(0, 2 ** 24 - 1), (drawn) => drawn.toString(16).padStart(6, "0"))

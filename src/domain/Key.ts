@@ -4,12 +4,13 @@
  * Pure.
  */
 import { Schema } from "effect"
+import * as Bytes from "./bytes.ts"
 
 /** Long enough for a path, short enough that an index of first keys stays in memory. */
 export const keyBytesMax = 1024
 
 const hasValidLength = (text: string) => {
-  const bytes = Buffer.byteLength(text, "utf8")
+  const bytes = Bytes.utf8Length(text)
   return bytes >= 1 && bytes <= keyBytesMax
 }
 

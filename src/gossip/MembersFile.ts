@@ -8,6 +8,7 @@ import { Effect, Schema } from "effect"
 import { type Disk, writeAtomically } from "../disk/Disk.ts"
 import * as jsonFormat from "../disk/jsonFormat.ts"
 import { Corruption } from "../disk/StorageError.ts"
+import * as Bytes from "../domain/bytes.ts"
 import { MemberRecord } from "../peer/PeerProtocol.ts"
 
 const File = Schema.Struct({ format: Schema.Literal(1), members: Schema.Array(MemberRecord) })
@@ -20,7 +21,7 @@ export const load = Effect.fnUntraced(function*(disk: Disk["Service"], dataDirec
   const path = pathIn(dataDirectory)
   const bytes = yield* disk.readFile(path)
   if (bytes === undefined) return []
-  const text = bytes.toString("utf8")
+  const text = Bytes.utf8(bytes)
   const { members } = yield* Schema.decodeUnknownEffect(FileJson)(text).pipe(
     Effect.mapError((error) => jsonFormat.refusal(path, text, ["1"], error.message))
   )
@@ -37,5 +38,5 @@ export const save = Effect.fnUntraced(function*(
   const json = yield* Schema.encodeEffect(FileJson)({ format: 1, members }).pipe(
     Effect.mapError((error) => new Corruption({ path, offsetBytes: 0, reason: error.message }))
   )
-  yield* writeAtomically(disk, path, Buffer.from(`${json}\n`))
+  yield* writeAtomically(disk, path, Bytes.fromUtf8(`${json}\n`))
 })

@@ -9,6 +9,7 @@
  * decoded has been checked, so that one bad node can neither store a key out of bounds nor exhaust the Lamport clock.
  */
 import { valueBytesMaxMax } from "../config/NodeConfig.ts"
+import * as Bytes from "../domain/bytes.ts"
 import { type Cell, contentTypeBytesMax, type Value } from "../domain/cell/Cell.ts"
 import * as cellCodec from "../domain/cell/cellCodec.ts"
 import { isKey, type Key } from "../domain/Key.ts"
@@ -204,17 +205,17 @@ interface Message extends cellCodec.Source {
 }
 
 /** Soon sent and forgotten, so it may share memory with others. */
-const begin = (count: number, bytes: number): Buffer<ArrayBuffer> => {
-  const target = Buffer.allocUnsafe(headBytes + bytes)
+const begin = (count: number, bytes: number): Uint8Array<ArrayBuffer> => {
+  const target = Bytes.allocate(headBytes + bytes)
   target[0] = protocolVersion
-  target.writeUInt16LE(count, 1)
+  Bytes.putUint16(target, count, 1)
   return target
 }
 
 const open = (body: Uint8Array): Message | undefined => {
-  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const bytes = Bytes.view(body)
   if (bytes.length < headBytes || bytes[0] !== protocolVersion) return undefined
-  const count = bytes.readUInt16LE(1)
+  const count = Bytes.uint16At(bytes, 1)
   if (count > batchCellsMax) return undefined
   return { bytes, at: headBytes, valueOf: copyOf, count, nodeId: "", incarnation: "", contentType: "" }
 }
@@ -278,20 +279,20 @@ const slabs = [256, 512, 1024, 2048].map((valueBytesMax): Slab => ({
 }))
 
 /** A copy, since a view would keep the whole message in memory. */
-const copyOf = (source: Buffer, start: number, end: number): Uint8Array => {
+const copyOf = (source: Uint8Array, start: number, end: number): Uint8Array => {
   const length = end - start
   for (const slab of slabs) {
     if (length <= slab.valueBytesMax) return copyInto(slab, source, start, end)
   }
   const own = new Uint8Array(length)
-  source.copy(own, 0, start, end)
+  Bytes.copy(source, own, 0, start, end)
   return own
 }
 
-const copyInto = (slab: Slab, source: Buffer, start: number, end: number): Uint8Array => {
+const copyInto = (slab: Slab, source: Uint8Array, start: number, end: number): Uint8Array => {
   const at = slab.used + end - start > slab.bytes.length ? 0 : slab.used
   if (at < slab.used) slab.bytes = newSlabBytes(slab.valueBytesMax)
-  source.copy(slab.bytes, at, start, end)
+  Bytes.copy(source, slab.bytes, at, start, end)
   slab.used = at + end - start
   return new Uint8Array(slab.bytes.buffer, at, end - start)
 }

@@ -12,11 +12,11 @@
  *   after a crash is harmless, since replicas merge by version.
  */
 import { Clock, Duration, Effect, type Scope, Semaphore } from "effect"
-import { crc32 } from "node:zlib"
 import type { NodeSettings } from "../config/NodeConfig.ts"
 import type { AppendHandle, Disk } from "../disk/Disk.ts"
 import { formatOf } from "../disk/jsonFormat.ts"
 import { type StorageError, UnknownFormat } from "../disk/StorageError.ts"
+import * as Bytes from "../domain/bytes.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import * as CellLine from "../domain/cell/CellLine.ts"
 import type { NodeId } from "../domain/NodeId.ts"
@@ -106,7 +106,7 @@ export const make = Effect.fnUntraced(function*(
   const add = (peer: NodeId, cell: Cell) => {
     const hints = of(peer)
     const line = encodeLine(cell)
-    const bytes = Buffer.byteLength(line, "utf8")
+    const bytes = Bytes.utf8Length(line)
     if (pendingBytes(hints) + bytes > hintsBytesMaxPerPeer) {
       hints.dropped++
       return
@@ -121,10 +121,10 @@ export const make = Effect.fnUntraced(function*(
     const lines = hints.waiting
     hints.waiting = []
     hints.waitingBytes = 0
-    const bytes = Buffer.from(lines.join(""), "utf8")
+    const bytes = Bytes.fromUtf8(lines.join(""))
     yield* writableFile(disk, hints, clock.currentTimeMillisUnsafe()).pipe(
       Effect.flatMap(({ file, handle }) => {
-        const appended = file.bytes === 0 ? Buffer.concat([head, bytes]) : bytes
+        const appended = file.bytes === 0 ? Bytes.concat([head, bytes]) : bytes
         return Effect.map(Effect.andThen(handle.append(appended), handle.sync), () => {
           file.bytes += bytes.length
           file.cells += lines.length
@@ -199,7 +199,7 @@ const load = Effect.fnUntraced(function*(disk: Disk["Service"], hints: PeerHints
     const match = /^([0-9]+)-([0-9]+)\.ndjson$/.exec(name)
     if (match === null) continue
     const path = `${hints.directory}/${name}`
-    const { cells, hintBytes, unknownFormat } = decodeLines((yield* disk.readFile(path)) ?? Buffer.alloc(0))
+    const { cells, hintBytes, unknownFormat } = decodeLines((yield* disk.readFile(path)) ?? Bytes.none)
     hints.sequence = Math.max(hints.sequence, Number(match[2]))
     if (unknownFormat === undefined) {
       hints.files.push({ path, createdAtMillis: Number(match[1]), bytes: hintBytes, cells: cells.length })
@@ -254,9 +254,9 @@ const deliverFile = Effect.fnUntraced(function*(
 /** What the first line says. Files from before there was one begin with a hint, and are read too. */
 const format = "rondo-hints-1"
 
-const checked = (line: string): string => `${crc32(line).toString(16).padStart(8, "0")} ${line}\n`
+const checked = (line: string): string => `${Bytes.crc32(line).toString(16).padStart(8, "0")} ${line}\n`
 
-const head = Buffer.from(checked(JSON.stringify({ format })))
+const head = Bytes.fromUtf8(checked(JSON.stringify({ format })))
 
 const encodeLine = (cell: Cell): string => checked(CellLine.encode(cell))
 
@@ -269,15 +269,15 @@ interface Contents {
   readonly unknownFormat: string | undefined
 }
 
-const decodeLines = (bytes: Buffer): Contents => {
+const decodeLines = (bytes: Uint8Array): Contents => {
   const cells: Array<Cell> = []
   let damaged = 0
-  const isHeaded = bytes.subarray(0, head.length).equals(head)
+  const isHeaded = Bytes.equals(bytes.subarray(0, head.length), head)
   const hintBytes = isHeaded ? bytes.length - head.length : bytes.length
-  for (const text of bytes.toString("utf8", bytes.length - hintBytes).split("\n")) {
+  for (const text of Bytes.utf8(bytes, bytes.length - hintBytes).split("\n")) {
     if (text === "") continue
     const line = text.slice(9)
-    const isWhole = crc32(line) === Number.parseInt(text.slice(0, 8), 16)
+    const isWhole = Bytes.crc32(line) === Number.parseInt(text.slice(0, 8), 16)
     const cell = isWhole ? CellLine.decode(line) : undefined
     if (cell !== undefined) cells.push(cell)
     else {

@@ -7,6 +7,7 @@ import { ClusterConfig, type ClusterSettings } from "../config/ClusterConfig.ts"
 import { NodeConfig, type NodeSettings } from "../config/NodeConfig.ts"
 import { Disk } from "../disk/Disk.ts"
 import * as DiskMemory from "../disk/DiskMemory.ts"
+import * as Bytes from "../domain/bytes.ts"
 import { NodeId } from "../domain/NodeId.ts"
 import type { SeededRandom } from "../domain/SeededRandom.ts"
 import * as Version from "../domain/Version.ts"
@@ -47,7 +48,7 @@ const hintsOnDisk = (disk: DiskMemory.DiskMemory): ReadonlyMap<string, number> =
   for (const [path, bytes] of disk.files()) {
     const peer = /^data\/hints\/([^/]+)\/.*\.ndjson$/.exec(path)?.[1]
     if (peer === undefined) continue
-    const lines = bytes.toString("latin1").split("\n").slice(0, -1)
+    const lines = Bytes.utf8(bytes).split("\n").slice(0, -1)
     // A page that never reached the device reads as zeros. The first line says the format.
     const whole = lines.filter((line) => !line.includes("\0") && line.includes(`"key"`)).length
     found.set(peer, (found.get(peer) ?? 0) + whole)

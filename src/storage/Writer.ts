@@ -14,6 +14,7 @@
  */
 import { type Cause, Effect } from "effect"
 import { DiskError, type StorageError } from "../disk/StorageError.ts"
+import * as Bytes from "../domain/bytes.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import * as cellCodec from "../domain/cell/cellCodec.ts"
 import * as Metrics from "../observability/Metrics.ts"
@@ -80,7 +81,7 @@ export const make = (state: State): Writer => {
   const discarded: Array<number> = []
   let syncNeeded = false
   let closed = false
-  const buffer = Buffer.allocUnsafeSlow(bufferBytes)
+  const buffer = Bytes.allocateOwn(bufferBytes)
 
   const wakeUp = () => {
     const waker = wake
@@ -138,10 +139,10 @@ export const make = (state: State): Writer => {
     })
 
   /** Room for a header, then the cells. A large round gets a buffer of its own, which is not kept. */
-  const encode = (cells: ReadonlyArray<Cell>): Buffer => {
+  const encode = (cells: ReadonlyArray<Cell>): Uint8Array => {
     let needed = frame.headerBytes
     for (const cell of cells) needed += cellCodec.sizeMax(cell)
-    const target = needed > buffer.length ? Buffer.allocUnsafeSlow(needed) : buffer
+    const target = needed > buffer.length ? Bytes.allocateOwn(needed) : buffer
     let end = frame.headerBytes
     for (const cell of cells) end = cellCodec.encode(cell, target, end)
     return target.subarray(0, end)

@@ -9,6 +9,7 @@ import { directoryOf, Disk, writeAtomically } from "../../src/disk/Disk.ts"
 import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import * as DiskNode from "../../src/disk/DiskNode.ts"
 import { Identity } from "../../src/disk/Identity.ts"
+import * as Bytes from "../../src/domain/bytes.ts"
 import { Storage } from "../../src/storage/Storage.ts"
 import { assertCell, cell, collect, key } from "../storage/store.ts"
 
@@ -188,7 +189,7 @@ describe("DiskMemory", () => {
         const { memory } = yield* written(seed)
         memory.powerOff()
         memory.powerOn()
-        const survivor = memory.files().get("data/a")!.toString("latin1")
+        const survivor = Bytes.utf8(memory.files().get("data/a")!)
         assert.isTrue(survivor.startsWith("synced"))
         survivors.add(survivor)
       }

@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { crc32 } from "node:zlib"
 import { writeAtomically } from "../../src/disk/Disk.ts"
 import * as DiskMemory from "../../src/disk/DiskMemory.ts"
+import * as Bytes from "../../src/domain/bytes.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import { Key } from "../../src/domain/Key.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
@@ -165,7 +166,7 @@ describe("Hints", () => {
       yield* flush
       assert.strictEqual(waiting, hints.statusOf(b)!.pendingBytes)
       const bytes = memory.files().get(hintFiles(memory)[0]!)!
-      assert.strictEqual(waiting, bytes.length - (bytes.indexOf("\n") + 1), "all but the first line")
+      assert.strictEqual(waiting, bytes.length - (bytes.indexOf(0x0a) + 1), "all but the first line")
     }))
 
   it.effect("keeps what the peer did not take, and delivers it the next time", () =>
@@ -286,8 +287,8 @@ describe("Hints", () => {
       hints.add(b, 1, 2, 3)
       yield* flush
       const [path] = hintFiles(memory)
-      const bytes = memory.files().get(path!)!
-      memory.damage(path!, bytes.indexOf(`{"key"`, bytes.indexOf(`{"key"`) + 1) + 20)
+      const text = Bytes.utf8(memory.files().get(path!)!)
+      memory.damage(path!, text.indexOf(`{"key"`, text.indexOf(`{"key"`) + 1) + 20)
       yield* Effect.flip(hints.deliver(b, () => Effect.fail(failedBy(b))))
       yield* Effect.flip(hints.deliver(b, () => Effect.fail(failedBy(b))))
       assert.strictEqual(hints.statusOf(b)!.dropped, 0)
@@ -302,7 +303,7 @@ describe("Hints", () => {
       before.add(b, 1, 2, 3)
       yield* before.stop
       const [path] = hintFiles(memory)
-      memory.damage(path!, memory.files().get(path!)!.indexOf(`{"key"`) - 3)
+      memory.damage(path!, Bytes.utf8(memory.files().get(path!)!).indexOf(`{"key"`) - 3)
       yield* memory.disk.truncate(path!, memory.files().get(path!)!.length - 4)
       const other = yield* memory.disk.openAppend("data/hints/b/notes.txt")
       yield* other.append(Buffer.from("not a hint\n"))
@@ -321,7 +322,7 @@ describe("Hints", () => {
       yield* before.stop
       const [path] = hintFiles(memory)
       const bytes = memory.files().get(path!)!
-      yield* writeAtomically(memory.disk, path!, bytes.subarray(bytes.indexOf("\n") + 1))
+      yield* writeAtomically(memory.disk, path!, bytes.subarray(bytes.indexOf(0x0a) + 1))
       const after = yield* start(memory)
       assert.strictEqual(after.statusOf(b)!.pendingBytes, before.statusOf(b)!.pendingBytes)
       assert.deepStrictEqual(yield* delivered(after), [[1, 2]])

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { crc32 } from "node:zlib"
 import { writeAtomically } from "../../src/disk/Disk.ts"
 import * as DiskMemory from "../../src/disk/DiskMemory.ts"
+import * as Bytes from "../../src/domain/bytes.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import * as CellLine from "../../src/domain/cell/CellLine.ts"
 import * as Manifest from "../../src/storage/manifest/Manifest.ts"
@@ -79,7 +80,7 @@ for (
         assert.deepInclude({ counterMax, logs: logs.length }, { counterMax: 1002, logs: 0 })
         const storage = yield* openScoped(memory)
         const footers = Array.from(memory.files()).filter(([path]) => path.endsWith(".sst")).map(([, bytes]) =>
-          bytes.toString("utf8").trimEnd().split("\n").at(-1)!
+          Bytes.utf8(bytes).trimEnd().split("\n").at(-1)!
         )
         for (const footer of footers) {
           assert.match(footer, /^\{"format":"rondo-sstable-2","cells":\d+,"tombstones":\d+\}$/)
@@ -135,14 +136,14 @@ describe("a store of format 2", () => {
 })
 
 /** The same file as another version might write it: its first line says so, and its checksum holds. */
-const ofLaterFormat = (bytes: Buffer, from: string, to: string) => {
-  const lines = bytes.toString("utf8").replace(from, to).trimEnd().split("\n").slice(0, -1)
+const ofLaterFormat = (bytes: Uint8Array, from: string, to: string) => {
+  const lines = Bytes.utf8(bytes).replace(from, to).trimEnd().split("\n").slice(0, -1)
   const body = lines.map((line) => `${line}\n`).join("")
   return Buffer.from(`${body}{"crc32":${crc32(body)}}\n`)
 }
 
 describe("files of a later version", () => {
-  const refused = Effect.fnUntraced(function*(path: string, bytes: (before: Buffer) => Buffer) {
+  const refused = Effect.fnUntraced(function*(path: string, bytes: (before: Uint8Array) => Uint8Array) {
     const memory = yield* diskOf(2)
     yield* writeAtomically(memory.disk, path, bytes(memory.files().get(path)!))
     const before = Array.from(memory.files(), ([path, bytes]) => [path, Buffer.from(bytes)] satisfies [string, Buffer])
@@ -174,7 +175,8 @@ describe("files of a later version", () => {
   it.effect("are refused: a log, whose records are not taken for torn ones", () =>
     Effect.gen(function*() {
       const path = `${directory}/wal-000027.log`
-      const later = (bytes: Buffer) => Buffer.from(bytes.toString("latin1").replaceAll("RLg1", "RLg2"), "latin1")
+      const later = (bytes: Uint8Array) =>
+        Buffer.from(Bytes.latin1(bytes, 0, bytes.length).replaceAll("RLg1", "RLg2"), "latin1")
       const message = yield* refused(path, later)
       assert.strictEqual(message, `${path} has the format RLg2, and this version of Rondo reads RLg1: ${advice}`)
     }))
@@ -191,7 +193,7 @@ describe("docs/formats/sstable.md", () => {
       const writer = yield* TableWriter.open(disk, directory, 1, TableWriter.defaults)
       for (const cell of cells) writer.add(cell)
       yield* writer.finish
-      const written = Array.from(files().values()).flatMap((bytes) => bytes.toString("utf8").trimEnd().split("\n"))
+      const written = Array.from(files().values()).flatMap((bytes) => Bytes.utf8(bytes).trimEnd().split("\n"))
       assert.deepStrictEqual(written, shown.slice(0, written.length))
       const [, ofFormatTwo] = Array.from(files().values())
       const ofFormatOne = Buffer.from(shown.slice(written.length).map((line) => `${line}\n`).join(""))
@@ -207,7 +209,7 @@ describe("docs/formats/sstable.md", () => {
       for (const { key } of cells) assert.isTrue(Bloom.admits(anew.bloom, Bloom.hash(key)))
     }))
 
-  const decoded = (bytes: Buffer) => {
+  const decoded = (bytes: Uint8Array) => {
     const index = TableIndex.decode(bytes)
     return typeof index === "string" ? assert.fail(index) : index
   }
@@ -217,7 +219,7 @@ describe("fixtures/format-2", () => {
   it.effect("is of the format that the engine writes: a change of it needs a fixture of its own", () =>
     Effect.gen(function*() {
       const memory = yield* diskOf(2)
-      const text = memory.files().get(`${directory}/MANIFEST`)!.toString("utf8")
-      assert.strictEqual(Manifest.encode(yield* manifestOf(memory)).toString("utf8"), text)
+      const text = Bytes.utf8(memory.files().get(`${directory}/MANIFEST`)!)
+      assert.strictEqual(Bytes.utf8(Manifest.encode(yield* manifestOf(memory))), text)
     }))
 })

@@ -6,6 +6,7 @@ import { Effect, Logger, Schema, type Scope } from "effect"
 import { DirectoryLocked, directoryOf, Disk } from "../../disk/Disk.ts"
 import * as DiskNode from "../../disk/DiskNode.ts"
 import { type Corruption, StorageError } from "../../disk/StorageError.ts"
+import * as Bytes from "../../domain/bytes.ts"
 import * as Logging from "../../observability/Logging.ts"
 import * as Engine from "../../storage/Engine.ts"
 import * as ReadOnly from "../../storage/offline/ReadOnly.ts"
@@ -104,5 +105,6 @@ export const openEngine = Effect.fnUntraced(function*(directory: string) {
 export const tombstonesOf = (disk: Disk["Service"], directory: string) =>
   Effect.map(
     disk.readFile(`${directory}/identity.json`),
-    (identity) => identity?.includes("\"nodeId\":\"level\"") === true ? "purge" as const : "keep" as const
+    (identity) =>
+      identity !== undefined && Bytes.utf8(identity).includes(`"nodeId":"level"`) ? "purge" as const : "keep" as const
   )

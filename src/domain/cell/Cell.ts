@@ -7,6 +7,7 @@
  * Invariants
  * - `merge` is commutative, associative and idempotent, so replicas that saw the same cells in any order agree.
  */
+import * as Bytes from "../bytes.ts"
 import type { Key } from "../Key.ts"
 import * as Version from "../Version.ts"
 
@@ -48,7 +49,7 @@ const compareContents = (left: Cell, right: Cell): number => {
   if (left.value === right.value) return 0
   if (left.value === undefined) return 1
   if (right.value === undefined) return -1
-  const byBytes = Buffer.compare(left.value.bytes, right.value.bytes)
+  const byBytes = Bytes.compare(left.value.bytes, right.value.bytes)
   if (byBytes !== 0) return byBytes
   return left.value.contentType === right.value.contentType
     ? 0

@@ -9,7 +9,7 @@
  *
  * The members stand in this order, so a reader can find a key without parsing the whole line.
  */
-import { isUtf8 } from "node:buffer"
+import * as Bytes from "../bytes.ts"
 import { isKey } from "../Key.ts"
 import * as Version from "../Version.ts"
 import type { Cell } from "./Cell.ts"
@@ -19,22 +19,21 @@ export const encode = (cell: Cell): string => {
   const head = `{"key":${JSON.stringify(cell.key)},"version":"${Version.format(cell.version)}"`
   if (cell.value === undefined) return `${head},"deleted":true}`
   const { bytes, contentType } = cell.value
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const contents = isUtf8(buffer)
-    ? `"value":${JSON.stringify(buffer.toString("utf8"))}`
-    : `"base64":"${buffer.toString("base64")}"`
+  const contents = Bytes.isUtf8(bytes)
+    ? `"value":${JSON.stringify(Bytes.utf8(bytes))}`
+    : `"base64":"${Bytes.toBase64(bytes)}"`
   return `${head},"type":${JSON.stringify(contentType)},${contents}}`
 }
 
 /** Memory that lines are written to, by its bytes and by its words. */
 export interface Target {
-  readonly bytes: Buffer
+  readonly bytes: Uint8Array
   readonly words: Int32Array
 }
 
 export const makeTarget = (sizeBytes: number): Target => {
   const words = new Int32Array(Math.ceil(sizeBytes / wordBytes))
-  return { bytes: Buffer.from(words.buffer), words }
+  return { bytes: Bytes.view(new Uint8Array(words.buffer)), words }
 }
 
 /** At least the bytes that `writePlain` takes at `start`. */
@@ -53,7 +52,7 @@ export const writePlain = ({ key, value, version }: Cell, target: Target, start:
   if (value === undefined || !isPlainText(key) || !isPlainText(value.contentType)) return undefined
   const { bytes } = target
   const head = `{"key":"${key}","version":"${Version.format(version)}","type":"${value.contentType}","value":"`
-  const valueStart = start + bytes.write(head, start, "latin1")
+  const valueStart = start + Bytes.writeLatin1(bytes, head, start)
   const valueEnd = valueStart + value.bytes.length
   bytes.set(value.bytes, valueStart)
   if (!isPlain(target, valueStart, valueEnd)) return undefined
@@ -86,7 +85,7 @@ const isPlain = ({ bytes, words }: Target, start: number, end: number): boolean 
     arePlainBytes(bytes, Math.max(start, wordEnd * wordBytes), end)
 }
 
-const arePlainBytes = (bytes: Buffer, start: number, end: number): boolean => {
+const arePlainBytes = (bytes: Uint8Array, start: number, end: number): boolean => {
   for (let index = start; index < end; index++) {
     if (!isPlainUnit(bytes[index]!)) return false
   }
@@ -119,9 +118,9 @@ export const decode = (line: string): Cell | undefined => {
   if (version === undefined || !isKey(key)) return undefined
   if (parsed["deleted"] === true) return { key, version, value: undefined }
   const bytes = typeof parsed["value"] === "string"
-    ? Buffer.from(parsed["value"], "utf8")
+    ? Bytes.fromUtf8(parsed["value"])
     : typeof parsed["base64"] === "string"
-    ? Buffer.from(parsed["base64"], "base64")
+    ? Bytes.fromBase64(parsed["base64"])
     : undefined
   if (bytes === undefined || typeof parsed["type"] !== "string") return undefined
   return { key, version, value: { bytes, contentType: parsed["type"] } }

@@ -4,7 +4,7 @@
  *
  * A memory that changes no result.
  */
-import { isUtf8 } from "node:buffer"
+import * as Bytes from "../bytes.ts"
 
 export interface RecentTexts {
   readonly texts: Array<string>
@@ -18,7 +18,7 @@ const textBytesMax = 255
 export const make = (): RecentTexts => ({ texts: [], next: 0 })
 
 /** The text of these bytes; `undefined` when they are not UTF-8. */
-export const at = (recent: RecentTexts, bytes: Buffer, start: number, end: number): string | undefined => {
+export const at = (recent: RecentTexts, bytes: Uint8Array, start: number, end: number): string | undefined => {
   if (start === end) return ""
   for (let index = 0; index < recent.texts.length; index++) {
     const text = recent.texts[index]!
@@ -33,13 +33,13 @@ export const at = (recent: RecentTexts, bytes: Buffer, start: number, end: numbe
 }
 
 /** `undefined` for bytes that are not UTF-8: they would become another text's. */
-export const textAt = (bytes: Buffer, start: number, end: number): string | undefined => {
-  const text = bytes.toString("utf8", start, end)
-  return text.includes("\ufffd") && !isUtf8(bytes.subarray(start, end)) ? undefined : text
+export const textAt = (bytes: Uint8Array, start: number, end: number): string | undefined => {
+  const text = Bytes.utf8(bytes, start, end)
+  return text.includes("\ufffd") && !Bytes.isUtf8(bytes.subarray(start, end)) ? undefined : text
 }
 
 /** Of an ASCII text, units and bytes are the same. */
-const isTextAt = (text: string, bytes: Buffer, start: number, end: number): boolean => {
+const isTextAt = (text: string, bytes: Uint8Array, start: number, end: number): boolean => {
   const { length } = text
   if (length !== end - start) return false
   for (let index = 0; index < length; index++) {
@@ -48,4 +48,4 @@ const isTextAt = (text: string, bytes: Buffer, start: number, end: number): bool
   return true
 }
 
-const isAscii = (text: string): boolean => Buffer.byteLength(text) === text.length
+const isAscii = (text: string): boolean => Bytes.utf8Length(text) === text.length

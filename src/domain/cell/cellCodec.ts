@@ -9,6 +9,7 @@
  * - `decode` never throws, never reads behind the source and never allocates more than the source holds.
  * - What it returns is laid out as a cell; whether key, version and content type are sound is for the caller to check.
  */
+import * as Bytes from "../bytes.ts"
 import type { Key } from "../Key.ts"
 import type { NodeId } from "../NodeId.ts"
 import type { Incarnation } from "../Version.ts"
@@ -26,7 +27,7 @@ export const sizeMax = ({ key, value, version }: Cell): number =>
   (value === undefined ? 0 : value.contentType.length * 3 + value.bytes.length)
 
 /** Writes the cell at `start`, where `sizeMax` bytes must be free, and returns where it ends. */
-export const encode = (cell: Cell, target: Buffer, start: number): number => {
+export const encode = (cell: Cell, target: Uint8Array, start: number): number => {
   const { key, value, version } = cell
   const { incarnation, nodeId } = version
   let end = start + headBytes
@@ -42,10 +43,10 @@ export const encode = (cell: Cell, target: Buffer, start: number): number => {
   }
   target[start] = value === undefined ? tombstoneFlag : 0
   target[start + 1] = nodeId.length
-  target.writeUInt16LE(typeStart - keyStart, start + 2)
-  target.writeUInt32LE(end - typeStart, start + 4)
-  target.writeUInt32LE(valueLength, start + 8)
-  target.writeDoubleLE(version.counter, start + 12)
+  Bytes.putUint16(target, typeStart - keyStart, start + 2)
+  Bytes.putUint32(target, end - typeStart, start + 4)
+  Bytes.putUint32(target, valueLength, start + 8)
+  Bytes.putDouble(target, version.counter, start + 12)
   if (value !== undefined) {
     target.set(value.bytes, end)
     end += valueLength
@@ -55,11 +56,11 @@ export const encode = (cell: Cell, target: Buffer, start: number): number => {
 
 /** Bytes that are read from front to back. */
 export interface Source {
-  readonly bytes: Buffer
+  readonly bytes: Uint8Array
   /** Where the next cell starts. */
   at: number
   /** A value's bytes: a view of the source, or a copy where the value outlives it. */
-  readonly valueOf: (source: Buffer, start: number, end: number) => Uint8Array
+  readonly valueOf: (source: Uint8Array, start: number, end: number) => Uint8Array
 }
 
 /** The next cell, or `undefined` when the bytes are no cell. */
@@ -69,9 +70,9 @@ export const decode = (source: Source): Cell | undefined => {
   const incarnation = start + headBytes
   const nodeId = incarnation + incarnationBytes
   const key = nodeId + bytes[start + 1]!
-  const type = key + bytes.readUInt16LE(start + 2)
-  const value = type + bytes.readUInt32LE(start + 4)
-  const end = value + bytes.readUInt32LE(start + 8)
+  const type = key + Bytes.uint16At(bytes, start + 2)
+  const value = type + Bytes.uint32At(bytes, start + 4)
+  const end = value + Bytes.uint32At(bytes, start + 8)
   const flags = bytes[start]!
   if (end > bytes.length || flags > tombstoneFlag || (flags === tombstoneFlag && end > type)) return undefined
   const keyText = RecentTexts.textAt(bytes, key, type)
@@ -85,7 +86,7 @@ export const decode = (source: Source): Cell | undefined => {
   return {
     key: keyText as Key,
     version: {
-      counter: integerOf(bytes.readDoubleLE(start + 12)),
+      counter: integerOf(Bytes.doubleAt(bytes, start + 12)),
       nodeId: nodeIdText as NodeId,
       incarnation: incarnationText as Incarnation
     },
@@ -94,7 +95,7 @@ export const decode = (source: Source): Cell | undefined => {
 }
 
 /** All cells of a record, or `undefined` when the bytes are not cells. The values share the record's memory. */
-export const decodeAll = (bytes: Buffer): ReadonlyArray<Cell> | undefined => {
+export const decodeAll = (bytes: Uint8Array): ReadonlyArray<Cell> | undefined => {
   const source: Source = { bytes, at: 0, valueOf: viewOf }
   const cells: Array<Cell> = []
   while (source.at < bytes.length) {
@@ -106,9 +107,9 @@ export const decodeAll = (bytes: Buffer): ReadonlyArray<Cell> | undefined => {
 }
 
 /** A text behind its length, which takes two bytes. */
-export const encodeText = (text: string, target: Buffer, start: number): number => {
+export const encodeText = (text: string, target: Uint8Array, start: number): number => {
   const end = writeText(target, text, start + 2)
-  target.writeUInt16LE(end - start - 2, start)
+  Bytes.putUint16(target, end - start - 2, start)
   return end
 }
 
@@ -120,13 +121,13 @@ export const decodeText = (source: Source): string | undefined => {
   const { at, bytes } = source
   if (at + 2 > bytes.length) return undefined
   const start = at + 2
-  const end = start + bytes.readUInt16LE(at)
+  const end = start + Bytes.uint16At(bytes, at)
   if (end > bytes.length) return undefined
   source.at = end
   return RecentTexts.textAt(bytes, start, end)
 }
 
-const viewOf = (source: Buffer, start: number, end: number): Uint8Array => source.subarray(start, end)
+const viewOf = (source: Uint8Array, start: number, end: number): Uint8Array => source.subarray(start, end)
 
 /** A number read as a double takes an object of its own in each version; a small integer does not. */
 const integerOf = (double: number): number => {
@@ -139,12 +140,12 @@ const incarnations = RecentTexts.make()
 const contentTypes = RecentTexts.make()
 
 /** Short ASCII text is written faster by hand than by a call into C++. */
-const writeText = (target: Buffer, text: string, start: number): number => {
+const writeText = (target: Uint8Array, text: string, start: number): number => {
   const { length } = text
-  if (length > 48) return start + target.write(text, start)
+  if (length > 48) return start + Bytes.writeUtf8(target, text, start)
   for (let index = 0; index < length; index++) {
     const unit = text.charCodeAt(index)
-    if (unit > 0x7f) return start + target.write(text, start)
+    if (unit > 0x7f) return start + Bytes.writeUtf8(target, text, start)
     target[start + index] = unit
   }
   return start + length

@@ -4,6 +4,7 @@
  * Pure. Relies on the order of members in `domain/CellLine.ts`: key, version, then `deleted` or the contents. The
  * block's checksum has been verified, so a line that is no cell is a defect of the writer, not of the disk.
  */
+import * as Bytes from "../bytes.ts"
 import type { Key } from "../Key.ts"
 import type { NodeId } from "../NodeId.ts"
 import type { Incarnation, Version } from "../Version.ts"
@@ -13,7 +14,7 @@ import * as RecentTexts from "./RecentTexts.ts"
 
 /** One line of a block, not decoded yet. */
 export interface Line {
-  readonly block: Buffer
+  readonly block: Uint8Array
   readonly start: number
   /** Where its line feed stands. */
   readonly end: number
@@ -44,7 +45,7 @@ const toBase64 = `","base64":"`.length
 const closing = `"}`.length
 
 /** The line of a key. Lines before it are passed over at their keys; it stops at the first that is greater. */
-export const find = (block: Buffer, key: string): Line | undefined => {
+export const find = (block: Uint8Array, key: string): Line | undefined => {
   if (!CellLine.isPlainText(key)) return findEscaped(block, key)
   const { length } = key
   for (let start = 0; start < block.length;) {
@@ -67,9 +68,9 @@ export const find = (block: Buffer, key: string): Line | undefined => {
 /**
  * How the line of the key begins cannot occur inside a value: there every quotation mark has a backslash before it.
  */
-const findEscaped = (block: Buffer, key: string): Line | undefined => {
-  const prefix = Buffer.from(`{"key":${JSON.stringify(key)}${beforeVersion}`)
-  const start = block.indexOf(prefix)
+const findEscaped = (block: Uint8Array, key: string): Line | undefined => {
+  const prefix = Bytes.fromUtf8(`{"key":${JSON.stringify(key)}${beforeVersion}`)
+  const start = Bytes.indexOf(block, prefix, 0)
   if (start === -1) return undefined
   const versionStart = start + prefix.length
   return { block, start, end: endOf(block, versionStart), versionStart }
@@ -77,40 +78,36 @@ const findEscaped = (block: Buffer, key: string): Line | undefined => {
 
 /** The same line in memory of its own. */
 export const detach = ({ block, end, start, versionStart }: Line): Line => {
-  const bytes = Buffer.allocUnsafe(end - start)
-  block.copy(bytes, 0, start, end)
+  const bytes = Bytes.copyOf(block, start, end)
   return { block: bytes, start: 0, end: bytes.length, versionStart: versionStart - start }
 }
 
 /** The line that starts at `start`. */
-export const at = (block: Buffer, start: number): Line => behindKey(block, start, keyEndOf(block, start))
+export const at = (block: Uint8Array, start: number): Line => behindKey(block, start, keyEndOf(block, start))
 
 /** The same when it is known where its key ends. */
-export const behindKey = (block: Buffer, start: number, keyEnd: number): Line => {
+export const behindKey = (block: Uint8Array, start: number, keyEnd: number): Line => {
   const versionStart = keyEnd + toVersion
   return { block, start, end: endOf(block, versionStart), versionStart }
 }
 
 /** Where the quotation mark behind the key stands, of the line that starts at `start`. */
-export const keyEndOf = (block: Buffer, start: number): number => closingQuote(block, start + keyStart)
-
-/** The bytes as a text, past the checks that `toString` makes. */
-const latin1 = (block: Buffer, start: number, end: number): string =>
-  (block as unknown as { readonly latin1Slice: (start: number, end: number) => string }).latin1Slice(start, end)
+export const keyEndOf = (block: Uint8Array, start: number): number => closingQuote(block, start + keyStart)
 
 export const keyOf = ({ block, start, versionStart }: Line): Key =>
   keyBetween(block, start + keyStart, versionStart - toVersion)
 
 /** The key whose bytes stand there, as JSON writes them. */
-export const keyBetween = (block: Buffer, start: number, end: number): Key =>
+export const keyBetween = (block: Uint8Array, start: number, end: number): Key =>
   isPlainBetween(block, start, end)
     ? plainKeyBetween(block, start, end)
-    : JSON.parse(block.toString("utf8", start - 1, end + 1)) as Key
+    : JSON.parse(Bytes.utf8(block, start - 1, end + 1)) as Key
 
-export const plainKeyBetween = (block: Buffer, start: number, end: number): Key => latin1(block, start, end) as Key
+export const plainKeyBetween = (block: Uint8Array, start: number, end: number): Key =>
+  Bytes.latin1(block, start, end) as Key
 
 /** Whether the bytes are ASCII that JSON does not escape. */
-export const isPlainBetween = (block: Buffer, start: number, end: number): boolean => {
+export const isPlainBetween = (block: Uint8Array, start: number, end: number): boolean => {
   for (let index = start; index < end; index++) {
     const byte = block[index]!
     if (byte >= 0x80 || byte === backslash) return false
@@ -142,7 +139,7 @@ const versionAt = (line: Line, end: number): Version => {
 /** The version's counter alone, which its text begins with. */
 export const counterOf = ({ block, versionStart }: Line): number => counterAt(block, versionStart)
 
-export const counterAt = (block: Buffer, versionStart: number): number => {
+export const counterAt = (block: Uint8Array, versionStart: number): number => {
   let counter = 0
   for (let index = versionStart; block[index] !== dash && index < block.length; index++) {
     counter = counter * 10 + (block[index]! - digitZero)
@@ -153,7 +150,7 @@ export const counterAt = (block: Buffer, versionStart: number): number => {
 export const isTombstone = ({ block, end }: Line): boolean => isTombstoneAt(block, end)
 
 /** Of all lines, those of tombstones alone end in `true}`: the others close a text. */
-export const isTombstoneAt = (block: Buffer, end: number): boolean => block[end - closing] === letterE
+export const isTombstoneAt = (block: Uint8Array, end: number): boolean => block[end - closing] === letterE
 
 /**
  * The cell. Where its value's bytes stand in the block as they are, the value is a view of the block, which nobody may
@@ -172,14 +169,14 @@ export const cellUnsafe = (line: Line, copied = false): Cell => {
   const valueEnd = end - closing
   const bytes = middle.isText
     ? copied ? copyPlain(block, valueStart, valueEnd) : viewPlain(block, valueStart, valueEnd)
-    : Buffer.from(latin1(block, valueStart, valueEnd), "base64")
+    : Bytes.fromBase64(Bytes.latin1(block, valueStart, valueEnd))
   if (bytes === undefined) return parsed(line)
   const { contentType, incarnation, nodeId } = middle
   return { key, version: { counter, nodeId, incarnation }, value: { bytes, contentType } }
 }
 
 /** `undefined` when JSON escaped something in it. */
-const viewPlain = (block: Buffer, start: number, end: number): Buffer | undefined => {
+const viewPlain = (block: Uint8Array, start: number, end: number): Uint8Array | undefined => {
   const bytes = block.subarray(start, end)
   return bytes.indexOf(backslash) === -1 ? bytes : undefined
 }
@@ -187,13 +184,13 @@ const viewPlain = (block: Buffer, start: number, end: number): Buffer | undefine
 /** Up to here a loop takes less time than two calls into C++. */
 const loopBytesMax = 256
 
-const copyPlain = (block: Buffer, start: number, end: number): Buffer | undefined => {
+const copyPlain = (block: Uint8Array, start: number, end: number): Uint8Array | undefined => {
   const length = end - start
-  const bytes = Buffer.allocUnsafe(length)
   if (length > loopBytesMax) {
-    block.copy(bytes, 0, start, end)
+    const bytes = Bytes.copyOf(block, start, end)
     return bytes.indexOf(backslash) === -1 ? bytes : undefined
   }
+  const bytes = Bytes.allocate(length)
   for (let index = 0; index < length; index++) {
     const byte = block[start + index]!
     if (byte === backslash) return undefined
@@ -204,7 +201,7 @@ const copyPlain = (block: Buffer, start: number, end: number): Buffer | undefine
 
 /** What stands between the counter and the value: the same bytes in most lines of a block. */
 interface Middle {
-  readonly bytes: Buffer
+  readonly bytes: Uint8Array
   readonly nodeId: NodeId
   readonly incarnation: Incarnation
   readonly contentType: string
@@ -230,7 +227,7 @@ const middleAt = (line: Line, start: number): Middle | undefined => {
   return found
 }
 
-const startsWith = (block: Buffer, start: number, bytes: Buffer): boolean => {
+const startsWith = (block: Uint8Array, start: number, bytes: Uint8Array): boolean => {
   const { length } = bytes
   if (start + length > block.length) return false
   for (let index = 0; index < length; index++) {
@@ -247,25 +244,24 @@ const parseMiddle = (line: Line, start: number): Middle | undefined => {
   const typeEnd = closingQuote(block, typeStart)
   if (!isPlainBetween(block, typeStart, typeEnd)) return undefined
   const isText = block[typeEnd + `","`.length] === letterV
-  const bytes = Buffer.from(block.subarray(start, typeEnd + (isText ? toValue : toBase64)))
-  return { bytes, nodeId, incarnation, contentType: latin1(block, typeStart, typeEnd), isText }
+  const bytes = Bytes.copyOf(block, start, typeEnd + (isText ? toValue : toBase64))
+  return { bytes, nodeId, incarnation, contentType: Bytes.latin1(block, typeStart, typeEnd), isText }
 }
 
-const parsed = (line: Line): Cell =>
-  CellLine.decode(line.block.toString("utf8", line.start, line.end)) ?? notACell(line)
+const parsed = (line: Line): Cell => CellLine.decode(Bytes.utf8(line.block, line.start, line.end)) ?? notACell(line)
 
 const notACell = ({ block, end, start }: Line): never => {
-  throw new Error(`a table holds a line that is no cell: ${block.toString("utf8", start, Math.min(end, start + 100))}`)
+  throw new Error(`a table holds a line that is no cell: ${Bytes.utf8(block, start, Math.min(end, start + 100))}`)
 }
 
 /** Where the line ends that goes on at `from`. */
-export const endOf = (block: Buffer, from: number): number => {
+export const endOf = (block: Uint8Array, from: number): number => {
   const found = block.indexOf(lineFeed, from)
   return found === -1 ? block.length : found
 }
 
 /** The quotation mark that ends the string whose first byte is at `from`. */
-const closingQuote = (block: Buffer, from: number): number => {
+const closingQuote = (block: Uint8Array, from: number): number => {
   for (let index = from; index < block.length; index++) {
     const byte = block[index]
     if (byte === quote) return index

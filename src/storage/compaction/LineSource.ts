@@ -6,6 +6,7 @@
  */
 import { Effect } from "effect"
 import type { Corruption, StorageError } from "../../disk/StorageError.ts"
+import * as Bytes from "../../domain/bytes.ts"
 import * as Cell from "../../domain/cell/Cell.ts"
 import * as cellLines from "../../domain/cell/cellLines.ts"
 import { compare } from "../../domain/Key.ts"
@@ -20,10 +21,9 @@ import * as TableIndex from "../sstable/TableIndex.ts"
 const spanBytes = 256 * 1024
 
 const backslash = 0x5c
-const noBytes = Buffer.alloc(0)
 
 export class LineSource implements Source {
-  block: Buffer = noBytes
+  block: Uint8Array = Bytes.none
   /** Where the line begins, and where the line feed behind it stands. */
   start = 0
   end = -1

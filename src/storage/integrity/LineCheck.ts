@@ -4,6 +4,7 @@
  *
  * Pure, and fed with the table's blocks in order.
  */
+import * as Bytes from "../../domain/bytes.ts"
 import * as CellLine from "../../domain/cell/CellLine.ts"
 import * as cellLines from "../../domain/cell/cellLines.ts"
 import { compare } from "../../domain/Key.ts"
@@ -28,11 +29,11 @@ export class LineCheck {
   }
 
   /** What is wrong with a block, if anything is. */
-  block(number: number, bytes: Buffer): string | undefined {
+  block(number: number, bytes: Uint8Array): string | undefined {
     const firstKey = this.table.index.firstKeys[number]!
     for (let start = 0; start < bytes.length;) {
       const end = cellLines.endOf(bytes, start)
-      const cell = CellLine.decode(bytes.toString("utf8", start, end))
+      const cell = CellLine.decode(Bytes.utf8(bytes, start, end))
       if (cell === undefined) return "a line is not a cell"
       if (start === 0 && cell.key !== firstKey) {
         return `the index says that it begins with ${JSON.stringify(firstKey)}, which it does not`

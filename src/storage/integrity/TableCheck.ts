@@ -61,7 +61,7 @@ export const make = (table: Table.Table, options: Options): TableCheck => {
     damage.push(Holes.ofBlock(table, number, { path: table.path, offsetBytes, reason }))
   }
 
-  const checkLines = (first: number, end: number, bytes: Buffer) => {
+  const checkLines = (first: number, end: number, bytes: Uint8Array) => {
     const { offsets } = table.index
     const base = offsets[first]!
     for (let number = first; number < end && lines !== undefined; number++) {

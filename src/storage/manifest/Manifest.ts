@@ -5,10 +5,10 @@
  * The lines are described in docs/formats/manifest.md.
  */
 import { Effect, Schema } from "effect"
-import { crc32 } from "node:zlib"
 import { type Disk, writeAtomically } from "../../disk/Disk.ts"
 import * as jsonFormat from "../../disk/jsonFormat.ts"
 import { Corruption } from "../../disk/StorageError.ts"
+import * as Bytes from "../../domain/bytes.ts"
 import { Key } from "../../domain/Key.ts"
 import { levelCount } from "../Levels.ts"
 import type { TableProperties } from "../sstable/TableIndex.ts"
@@ -45,7 +45,7 @@ export const pathOf = (directory: string): string => `${directory}/${fileName}`
 
 export const empty: Manifest = { tables: [], logs: [], holes: [], counterMax: 0 }
 
-export const encode = ({ counterMax, holes, logs, tables }: Manifest): Buffer => {
+export const encode = ({ counterMax, holes, logs, tables }: Manifest): Uint8Array => {
   const lines = [JSON.stringify({ format: 2, counterMax, logs })]
   for (const { cells, counterMax, id, keyMax, keyMin, level, sizeBytes, tombstones } of tables) {
     lines.push(JSON.stringify({ table: id, level, cells, tombstones, keyMin, keyMax, counterMax, sizeBytes }))
@@ -54,8 +54,12 @@ export const encode = ({ counterMax, holes, logs, tables }: Manifest): Buffer =>
     lines.push(JSON.stringify({ hole: file, offsetBytes, from, to, counterMax, reason }))
   }
   const body = `${lines.join("\n")}\n`
-  return Buffer.from(`${body}{"crc32":${crc32(body)}}\n`)
+  return Bytes.fromUtf8(`${body}${checksumLine(body)}`)
 }
+
+const lineFeed = 0x0a
+
+const checksumLine = (body: string): string => `{"crc32":${Bytes.crc32(body)}}\n`
 
 export const write = (disk: Disk["Service"], directory: string, manifest: Manifest) =>
   writeAtomically(disk, pathOf(directory), encode(manifest))
@@ -98,10 +102,10 @@ export const read = Effect.fnUntraced(function*(disk: Disk["Service"], directory
   return bytes === undefined ? undefined : yield* decode(path, bytes)
 })
 
-export const decode = Effect.fnUntraced(function*(path: string, bytes: Buffer) {
-  const bodyBytes = bytes.lastIndexOf("\n", bytes.length - 2) + 1
-  const body = bytes.toString("utf8", 0, bodyBytes)
-  if (bytes.toString("utf8", bodyBytes) !== `{"crc32":${crc32(body)}}\n`) {
+export const decode = Effect.fnUntraced(function*(path: string, bytes: Uint8Array) {
+  const bodyBytes = bytes.lastIndexOf(lineFeed, bytes.length - 2) + 1
+  const body = Bytes.utf8(bytes, 0, bodyBytes)
+  if (Bytes.utf8(bytes, bodyBytes) !== checksumLine(body)) {
     return yield* new Corruption({ path, offsetBytes: 0, reason: "the checksum does not match" })
   }
   const lines = body.split("\n")

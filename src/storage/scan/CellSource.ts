@@ -3,6 +3,7 @@
  */
 import { Effect } from "effect"
 import type { StorageError } from "../../disk/StorageError.ts"
+import * as Bytes from "../../domain/bytes.ts"
 import type { Cell } from "../../domain/cell/Cell.ts"
 import * as cellLines from "../../domain/cell/cellLines.ts"
 import { compare, isBasic, type Key } from "../../domain/Key.ts"
@@ -109,8 +110,6 @@ const blocksAlone = 8
 /** A long scan reads so many blocks at once, past the cache: it must not push out what look-ups need. */
 const blocksTogether = 8
 
-const noMemory: Buffer = Buffer.alloc(0)
-
 /** One sorted run of tables. Whoever walks it retains them meanwhile. */
 export class TableSource implements CellSource {
   /** Which table and which of its blocks come next. */
@@ -119,11 +118,11 @@ export class TableSource implements CellSource {
   /** What is passed over at the next load, because a seek ended before it. */
   private bound: Bound | undefined
   private blocksRead = 0
-  private bytes: Buffer | undefined
+  private bytes: Uint8Array | undefined
   private line: cellLines.Line | undefined
   private currentKey: Key | undefined
   private isPlain = false
-  private memory: Buffer = noMemory
+  private memory: Uint8Array = Bytes.none
   /** Where the lines of `bytes` begin, in reverse, and how many are still to come. */
   private starts: Array<number> = []
   private readonly run: ReadonlyArray<Table>
@@ -157,7 +156,7 @@ export class TableSource implements CellSource {
   }
 
   /** The memory of the lines before, which are all passed by now: cells that were given out have copies. */
-  private readonly takeMemory = (lengthBytes: number): Buffer => {
+  private readonly takeMemory = (lengthBytes: number): Uint8Array => {
     if (this.memory.length < lengthBytes) this.memory = spans.take(lengthBytes)
     return this.memory
   }
@@ -165,7 +164,7 @@ export class TableSource implements CellSource {
   /** Gives its memory back. It must not be used any more. */
   close(): void {
     spans.give(this.memory)
-    this.memory = noMemory
+    this.memory = Bytes.none
     this.leaveBytes()
     this.table = -1
   }
@@ -264,7 +263,7 @@ export class TableSource implements CellSource {
     })
   }
 
-  private take(bytes: Buffer, count: number): void {
+  private take(bytes: Uint8Array, count: number): void {
     this.blocksRead += count
     this.bytes = bytes
     this.stepBlocks(count)
@@ -296,7 +295,7 @@ export class TableSource implements CellSource {
 
 const isWithin = (distance: number, { included }: Bound): boolean => distance > 0 || (included && distance === 0)
 
-const startsOf = (bytes: Buffer): Array<number> => {
+const startsOf = (bytes: Uint8Array): Array<number> => {
   const starts: Array<number> = []
   for (let start = 0; start < bytes.length; start = cellLines.endOf(bytes, start) + 1) starts.push(start)
   return starts

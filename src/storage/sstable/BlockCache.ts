@@ -9,7 +9,7 @@
 import * as slab from "../../disk/slab.ts"
 
 export interface CachedBlock {
-  bytes: Buffer
+  bytes: Uint8Array
   used: boolean
   readonly slots: BlockSlots
   readonly index: number
@@ -22,7 +22,7 @@ export interface BlockCache {
   readonly get: (slots: BlockSlots, index: number) => CachedBlock | undefined
   /** Whether a block that was just read should be kept. */
   readonly admits: (lengthBytes: number) => boolean
-  readonly put: (slots: BlockSlots, index: number, bytes: Buffer) => void
+  readonly put: (slots: BlockSlots, index: number, bytes: Uint8Array) => void
   readonly sizeBytes: () => number
 }
 

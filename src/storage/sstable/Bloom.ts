@@ -70,7 +70,7 @@ export const hash = (key: string): KeyProbe => {
 }
 
 /** The same of a key whose bytes are ASCII, without making a text of them. */
-export const hashAscii = (bytes: Buffer, start: number, end: number): KeyHash => {
+export const hashAscii = (bytes: Uint8Array, start: number, end: number): KeyHash => {
   let first = seedFirst
   let second = seedSecond
   for (let index = start; index < end; index++) {

@@ -7,10 +7,10 @@
  * - Its files are removed only when no look-up and no scan reads them (`retain`, `release`, `retire`).
  */
 import { Effect } from "effect"
-import { crc32 } from "node:zlib"
 import type { Disk, ReadHandle } from "../../disk/Disk.ts"
 import * as slab from "../../disk/slab.ts"
 import { Corruption, type StorageError, UnknownFormat } from "../../disk/StorageError.ts"
+import * as Bytes from "../../domain/bytes.ts"
 import * as cellLines from "../../domain/cell/cellLines.ts"
 import type { BlockCache, BlockSlots } from "./BlockCache.ts"
 import * as TableIndex from "./TableIndex.ts"
@@ -22,13 +22,13 @@ export interface Table extends TableIndex.TableProperties {
   /** The line of a key in a block, without waiting when the block is in memory or nearly so. */
   readonly findNow: (block: number, key: string) => cellLines.Line | undefined | typeof mustRead
   /** A block without waiting: from the cache, or if that is possible in the memory that `take` gives for so many bytes. */
-  readonly readNow: (block: number, take: (lengthBytes: number) => Buffer) => Buffer | undefined
+  readonly readNow: (block: number, take: (lengthBytes: number) => Uint8Array) => Uint8Array | undefined
   /** A block from the cache or from the disk. */
-  readonly read: (block: number) => Effect.Effect<Buffer, StorageError>
+  readonly read: (block: number) => Effect.Effect<Uint8Array, StorageError>
   /** The lines of several blocks, past the cache. */
-  readonly span: (block: number, count: number) => Effect.Effect<Buffer, StorageError>
+  readonly span: (block: number, count: number) => Effect.Effect<Uint8Array, StorageError>
   /** The same without waiting, if that is possible, in the memory that `take` gives for so many bytes. */
-  readonly spanNow: (block: number, count: number, take: (lengthBytes: number) => Buffer) => Buffer | undefined
+  readonly spanNow: (block: number, count: number, take: (lengthBytes: number) => Uint8Array) => Uint8Array | undefined
   /** Blocks that cannot be read, by number. */
   readonly damaged: ReadonlyMap<number, Corruption>
   readonly retain: () => void
@@ -42,9 +42,8 @@ export interface Table extends TableIndex.TableProperties {
 export const mustRead = Symbol("mustRead")
 
 /** Where a block is read that nobody keeps: what is found in it is copied out before the next one comes. */
-const scratch = Buffer.allocUnsafeSlow(64 * 1024)
-const takeScratch = (lengthBytes: number) =>
-  lengthBytes <= scratch.length ? scratch : Buffer.allocUnsafeSlow(lengthBytes)
+const scratch = Bytes.allocateOwn(64 * 1024)
+const takeScratch = (lengthBytes: number) => lengthBytes <= scratch.length ? scratch : Bytes.allocateOwn(lengthBytes)
 
 /** `000012.sst` and `000012.idx`. */
 export const dataPath = (directory: string, id: number): string => `${directory}/${fileNumber(id)}.sst`
@@ -112,12 +111,12 @@ const make = (
   }
 
   /** The first of the blocks, whose bytes these are, that does not match its checksum. */
-  const mismatch = (bytes: Buffer, first: number, end: number): number | undefined => {
+  const mismatch = (bytes: Uint8Array, first: number, end: number): number | undefined => {
     const base = offsets[first]!
     for (let block = first; block < end; block++) {
       const isWhole = end === first + 1
       const part = isWhole ? bytes : bytes.subarray(offsets[block]! - base, offsets[block + 1]! - base)
-      if (crc32(part) !== checksums[block]) return block
+      if (Bytes.crc32(part) !== checksums[block]) return block
     }
     return undefined
   }
@@ -135,7 +134,7 @@ const make = (
     return Effect.andThen(Effect.logError(found.message), Effect.fail(found))
   }
 
-  const readVerified = (first: number, end: number): Effect.Effect<Buffer, StorageError> => {
+  const readVerified = (first: number, end: number): Effect.Effect<Uint8Array, StorageError> => {
     const read = handle.read(offsets[first]!, offsets[end]! - offsets[first]!)
     const attempt = Effect.map(read, (bytes) => ({ bytes, bad: mismatch(bytes, first, end) }))
     return Effect.flatMap(
@@ -145,7 +144,7 @@ const make = (
     )
   }
 
-  const spanNow = (block: number, count: number, take: (lengthBytes: number) => Buffer): Buffer | undefined => {
+  const spanNow = (block: number, count: number, take: (lengthBytes: number) => Uint8Array): Uint8Array | undefined => {
     const length = offsets[block + count]! - offsets[block]!
     // What takes long to copy is not read while everybody waits.
     if (length > spanNowBytesMax) return undefined
@@ -156,7 +155,7 @@ const make = (
     return mismatch(bytes, block, block + count) === undefined ? bytes : undefined
   }
 
-  const readNow = (block: number, take: (lengthBytes: number) => Buffer): Buffer | undefined => {
+  const readNow = (block: number, take: (lengthBytes: number) => Uint8Array): Uint8Array | undefined => {
     const known = cached(block)
     if (known !== undefined) return known
     const bytes = spanNow(block, 1, take)
@@ -176,7 +175,7 @@ const make = (
 
   const cached = (block: number) => cache.get(slots, block)?.bytes
 
-  const keep = (block: number, bytes: Buffer) => {
+  const keep = (block: number, bytes: Uint8Array) => {
     cache.put(slots, block, bytes)
     return bytes
   }

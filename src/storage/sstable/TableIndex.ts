@@ -4,8 +4,8 @@
  * Pure. The lines are described in docs/formats/sstable.md. Columns instead of a line for each block: an index is read
  * whole when the store opens, and arrays of numbers and texts parse ten times as fast as objects.
  */
-import { crc32 } from "node:zlib"
 import { formatOf } from "../../disk/jsonFormat.ts"
+import * as Bytes from "../../domain/bytes.ts"
 import type { Key } from "../../domain/Key.ts"
 import { compare } from "../../domain/Key.ts"
 import type * as Bloom from "./Bloom.ts"
@@ -44,18 +44,18 @@ export const blockCount = (index: TableIndex): number => index.firstKeys.length
 
 export const lengthOf = ({ offsets }: TableIndex, block: number): number => offsets[block + 1]! - offsets[block]!
 
-export const encode = ({ bloom: known, checksums, firstKeys, offsets, properties }: TableIndex): Buffer => {
+export const encode = ({ bloom: known, checksums, firstKeys, offsets, properties }: TableIndex): Uint8Array => {
   // This format has no name for the layout of the first: a filter that admits all takes its place.
   const bloom = known.layout === "blocked" ? known : admitsAll
   const lengths = firstKeys.map((_, block) => offsets[block + 1]! - offsets[block]!)
-  const body = Buffer.from(
+  const body = Bytes.fromUtf8(
     `${JSON.stringify({ format, ...properties, blocks: firstKeys.length })}\n` +
       `${JSON.stringify({ firstKeys })}\n` +
       `${JSON.stringify({ lengthsBytes: lengths })}\n` +
       `${JSON.stringify({ crc32s: Array.from(checksums) })}\n` +
-      `{"probes":${bloom.probes},"bloom":"${Buffer.from(bloom.bits.buffer).toString("base64")}"}\n`
+      `{"probes":${bloom.probes},"bloom":"${Bytes.toBase64(bloom.bits)}"}\n`
   )
-  return Buffer.concat([body, Buffer.from(`{"crc32":${crc32(body)}}\n`)])
+  return Bytes.concat([body, Bytes.fromUtf8(checksumLine(body))])
 }
 
 const admitsAll: Bloom.Bloom = { bits: new Uint8Array(64).fill(0xff), layout: "blocked", probes: 1 }
@@ -66,26 +66,30 @@ interface Head extends TableProperties {
 }
 
 /** Whether the bytes are those that were written, of whatever format. */
-export const isIntact = (bytes: Buffer): boolean => {
+export const isIntact = (bytes: Uint8Array): boolean => {
   const bodyBytes = bodyBytesOf(bytes)
-  return bytes.toString("latin1", bodyBytes) === `{"crc32":${crc32(bytes.subarray(0, bodyBytes))}}\n`
+  return Bytes.utf8(bytes, bodyBytes) === checksumLine(bytes.subarray(0, bodyBytes))
 }
 
+const lineFeed = 0x0a
+
+const checksumLine = (body: Uint8Array): string => `{"crc32":${Bytes.crc32(body)}}\n`
+
 /** The last line is the checksum of those before it. */
-const bodyBytesOf = (bytes: Buffer): number => bytes.lastIndexOf("\n", bytes.length - 2) + 1
+const bodyBytesOf = (bytes: Uint8Array): number => bytes.lastIndexOf(lineFeed, bytes.length - 2) + 1
 
 /** The format of an index that is whole, but that another version wrote. */
-export const unknownFormat = (bytes: Buffer): string | undefined => {
-  const found = isIntact(bytes) ? formatOf(bytes.toString("utf8", 0, bytes.indexOf("\n"))) : undefined
+export const unknownFormat = (bytes: Uint8Array): string | undefined => {
+  const found = isIntact(bytes) ? formatOf(Bytes.utf8(bytes, 0, bytes.indexOf(lineFeed))) : undefined
   return found === undefined || formats.includes(found) ? undefined : found
 }
 
 /** Undoes `encode`, of this and earlier formats; a sentence about what is wrong when the bytes are not an index. */
-export const decode = (bytes: Buffer): TableIndex | string => {
+export const decode = (bytes: Uint8Array): TableIndex | string => {
   if (!isIntact(bytes)) return "the checksum does not match"
   const body = bytes.subarray(0, bodyBytesOf(bytes))
   // The checksum holds, so these are the lines that `encode` wrote; only another format can surprise.
-  const lines = body.toString("utf8").split("\n")
+  const lines = Bytes.utf8(body).split("\n")
   const { blocks, format: found, ...properties } = JSON.parse(lines[0]!) as Head
   if (found === format) return decodeColumns(properties, lines)
   return found === formatOne ? decodeFormatOne(properties, blocks, lines) : `the format is ${found}, not ${format}`
@@ -115,7 +119,7 @@ const decodeFormatOne = (properties: TableProperties, count: number, lines: Read
   }
 }
 
-const bitsOf = (base64: string) => new Uint8Array(Buffer.from(base64, "base64"))
+const bitsOf = (base64: string) => new Uint8Array(Bytes.fromBase64(base64))
 
 /** Where blocks of these lengths begin, and where the last one ends. */
 export const offsetsOf = (lengths: ReadonlyArray<number>): Float64Array => {

@@ -2,9 +2,9 @@
  * Writes a table from cells that come in key order, and makes it durable before anyone may refer to it.
  */
 import { Effect } from "effect"
-import { crc32 } from "node:zlib"
 import type { AppendHandle, Disk } from "../../disk/Disk.ts"
 import type { StorageError } from "../../disk/StorageError.ts"
+import * as Bytes from "../../domain/bytes.ts"
 import * as Cell from "../../domain/cell/Cell.ts"
 import * as CellLine from "../../domain/cell/CellLine.ts"
 import * as cellLines from "../../domain/cell/cellLines.ts"
@@ -35,7 +35,7 @@ export interface TableWriter {
   /** Takes the next cell. */
   readonly add: (cell: Cell.Cell) => void
   /** The same, of a cell whose line stands in a block already, up to its line feed at `end`; its bytes are copied. */
-  readonly copy: (block: Buffer, start: number, end: number, hash: Bloom.KeyHash, counter: number) => void
+  readonly copy: (block: Uint8Array, start: number, end: number, hash: Bloom.KeyHash, counter: number) => void
   /** Whether `drain` has enough to do. */
   readonly isFull: () => boolean
   /** The lines taken so far. */
@@ -88,7 +88,7 @@ const make = (
     firstKeys.push(keyOfLine(blockStart))
     keyMax = keyOfLine(lineStart)
     lengths.push(bytes.length)
-    checksums.push(crc32(bytes))
+    checksums.push(Bytes.crc32(bytes))
     blockStart = filled
   }
 
@@ -98,7 +98,7 @@ const make = (
     if (filled - blockStart >= blockBytes) endBlock()
     if (filled + bytes <= target.bytes.length) return
     const larger = CellLine.makeTarget(Math.max(target.bytes.length * 2, filled + bytes))
-    target.bytes.copy(larger.bytes, 0, 0, filled)
+    larger.bytes.set(target.bytes.subarray(0, filled))
     target = larger
   }
 
@@ -114,7 +114,7 @@ const make = (
   const writeAnyLine = (line: string) => {
     makeRoom(line.length * utf8BytesPerUnitMax + 1)
     lineStart = filled
-    filled += target.bytes.write(line, filled)
+    filled += Bytes.writeUtf8(target.bytes, line, filled)
   }
 
   const record = ({ first, second }: Bloom.KeyHash, counter: number, isTombstone: boolean) => {
@@ -158,7 +158,11 @@ const make = (
 
   /** The last line of the file says what it is; readers of cells stop before it. */
   const writeFooter = Effect.suspend(() => {
-    filled += target.bytes.write(`{"format":"${TableIndex.format}","cells":${cells},"tombstones":${tombstones}}\n`)
+    filled += Bytes.writeUtf8(
+      target.bytes,
+      `{"format":"${TableIndex.format}","cells":${cells},"tombstones":${tombstones}}\n`,
+      0
+    )
     blockStart = filled
     return append
   })
@@ -187,7 +191,8 @@ const make = (
     copy: (block, start, end, hash, counter) => {
       makeRoom(end + 1 - start)
       lineStart = filled
-      filled += block.copy(target.bytes, filled, start, end + 1)
+      Bytes.copy(block, target.bytes, filled, start, end + 1)
+      filled += end + 1 - start
       record(hash, counter, cellLines.isTombstoneAt(block, end))
     },
     isFull: () => filled >= appendBytesTarget,

@@ -10,6 +10,7 @@
 import { Effect } from "effect"
 import { type AppendHandle, directoryOf, type Disk, writeAtomically } from "../../disk/Disk.ts"
 import { Corruption, DiskError, type StorageError, UnknownFormat } from "../../disk/StorageError.ts"
+import * as Bytes from "../../domain/bytes.ts"
 import * as frame from "./frame.ts"
 
 /** Lengths and offsets are kept in 32 bits. */
@@ -26,7 +27,7 @@ export interface RecordLog {
   /**
    * Appends one record whose payload fills the buffer from `frame.headerBytes` on: for a writer that encodes in place.
    */
-  readonly appendFramed: (framed: Buffer) => Effect.Effect<void, StorageError>
+  readonly appendFramed: (framed: Uint8Array) => Effect.Effect<void, StorageError>
   /** Makes every record appended before it durable. */
   readonly sync: Effect.Effect<void, StorageError>
   /** Appends an empty record that vouches for all before it, so that damage to the last one is found as well. */
@@ -39,14 +40,14 @@ export interface RecordLog {
 }
 
 export interface RecordPage {
-  readonly payloads: ReadonlyArray<Buffer>
+  readonly payloads: ReadonlyArray<Uint8Array>
   /** Where the next record starts; equal to `sizeBytes()` at the end. */
   readonly next: number
 }
 
 /** What an existing file held when it was opened or read. */
 export interface Contents {
-  readonly payloads: ReadonlyArray<Buffer>
+  readonly payloads: ReadonlyArray<Uint8Array>
   readonly sizeBytes: number
   /** Bytes behind the last whole record that a crash left, and that are cut. */
   readonly tornBytes: number
@@ -64,7 +65,7 @@ export const recover = Effect.fnUntraced(function*(
   path: string,
   options?: { readonly salvage: boolean }
 ): Effect.fn.Return<Contents, StorageError> {
-  const bytes = (yield* disk.readFile(path)) ?? Buffer.alloc(0)
+  const bytes = (yield* disk.readFile(path)) ?? Bytes.none
   const format = frame.laterMark(bytes, 0)
   // To a reader of this version its records look torn, and torn ones are cut.
   if (format !== undefined) return yield* new UnknownFormat({ path, format, known: "RLg1" })
@@ -82,11 +83,11 @@ export const recover = Effect.fnUntraced(function*(
   return { payloads: payloadsOf(reading.frames), sizeBytes, tornBytes: bytes.length - sizeBytes, lostBytes: 0 }
 })
 
-const payloadsOf = (frames: ReadonlyArray<frame.Frame>): ReadonlyArray<Buffer> =>
+const payloadsOf = (frames: ReadonlyArray<frame.Frame>): ReadonlyArray<Uint8Array> =>
   frames.filter(({ payload }) => payload.length > 0).map(({ payload }) => payload)
 
 /** Puts a log of the whole records alone in the place of the damaged one, which is kept as `.damaged`. */
-const salvage = Effect.fnUntraced(function*(disk: Disk["Service"], path: string, bytes: Buffer) {
+const salvage = Effect.fnUntraced(function*(disk: Disk["Service"], path: string, bytes: Uint8Array) {
   const frames = frame.salvage(bytes)
   const kept = framed(frames.map(({ payload }) => payload), 0)
   const lostBytes = bytes.length - kept.length
@@ -130,7 +131,7 @@ const make = (disk: Disk["Service"], path: string, handle: AppendHandle, initial
     )
   }
 
-  const appendFramed = (framed: Buffer) =>
+  const appendFramed = (framed: Uint8Array) =>
     Effect.suspend(() => {
       frame.seal(framed, 0, framed.length - frame.headerBytes, durableBytes)
       return write(framed)
@@ -155,7 +156,7 @@ const make = (disk: Disk["Service"], path: string, handle: AppendHandle, initial
     appendFramed,
     sync,
     vouch: Effect.suspend(() => durableBytes < sizeBytes ? sync : Effect.void).pipe(
-      Effect.andThen(Effect.suspend(() => appendFramed(Buffer.alloc(frame.headerBytes))))
+      Effect.andThen(Effect.suspend(() => appendFramed(Bytes.allocate(frame.headerBytes))))
     ),
     read: (offset, bytesMax) => readPage(disk, path, sizeBytes, offset, bytesMax),
     truncate: (size) =>
@@ -170,10 +171,10 @@ const make = (disk: Disk["Service"], path: string, handle: AppendHandle, initial
   }
 }
 
-const framed = (payloads: ReadonlyArray<Uint8Array>, durableBytes: number): Buffer => {
+const framed = (payloads: ReadonlyArray<Uint8Array>, durableBytes: number): Uint8Array => {
   let length = 0
   for (const payload of payloads) length += frame.headerBytes + payload.length
-  const buffer = Buffer.allocUnsafe(length)
+  const buffer = Bytes.allocate(length)
   let start = 0
   for (const payload of payloads) {
     buffer.set(payload, start + frame.headerBytes)
@@ -198,15 +199,15 @@ const readPage = Effect.fnUntraced(function*(
     const page = wholeRecords(bytes, offset)
     if (page.next > offset) return page
     // The first record is larger than the page: read exactly it.
-    const needed = Math.min(frame.headerBytes + bytes.readUInt32LE(8), sizeBytes - offset)
+    const needed = Math.min(frame.headerBytes + Bytes.uint32At(bytes, 8), sizeBytes - offset)
     const larger = wholeRecords(yield* handle.read(offset, needed), offset)
     if (larger.next > offset) return larger
     return yield* new Corruption({ path, offsetBytes: offset, reason: "the record's checksum does not match" })
   }).pipe(Effect.ensuring(handle.close))
 })
 
-const wholeRecords = (bytes: Buffer, base: number): RecordPage => {
-  const payloads: Array<Buffer> = []
+const wholeRecords = (bytes: Uint8Array, base: number): RecordPage => {
+  const payloads: Array<Uint8Array> = []
   let next = 0
   for (let found = frame.at(bytes, 0); found !== undefined; found = frame.at(bytes, next)) {
     if (found.payload.length > 0) payloads.push(found.payload)

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Bytes from "../../../src/domain/bytes.ts"
 import type { Cell } from "../../../src/domain/cell/Cell.ts"
 import * as CellLine from "../../../src/domain/cell/CellLine.ts"
 import { Key } from "../../../src/domain/Key.ts"
@@ -17,9 +18,9 @@ const roundTrip = (cell: Cell) => assert.deepStrictEqual(plain(CellLine.decode(C
 /** In a buffer that is full of what is escaped, so that what stands around the line would be noticed. */
 const writtenPlain = (cell: Cell, start: number) => {
   const target = CellLine.makeTarget(start + CellLine.plainSizeMax(cell))
-  target.bytes.fill("\"")
+  target.bytes.fill(0x22)
   const end = CellLine.writePlain(cell, target, start)
-  return end === undefined ? undefined : target.bytes.toString("utf8", start, end)
+  return end === undefined ? undefined : Bytes.utf8(target.bytes, start, end)
 }
 
 describe("CellLine", () => {

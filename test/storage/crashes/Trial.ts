@@ -6,6 +6,7 @@ import { Cause, Effect, Exit, Logger, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
 import { StorageError } from "../../../src/disk/StorageError.ts"
+import * as Bytes from "../../../src/domain/bytes.ts"
 import type { Cell } from "../../../src/domain/cell/Cell.ts"
 import type { Key } from "../../../src/domain/Key.ts"
 import * as Engine from "../../../src/storage/Engine.ts"
@@ -239,7 +240,7 @@ export const examine = Effect.fnUntraced(function*(trial: Trial) {
 /** Files beyond the manifest's, of a store that has just flushed: its logs are all in tables. */
 const leaks = (memory: DiskMemory.DiskMemory): ReadonlyArray<string> => {
   const files = memory.files()
-  const lines = files.get(`${directory}/MANIFEST`)!.toString("utf8").trim().split("\n")
+  const lines = Bytes.utf8(files.get(`${directory}/MANIFEST`)!).trim().split("\n")
   const numbers = lines.flatMap((line) => {
     const { table, tables } = JSON.parse(line) as { readonly table?: number; readonly tables?: ReadonlyArray<number> }
     return table === undefined ? tables ?? [] : [table]

@@ -1,13 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
+import * as Bytes from "../../../src/domain/bytes.ts"
 import { headerBytes } from "../../../src/storage/wal/frame.ts"
 import * as RecordLog from "../../../src/storage/wal/RecordLog.ts"
 
 const path = "data/hints.log"
 const records = (...texts: ReadonlyArray<string>) => texts.map((text) => Buffer.from(text))
-const texts = ({ payloads }: { readonly payloads: ReadonlyArray<Buffer> }) =>
-  payloads.map((payload) => payload.toString())
+const texts = ({ payloads }: { readonly payloads: ReadonlyArray<Uint8Array> }) =>
+  payloads.map((payload) => Bytes.utf8(payload))
 
 describe("RecordLog", () => {
   it.effect("gives back what was appended, after a reopening too, and appends behind it", () =>
