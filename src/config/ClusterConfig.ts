@@ -26,7 +26,7 @@ export const declared = {
   )
 }
 
-export interface ClusterSettings extends Setting.Values<typeof declared> {
+export type ClusterSettings = Setting.Values<typeof declared> & {
   /** Fixed partitions of the key space. A power of two; never changed once data exists. */
   readonly partitions: number
 }
@@ -44,17 +44,21 @@ const quorumProblems = ({ replicationFactor, ...quorums }: Partial<Setting.Value
       : [Setting.bad(declared[name], quorum, `at most REPLICATION_FACTOR, which is ${replicationFactor}`)]
   })
 
-/** Where the two differ, in words for the operators of both nodes; empty when the nodes may share a cluster. */
-export const differences = (
-  left: { readonly nodeId: string; readonly settings: ClusterSettings },
-  right: { readonly nodeId: string; readonly settings: ClusterSettings }
-): ReadonlyArray<string> =>
-  (Object.keys(defaults) as ReadonlyArray<keyof ClusterSettings>)
-    .filter((name) => left.settings[name] !== right.settings[name])
-    .map((name) => {
-      const called = name === "partitions" ? "the number of partitions" : declared[name].variable
-      return `${called} is ${left.settings[name]} on ${left.nodeId} and ${right.settings[name]} on ${right.nodeId}`
-    })
+interface SettingsOf {
+  readonly nodeId: string
+  readonly settings: Readonly<Record<string, number>>
+}
+
+/** Where two nodes differ, a clause for each setting; empty when they may share a cluster. */
+export const differences = (own: SettingsOf, other: SettingsOf): ReadonlyArray<string> =>
+  (["replicationFactor", "writeQuorum", "readQuorum", "partitions"] as const).flatMap((name) => {
+    const ours = own.settings[name]
+    const theirs = other.settings[name]
+    const called = name === "partitions" ? "the number of partitions" : declared[name].variable
+    return ours === theirs
+      ? []
+      : [`${called} is ${ours} on ${own.nodeId} and ${theirs ?? "not known"} on ${other.nodeId}`]
+  })
 
 export const load = Setting.readAll(declared, quorumProblems).pipe(
   Effect.map((settings): ClusterSettings => ({ ...settings, partitions }))

@@ -137,7 +137,7 @@ const make = Effect.gen(function*() {
   const messageWith = (digests: ReadonlyArray<MemberDigest>, records: ReadonlyArray<MemberRecord>): GossipMessage => ({
     protocol: protocolVersion,
     from: table.own(),
-    settings: { replicationFactor: settings.replicationFactor, partitions: settings.partitions },
+    settings,
     digests,
     records,
     accused: others().filter(({ liveness }) => liveness !== "up").map(({ record }) => Membership.digestOf(record))

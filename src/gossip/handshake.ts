@@ -3,23 +3,23 @@
  *
  * Pure.
  */
-import type { ClusterSettings } from "../config/ClusterConfig.ts"
+import * as ClusterConfig from "../config/ClusterConfig.ts"
 import { type GossipMessage, type MemberRecord, protocolVersion } from "../peer/PeerProtocol.ts"
 import type { Member } from "./MemberTable.ts"
-
-export type SharedSettings = Pick<ClusterSettings, "partitions" | "replicationFactor">
 
 /** Why `own` cannot take the message, as a sentence for both operators, or `undefined`. `known`: the sender as `own` knows it. */
 export const refusal = (
   { from, protocol, settings: theirs }: GossipMessage,
   own: MemberRecord,
-  settings: SharedSettings,
+  settings: ClusterConfig.ClusterSettings,
   known: Member | undefined
 ): string | undefined => {
   if (protocol !== protocolVersion) return protocolMismatch(protocol, own)
-  if (theirs.replicationFactor !== settings.replicationFactor || theirs.partitions !== settings.partitions) {
-    return `${from.nodeId} has ${inWords(theirs)}, ${own.nodeId} has ${inWords(settings)}`
-  }
+  const differences = ClusterConfig.differences(
+    { nodeId: own.nodeId, settings },
+    { nodeId: from.nodeId, settings: theirs }
+  )
+  if (differences.length > 0) return `${differences.join("; ")}: all nodes of a cluster must have the same`
   if (known === undefined) return undefined
   const { liveness, record } = known
   if (from.nodeId === own.nodeId) {
@@ -32,7 +32,7 @@ export const refusal = (
 }
 
 export const protocolMismatch = (theirs: number, own: MemberRecord): string =>
-  `protocol ${theirs}, ${own.nodeId} speaks ${protocolVersion}`
+  `the other node speaks protocol ${theirs}, ${own.nodeId} speaks protocol ${protocolVersion}`
 
 /** Whether two records of one node come from one data directory at one address. */
 export const comesFrom = (left: MemberRecord, right: MemberRecord): boolean =>
@@ -40,6 +40,3 @@ export const comesFrom = (left: MemberRecord, right: MemberRecord): boolean =>
 
 const sameName = (left: MemberRecord, right: MemberRecord) =>
   `two nodes are called ${left.nodeId}: one at ${left.address}, one at ${right.address}`
-
-const inWords = ({ partitions, replicationFactor }: SharedSettings) =>
-  `REPLICATION_FACTOR ${replicationFactor} and ${partitions} partitions`

@@ -7,7 +7,7 @@ import { vnodesMax } from "../config/NodeConfig.ts"
 import { NodeId } from "../domain/NodeId.ts"
 import { Incarnation } from "../domain/Version.ts"
 
-export const protocolVersion = 2
+export const protocolVersion = 3
 
 /** `joining`, `leaving`, `left` and `removed` come with membership changes. */
 export const MemberState = Schema.Literals(["up"])
@@ -49,8 +49,8 @@ export type MemberDigest = typeof MemberDigest.Type
 export const GossipMessage = Schema.Struct({
   protocol: Schema.Int,
   from: MemberRecord,
-  /** Must agree with the receiver's, or the message is refused. */
-  settings: Schema.Struct({ replicationFactor: Schema.Int, partitions: Schema.Int }),
+  /** `ClusterSettings` of the sender. They must equal the receiver's, or it refuses the message. */
+  settings: Schema.Record(Schema.String, Schema.Int),
   digests: Schema.Array(MemberDigest),
   records: Schema.Array(MemberRecord),
   /** Members that the sender holds for suspect or down, so that they can refute. */

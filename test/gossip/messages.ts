@@ -1,4 +1,5 @@
 /** What nodes say to each other, made by hand. */
+import { defaults } from "../../src/config/ClusterConfig.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { Incarnation } from "../../src/domain/Version.ts"
 import { type GossipMessage, type MemberRecord, protocolVersion } from "../../src/peer/PeerProtocol.ts"
@@ -17,7 +18,7 @@ export const stranger: MemberRecord = {
 export const messageFrom = (from: MemberRecord, changes?: Partial<GossipMessage>): GossipMessage => ({
   protocol: protocolVersion,
   from,
-  settings: { replicationFactor: 3, partitions: 128 },
+  settings: { ...defaults, partitions: 128 },
   digests: [],
   records: [],
   accused: [],

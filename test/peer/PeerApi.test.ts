@@ -41,7 +41,7 @@ describe("PeerApi", () => {
     const message = {
       protocol: 1,
       from: record,
-      settings: { replicationFactor: 3, partitions: 1024 },
+      settings: { replicationFactor: 3, writeQuorum: 2, readQuorum: 2, partitions: 1024 },
       digests: [],
       records: [record],
       accused: [],

@@ -35,7 +35,7 @@ const record: MemberRecord = {
 const message: GossipMessage = {
   protocol: 1,
   from: record,
-  settings: { replicationFactor: 3, partitions: 1024 },
+  settings: { replicationFactor: 3, writeQuorum: 2, readQuorum: 2, partitions: 1024 },
   digests: [],
   records: [],
   accused: []

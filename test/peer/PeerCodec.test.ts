@@ -226,7 +226,7 @@ describe("PeerCodec", () => {
     const cell: Cell = { key, version: stamp(), value: { bytes: Buffer.from("v"), contentType: "t" } }
     assert.strictEqual(
       hex(PeerCodec.encodeWrites([cell])),
-      `020100${held.replace("00050000", "00050200").replace(text("node1t"), text("node1üt"))}`
+      `030100${held.replace("00050000", "00050200").replace(text("node1t"), text("node1üt"))}`
     )
     assert.strictEqual(
       hex(PeerCodec.encodeWriteAnswers([
@@ -236,11 +236,11 @@ describe("PeerCodec", () => {
         { _tag: "Uncounted", reason: "storage" },
         { _tag: "Superseded", newest: stamp() }
       ])),
-      `0205000103040800${lone}`
+      `0305000103040800${lone}`
     )
     assert.strictEqual(
       hex(PeerCodec.encodeReads([{ key, full: true }, { key: Key.make("k"), full: false }])),
-      `020200010200${text("ü")}000100${text("k")}`
+      `030200010200${text("ü")}000100${text("k")}`
     )
     assert.strictEqual(
       hex(PeerCodec.encodeReadAnswers([
@@ -249,7 +249,7 @@ describe("PeerCodec", () => {
         { version: stamp(), cell },
         { version: undefined, cell: undefined, isUnreadable: true }
       ])),
-      `0204000001${lone}02${held}08`
+      `0304000001${lone}02${held}08`
     )
   })
 
