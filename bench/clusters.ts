@@ -144,7 +144,7 @@ const metric = (pages: ReadonlyArray<string>, name: RegExp): number => {
  * A cluster of this checkout, or of another one with its own dependencies. `FSYNC=always`: what Rondo promises by
  * default is what is measured.
  */
-export const startRondo = async (against?: string): Promise<Cluster> => {
+export const startRondo = async (against?: string | undefined): Promise<Cluster> => {
   const ports = await freePorts()
   const directory = await mkdtemp(join(tmpdir(), "rondo-bench-"))
   const processes = ports.map((port, index) =>

@@ -37,11 +37,18 @@ const roundsOf = (isQuick: boolean, isPaired: boolean) =>
     ? { rounds: 1, seconds: 2 }
     : { rounds: 3, seconds: 6 }
 
-const startAll = async (against: string | undefined, only: "both" | "bare" | "rondo", clusters: Array<Cluster>) => {
-  if (against !== undefined) clusters.push(await startRondo(path.resolve(against)))
-  else if (only !== "rondo") clusters.push(await startBare())
-  if (only !== "bare") clusters.push(await startRondo())
-}
+const running = (start: () => Promise<Cluster>) =>
+  Effect.acquireRelease(Effect.promise(start), ({ stop }) => Effect.promise(stop))
+
+const startAll = (against: string | undefined, only: "both" | "bare" | "rondo") =>
+  Effect.all([
+    ...(against !== undefined
+      ? [running(() => startRondo(path.resolve(against)))]
+      : only === "rondo"
+      ? []
+      : [running(startBare)]),
+    ...(only === "bare" ? [] : [running(() => startRondo())])
+  ])
 
 const legend = ({ rounds, seconds }: turns.Settings, [base, subject]: ReadonlyArray<Cluster>) =>
   [
@@ -54,7 +61,7 @@ const legend = ({ rounds, seconds }: turns.Settings, [base, subject]: ReadonlyAr
   ].join("\n")
 
 const bench = Command.make("bench", flags, (given) =>
-  Effect.promise(async () => {
+  Effect.scoped(Effect.gen(function*() {
     const against = Option.getOrUndefined(given.against)
     const usual = roundsOf(given.quick, against !== undefined)
     const settings: turns.Settings = {
@@ -67,22 +74,17 @@ const bench = Command.make("bench", flags, (given) =>
     const note = (text: string) => {
       if (!given.json) process.stderr.write(`${text}\n`)
     }
-    const clusters: Array<Cluster> = []
-    try {
-      await startAll(against, given.only, clusters)
-      const runs = await turns.run(clusters, settings, note)
-      const rows = turns.rowsOf(runs, settings)
-      const failed = runs.filter((run) => Object.keys(run.errors).length > 0).length
-      process.stdout.write(
-        given.json
-          ? `${JSON.stringify({ ...settings, against, rows, runs })}\n`
-          : `\n${turns.table(rows)}\n\n${legend(settings, clusters)}\n` +
-            (failed === 0 ? "no errors\n" : `${failed} of ${runs.length} rounds had errors, see above\n`)
-      )
-    } finally {
-      await Promise.all(clusters.map((cluster) => cluster.stop()))
-    }
-  })).pipe(
+    const clusters = yield* startAll(against, given.only)
+    const runs = yield* Effect.promise(() => turns.run(clusters, settings, note))
+    const rows = turns.rowsOf(runs, settings)
+    const failed = runs.filter((run) => Object.keys(run.errors).length > 0).length
+    process.stdout.write(
+      given.json
+        ? `${JSON.stringify({ ...settings, against, rows, runs })}\n`
+        : `\n${turns.table(rows)}\n\n${legend(settings, clusters)}\n` +
+          (failed === 0 ? "no errors\n" : `${failed} of ${runs.length} rounds had errors, see above\n`)
+    )
+  }))).pipe(
     Command.withDescription("Measure three nodes of Rondo beside a bare node:http store, or beside another checkout"),
     Command.withExamples([
       { command: "npm run bench", description: "Beside the bare store: about six minutes" },

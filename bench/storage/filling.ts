@@ -15,6 +15,7 @@ import {
 } from "./Bench.ts"
 import { keyOf, permutation } from "./cells.ts"
 import * as Load from "./Load.ts"
+import { newKey } from "./points.ts"
 import { during, filesOf, type ProcessFigures, processors, sizeBytesOf } from "./processFigures.ts"
 import { rowOf } from "./report.ts"
 import type { Kind, Store } from "./Store.ts"
@@ -143,9 +144,6 @@ export const random = Effect.fnUntraced(function*(bench: Bench, valueBytes: numb
   if (bench.wanted("fill-random")) reportFill(bench, "fill-random", valueBytes, both)
 })
 
-/** Far more keys than are written, so nearly each is new. */
-const syncedKeys = 2 ** 30
-
 export const synced = Effect.fnUntraced(function*(
   bench: Bench,
   valueBytes: number,
@@ -163,7 +161,7 @@ export const synced = Effect.fnUntraced(function*(
         cells: 1,
         load: (into, millis, round) => {
           const draw = SeededRandom.make(bench.settings.seed + round)
-          return Load.make("put", inFlight, () => keyOf(draw.below(syncedKeys)), { millis }, into)
+          return Load.make("put", inFlight, () => newKey(draw, bench.settings.cells), { millis }, into)
         }
       }]
     })

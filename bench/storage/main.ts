@@ -7,7 +7,7 @@
  * turns. Both get the same keys, values and memory, and are driven by the same loads.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { CliConfig, Command, Flag, GlobalFlag } from "effect/cli"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -16,6 +16,8 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { CommandFailed, report } from "../../src/cli/CommandFailed.ts"
 import { Output, printLine } from "../../src/cli/Output.ts"
+import { positive as positiveFlag } from "../flags.ts"
+import * as against from "./against.ts"
 import type { Bench } from "./Bench.ts"
 import * as examining from "./examining.ts"
 import * as filling from "./filling.ts"
@@ -30,13 +32,17 @@ const mebibyte = 1024 * 1024
 const valueSizes = { "100": [100], "1024": [1024], both: [100, 1024] }
 
 const positive = (name: string, description: string, fallback: number) =>
-  Flag.Int(name).pipe(
-    Flag.withDescription(description),
-    Flag.filter((value) => value >= 1, () => "must be 1 or more"),
-    Flag.withDefault(fallback)
-  )
+  positiveFlag(name, description).pipe(Flag.withDefault(fallback))
 
 const flags = {
+  against: Flag.String("against").pipe(
+    Flag.withDescription("Directory of another checkout of Rondo, with its node_modules: compare with its engine"),
+    Flag.optional
+  ),
+  quick: Flag.Boolean("quick").pipe(
+    Flag.withDescription("About two minutes: 200,000 cells with values of 100 bytes"),
+    Flag.withDefault(false)
+  ),
   cells: positive("cells", "Cells to fill each store with", 1_000_000),
   value: Flag.Literals("value", ["100", "1024", "both"]).pipe(
     Flag.withDescription("Bytes of each value"),
@@ -51,8 +57,8 @@ const flags = {
     Flag.withDefault("both")
   ),
   inFlight: positive("in-flight", "Operations under way at once, where the workload's name does not say", 32),
-  seconds: positive("seconds", "For each store, of each workload that is bounded by time", 3),
-  rounds: positive("rounds", "Turns that a store's seconds are split into", 3),
+  seconds: Flag.optional(positiveFlag("seconds", "For each store, of each workload that is bounded by time")),
+  rounds: Flag.optional(positiveFlag("rounds", "Rounds that a store's seconds are split into")),
   memtable: positive("memtable-mib", "Memory for writes, of each store", 32),
   cache: positive("cache-mib", "Block cache of each store", 128),
   compression: Flag.Boolean("compression").pipe(
@@ -114,63 +120,125 @@ const machine = () => ({
   cores: os.availableParallelism()
 })
 
-const bench = Command.make("bench:storage", flags, (given) =>
+type Given = Command.Command.Config.Infer<typeof flags>
+
+const quickly = (given: Given): Given => given.quick ? { ...given, cells: 200_000, value: "100" } : given
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+
+/** A ratio of checkouts is about some percent, so it takes more rounds than one of stores. */
+const besideCheckout = Effect.fnUntraced(function*(
+  given: Given,
+  other: string,
+  directory: string,
+  { note, wanted }: Pick<Bench, "note" | "wanted">
+) {
+  const rounds = Option.getOrElse(given.rounds, () => 24)
+  const seconds = Option.getOrElse(given.seconds, () => given.quick ? 4 : 12)
+  const rows = yield* Effect.forEach(valueSizes[given.value], (valueBytes) =>
+    against.run(
+      { against: path.resolve(other), rondo: root },
+      {
+        directory,
+        valueBytes,
+        seed: given.seed,
+        memtableBytes: given.memtable * mebibyte,
+        cacheBytes: given.cache * mebibyte,
+        cells: given.cells,
+        inFlight: given.inFlight,
+        rounds,
+        seconds
+      },
+      wanted,
+      note
+    ))
+  return given.json
+    ? JSON.stringify({ machine: machine(), settings: given, rows: rows.flat() })
+    : `\n${against.table(rows.flat())}\n\n` +
+      `medians of ${rounds} rounds of ${(seconds / rounds).toFixed(2)} s, both engines in turns; ` +
+      "cpu: processor time of an operation\n" +
+      "ratios: rondo by against, and where the true one lies with 95 % confidence"
+})
+
+const besideLevel = Effect.fnUntraced(function*(
+  given: Given,
+  directory: string,
+  { note, wanted }: Pick<Bench, "note" | "wanted">
+) {
+  const results: Report = { rows: [], measures: [], remarks: [], fills: [] }
+  const seconds = Option.getOrElse(given.seconds, () => given.quick ? 1 : 3)
+  const fixed = [
+    ["--cells", given.cells],
+    ["--in-flight", given.inFlight],
+    ["--seconds", seconds],
+    ["--memtable-mib", given.memtable],
+    ["--cache-mib", given.cache],
+    ["--leveldb-values", given.levelValues],
+    ["--seed", given.seed],
+    ["--dir", directory],
+    given.compression ? ["--compression"] : []
+  ].flat().map(String)
+  const level = leveldb({ compression: given.compression, valueEncoding: given.levelValues })
+  const suite: Bench = {
+    settings: {
+      cells: given.cells,
+      inFlight: given.inFlight,
+      seconds,
+      rounds: Option.getOrElse(given.rounds, () => 3),
+      memtableBytes: given.memtable * mebibyte,
+      cacheBytes: given.cache * mebibyte,
+      seed: given.seed
+    },
+    kinds: given.engine === "both" ? [rondo, level] : [given.engine === "rondo" ? rondo : level],
+    directory,
+    report: results,
+    wanted,
+    note,
+    again: (more) =>
+      JSON.parse(
+        execFileSync(process.execPath, childFlags(more, fixed), {
+          stdio: ["ignore", "pipe", "ignore"],
+          maxBuffer: childOutputBytesMax
+        }).toString()
+      )
+  }
+  yield* Effect.forEach(valueSizes[given.value], (valueBytes) => measured(suite, valueBytes), { discard: true })
+  return given.json
+    ? JSON.stringify({ machine: machine(), settings: given, rssMaxBytes: rssMaxBytes(), ...results })
+    : `\n${render(results)}`
+})
+
+const bench = Command.make("bench:storage", flags, (asked) =>
   report(Effect.gen(function*() {
+    const given = quickly(asked)
     const output = yield* Output
     const names = parseNames(given.only)
     if ("unknown" in names) return yield* new CommandFailed({ message: `--only: there is no ${names.unknown}` })
     const directory = fs.mkdtempSync(path.join(given.directory, "rondo-bench-storage-"))
-    const results: Report = { rows: [], measures: [], remarks: [], fills: [] }
-    const fixed = [
-      ["--cells", given.cells],
-      ["--in-flight", given.inFlight],
-      ["--seconds", given.seconds],
-      ["--memtable-mib", given.memtable],
-      ["--cache-mib", given.cache],
-      ["--leveldb-values", given.levelValues],
-      ["--seed", given.seed],
-      ["--dir", directory],
-      given.compression ? ["--compression"] : []
-    ].flat().map(String)
-    const level = leveldb({ compression: given.compression, valueEncoding: given.levelValues })
-    const suite: Bench = {
-      settings: {
-        cells: given.cells,
-        inFlight: given.inFlight,
-        seconds: given.seconds,
-        rounds: given.rounds,
-        memtableBytes: given.memtable * mebibyte,
-        cacheBytes: given.cache * mebibyte,
-        seed: given.seed
-      },
-      kinds: given.engine === "both" ? [rondo, level] : [given.engine === "rondo" ? rondo : level],
-      directory,
-      report: results,
-      wanted: (...wanted) => wanted.some((name) => names.has(name)),
-      note: (text) => Effect.runSync(output.notice(`${text}\n`)),
-      again: (more) =>
-        JSON.parse(
-          execFileSync(process.execPath, childFlags(more, fixed), {
-            stdio: ["ignore", "pipe", "ignore"],
-            maxBuffer: childOutputBytesMax
-          }).toString()
-        )
+    const common = {
+      wanted: (...wanted: ReadonlyArray<WorkloadName>) => wanted.some((name) => names.has(name)),
+      note: (text: string) => Effect.runSync(output.notice(`${text}\n`))
     }
-    yield* Effect.forEach(valueSizes[given.value], (valueBytes) => measured(suite, valueBytes), { discard: true }).pipe(
-      Effect.ensuring(Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true })))
-    )
+    const result = Option.match(given.against, {
+      onNone: () => besideLevel(given, directory, common),
+      onSome: (other) => besideCheckout(given, other, directory, common)
+    })
     yield* printLine(
-      given.json
-        ? JSON.stringify({ machine: machine(), settings: given, rssMaxBytes: rssMaxBytes(), ...results })
-        : `\n${render(results)}`
+      yield* Effect.ensuring(result, Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true })))
     )
   }))).pipe(
-    Command.withDescription("Measure Rondo's storage engine beside LevelDB; makes its stores in a new directory"),
+    Command.withDescription(
+      "Measure Rondo's storage engine beside LevelDB, or beside another checkout's; makes its stores in a new directory"
+    ),
     Command.withExamples([
       { command: "npm run bench:storage", description: "Everything, 1 million cells: about half an hour" },
       {
-        command: "npm run bench:storage -- --cells 200000 --value 100 --only fill-random,read-random,scan",
-        description: "A first look"
+        command: "npm run bench:storage -- --quick --against ../rondo-before",
+        description: "What a change costs, by processor time an operation: about two minutes"
+      },
+      {
+        command: "npm run bench:storage -- --quick --only fill-random,read-random,scan",
+        description: "A first look beside LevelDB"
       },
       {
         command: "npm run bench:storage -- --engine rondo --cells 10000000 --value 100 --only fill-random",

@@ -12,26 +12,14 @@ import {
   settle,
   timed
 } from "./Bench.ts"
-import { keyOf, missingKeyOf } from "./cells.ts"
 import { fill, type Filled, reportFill } from "./filling.ts"
 import * as Load from "./Load.ts"
 import * as pageCache from "./pageCache.ts"
+import { anyKey, type KeyOf, reads } from "./points.ts"
 import { deviceBytes, filesOf, processors } from "./processFigures.ts"
 import { rowOf } from "./report.ts"
 import type { Kind } from "./Store.ts"
-import { byName, type WorkloadName } from "./workloads.ts"
-
-/** As many as a busy site's front page asks for. */
-const hotKeys = 64
-
-type KeyOf = (draw: SeededRandom.SeededRandom, cells: number) => string
-
-const anyKey: KeyOf = (draw, cells) => keyOf(draw.below(cells))
-const missingKey: KeyOf = (draw, cells) => missingKeyOf(draw.below(cells))
-/** Spread over the key space, each in another block. */
-const hotKey: KeyOf = (draw, cells) => keyOf(Math.floor(draw.below(hotKeys) * cells / hotKeys))
-/** A scan from here has its hundred cells before the last. */
-const scanKey: KeyOf = (draw, cells) => keyOf(draw.below(Math.max(1, cells - Load.scanCells)))
+import { byName } from "./workloads.ts"
 
 /** Loads of a seed of their own never write what another reads in step. */
 const writerSeed = 7919
@@ -60,19 +48,10 @@ const part = (
 /** Everything that is measured with both stores open and warm. */
 export const warm = Effect.fnUntraced(function*(bench: Bench, valueBytes: number) {
   const { cells, inFlight } = bench.settings
-  const perScan = Math.min(Load.scanCells, cells)
-  const simple: ReadonlyArray<[WorkloadName, Load.Operation, number, KeyOf, number]> = [
-    ["read-random", "get", inFlight, anyKey, 1],
-    ["read-single", "get", 1, anyKey, 1],
-    ["read-hot", "get", inFlight, hotKey, 1],
-    ["read-missing", "get", inFlight, missingKey, 0],
-    ["scan", "scan", inFlight, scanKey, perScan],
-    ["scan-single", "scan", 1, scanKey, perScan]
-  ]
   yield* Effect.scoped(Effect.gen(function*() {
     const stores = yield* openAll(bench, valueBytes)
     yield* settle
-    for (const [name, operation, slots, key, found] of simple) {
+    for (const { found, inFlight: slots, key, name, operation } of reads(inFlight, cells)) {
       if (!bench.wanted(name)) continue
       yield* contest(bench, stores, { valueBytes, parts: [part(bench, byName(name), operation, slots, key, found)] })
     }
