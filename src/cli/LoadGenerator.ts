@@ -9,6 +9,7 @@
 import * as net from "node:net"
 import { performance } from "node:perf_hooks"
 import * as SeededRandom from "../domain/SeededRandom.ts"
+import * as HttpAnswer from "../peer/httpAnswer.ts"
 import * as Histogram from "./Histogram.ts"
 
 export interface Load {
@@ -147,7 +148,7 @@ export class Connection {
   readonly target: { readonly host: string; readonly port: number }
   readonly events: Events
   socket: net.Socket
-  response = new ResponseReader()
+  answers = new HttpAnswer.Reader()
   sentAt = 0
   waiting = false
   parked = false
@@ -161,7 +162,7 @@ export class Connection {
 
   connect(): net.Socket {
     const socket = net.connect({ host: this.target.host, port: this.target.port, noDelay: true })
-    this.response = new ResponseReader()
+    this.answers = new HttpAnswer.Reader()
     this.waiting = false
     this.parked = false
     socket.on("connect", () => this.send())
@@ -184,17 +185,20 @@ export class Connection {
   }
 
   receive(bytes: Buffer): void {
-    const status = this.response.read(bytes)
-    if (status === 0) return
+    const read = this.answers.read(bytes)
+    if (read === "partial") return
+    if (read === "malformed") return this.cut("malformed answer")
     this.waiting = false
-    this.events.answered(status, this.sentAt)
+    this.events.answered(read.answer.status, this.sentAt)
     this.send()
   }
 
+  cut(code: string): void {
+    this.socket.destroy(Object.assign(new Error(code), { code }))
+  }
+
   checkDeadline(now: number): void {
-    if (this.waiting && now - this.sentAt > answerMillisMax) {
-      this.socket.destroy(Object.assign(new Error("no answer"), { code: "timeout" }))
-    }
+    if (this.waiting && now - this.sentAt > answerMillisMax) this.cut("timeout")
   }
 
   lost(reason: string): void {
@@ -211,62 +215,5 @@ export class Connection {
     this.closed = true
     this.socket.destroy()
     this.events.finished()
-  }
-}
-
-/** Reads one response at a time, which is all that a connection has under way. */
-export class ResponseReader {
-  head = ""
-  status = 0
-  /** Bytes of the body still to come; -1 while the head is read, -2 in a chunked body. */
-  left = -1
-
-  /** The response's status when these bytes complete it, 0 when more is to come. */
-  read(bytes: Buffer): number {
-    if (this.left >= 0) return this.take(bytes.length)
-    const text = this.head + bytes.toString("latin1")
-    if (this.left === -2) return this.takeChunked(text)
-    const end = text.indexOf("\r\n\r\n")
-    if (end === -1) {
-      this.head = text
-      return 0
-    }
-    this.status = (text.charCodeAt(9) - 48) * 100 + (text.charCodeAt(10) - 48) * 10 + (text.charCodeAt(11) - 48)
-    const bodyStart = end + 4
-    if (this.status === 204 || this.status === 304) return this.complete()
-    const length = /\r\ncontent-length: *([0-9]+)/i.exec(text)
-    if (length !== null) {
-      this.left = Number(length[1])
-      return this.take(text.length - bodyStart)
-    }
-    this.left = -2
-    return this.takeChunked(text.slice(bodyStart))
-  }
-
-  take(count: number): number {
-    this.left -= count
-    return this.left <= 0 ? this.complete() : 0
-  }
-
-  /** Only the ends of chunks matter; the text so far is kept, since answers are small. */
-  takeChunked(text: string): number {
-    let at = 0
-    while (true) {
-      const lineEnd = text.indexOf("\r\n", at)
-      if (lineEnd === -1) break
-      const size = Number.parseInt(text.slice(at, lineEnd), 16)
-      const next = lineEnd + 2 + size + 2
-      if (next > text.length) break
-      if (size === 0) return this.complete()
-      at = next
-    }
-    this.head = text.slice(at)
-    return 0
-  }
-
-  complete(): number {
-    this.head = ""
-    this.left = -1
-    return this.status
   }
 }

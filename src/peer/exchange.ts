@@ -13,12 +13,12 @@ import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 import * as HttpAnswer from "./httpAnswer.ts"
 import { PeerFailed } from "./PeerError.ts"
 
-/** Less than a node keeps an idle connection, so that no request goes out on one that is just being closed. */
+/** Shorter than a node keeps an idle connection, so that no request goes out on one that is just being closed. */
 const idleMillisMax = 55_000
 
 export interface Peers {
   /**
-   * Fails as `unreachable` when there is no whole answer. Interruption gives the connection up, since an answer may still
+   * Fails as `unreachable` when there is no whole answer. Interruption closes the connection, since an answer may still
    * come on it. Each call that is under way has a connection of its own: callers bound how many there are.
    */
   readonly post: (address: string, path: string, body: Uint8Array) => Effect.Effect<HttpAnswer.Answer, PeerFailed>
@@ -36,9 +36,7 @@ class Connection {
   private readonly onIdle: (connection: Connection) => void
   private resume: Resume | undefined
   private failure = new Error("the peer closed the connection")
-  private chunks: Array<Buffer> = []
-  private bytes = 0
-  private bytesMin = 0
+  private readonly reader = new HttpAnswer.Reader()
 
   constructor(address: string, socket: Socket, onIdle: (connection: Connection) => void) {
     this.socket = socket
@@ -60,25 +58,16 @@ class Connection {
   }
 
   private receive(chunk: Buffer): void {
-    this.bytes += chunk.length
-    this.chunks.push(chunk)
-    if (this.bytes < this.bytesMin) return
-    const bytes = this.chunks.length === 1 ? chunk : Buffer.concat(this.chunks)
-    const parsed = this.resume === undefined ? undefined : HttpAnswer.parse(bytes)
-    if (parsed === undefined) {
+    const read = this.resume === undefined ? "malformed" : this.reader.read(chunk)
+    if (read === "partial") return
+    if (read === "malformed") {
       this.socket.destroy(new Error("the peer's answer is not HTTP as nodes speak it"))
-    } else if ("bytesMin" in parsed) {
-      this.chunks = [bytes]
-      this.bytesMin = parsed.bytesMin
-    } else {
-      this.chunks = []
-      this.bytes = 0
-      this.bytesMin = 0
-      // Whoever answers before it has read the request has not understood it: what is still to be sent would stand in the way.
-      if (parsed.isReusable && this.socket.writableLength === 0) this.onIdle(this)
-      else this.socket.destroy()
-      this.end(Effect.succeed(parsed.answer))
+      return
     }
+    // A peer that answers before it has read the request has not understood it, and the rest would stand in the way.
+    if (read.isReusable && this.socket.writableLength === 0) this.onIdle(this)
+    else this.socket.destroy()
+    this.end(Effect.succeed(read.answer))
   }
 
   private end(answer: Effect.Effect<HttpAnswer.Answer, PeerFailed>): void {
@@ -111,7 +100,7 @@ export const make = Effect.fnUntraced(function*(
     return connections
   }
 
-  /** The one used last, so that those beyond need grow old. */
+  /** The one used last, so that those that nobody needs grow old. */
   const takeIdle = (address: string): Connection | undefined => {
     const connections = idleAt(address)
     const since = uptimeMillisUnsafe(clock) - idleMillisMax

@@ -1,8 +1,8 @@
 /**
- * Reads one answer of HTTP/1.1 (RFC 9112) out of what a connection has brought so far. Pure.
+ * Reads the answers of HTTP/1.1 (RFC 9112) that a connection brings, one at a time. Pure, but for what a `Reader` keeps.
  *
- * Only what a peer sends is understood: a body of a stated length, or in chunks without trailers. All else is
- * malformed, above all a body that ends with its connection: nobody could tell it from one that was cut.
+ * It understands what a node sends: a body of a stated length, or in chunks without trailers. All else is malformed,
+ * above all a body that ends with its connection: nobody could tell it from one that was cut.
  */
 export interface Answer {
   readonly status: number
@@ -26,6 +26,32 @@ const statusLine = /^HTTP\/1\.1 ([2-5][0-9]{2}) /
 const contentLength = /\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r\n/i
 const chunked = /\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n/i
 const closing = /\r\nconnection:[ \t]*close[ \t]*\r\n/i
+
+/** Puts one answer after another together from the pieces that arrive. */
+export class Reader {
+  private chunks: Array<Buffer> = []
+  private bytes = 0
+  private bytesMin = 0
+
+  /** `partial`: more must come. `malformed`: nothing after it can be read either. */
+  read(chunk: Buffer): Whole | "partial" | "malformed" {
+    this.bytes += chunk.length
+    this.chunks.push(chunk)
+    if (this.bytes < this.bytesMin) return "partial"
+    const bytes = this.chunks.length === 1 ? chunk : Buffer.concat(this.chunks)
+    const parsed = parse(bytes)
+    if (parsed === undefined) return "malformed"
+    if ("bytesMin" in parsed) {
+      this.chunks = [bytes]
+      this.bytesMin = parsed.bytesMin
+      return "partial"
+    }
+    this.chunks = []
+    this.bytes = 0
+    this.bytesMin = 0
+    return parsed
+  }
+}
 
 /** The answer that is all of `bytes`, how much is missing, or `undefined` when that cannot become one. */
 export const parse = (bytes: Buffer): Whole | Needed | undefined => {

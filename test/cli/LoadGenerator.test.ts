@@ -1,38 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
-import { keysOf, type Load, type Outcome, ResponseReader, run } from "../../src/cli/LoadGenerator.ts"
+import { Effect } from "effect"
+import { keysOf, type Load, type Outcome, run } from "../../src/cli/LoadGenerator.ts"
 import { serve } from "./loopback.ts"
-
-const readAll = (response: string, cut: number) => {
-  const reader = new ResponseReader()
-  const bytes = Buffer.from(response, "latin1")
-  const statuses: Array<number> = []
-  for (let at = 0; at < bytes.length; at += cut) {
-    const status = reader.read(bytes.subarray(at, at + cut))
-    if (status !== 0) statuses.push(status)
-  }
-  return statuses
-}
-
-describe("ResponseReader", () => {
-  it.prop("finds the end of each kind of response wherever it is cut", {
-    cut: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 40 })),
-    body: Schema.Literals(["", "x", "0\r\n\r\n", "y".repeat(100)]),
-    chunk: Schema.Literals([1, 7, 200])
-  }, ({ body, chunk, cut }) => {
-    const chunks = body.match(new RegExp(`[^]{1,${chunk}}`, "g")) ?? []
-    const chunked = `${chunks.map((text) => `${text.length.toString(16)}\r\n${text}\r\n`).join("")}0\r\n\r\n`
-    assert.deepStrictEqual(readAll(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`, cut), [200])
-    assert.deepStrictEqual(readAll(`HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n${chunked}`, cut), [201])
-    assert.deepStrictEqual(readAll("HTTP/1.1 204 No Content\r\nETag: \"1\"\r\n\r\n", cut), [204])
-  })
-
-  it("reads one response after another", () => {
-    const reader = new ResponseReader()
-    assert.strictEqual(reader.read(Buffer.from("HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno")), 404)
-    assert.strictEqual(reader.read(Buffer.from("HTTP/1.1 204 No Content\r\n\r\n")), 204)
-  })
-})
 
 const load = (port: number, overrides?: Partial<Load>): Load => ({
   targets: [{ host: "127.0.0.1", port }],
@@ -88,6 +57,18 @@ describe("LoadGenerator", () => {
       assert.strictEqual(outcome.errors["503"], 25)
       assert.strictEqual(outcome.requests, 24)
       assert.strictEqual(Object.keys(outcome.errors).length, 2)
+    }))
+
+  it.effect("counts an answer that is not HTTP as a failure, and goes on", () =>
+    Effect.gen(function*() {
+      let count = 0
+      const { port } = yield* serve((request, response) => {
+        if (++count === 7) request.socket.end("hello\r\n\r\n")
+        else response.end()
+      })
+      const outcome = yield* outcomeOf(load(port, { operation: "get" }))
+      assert.deepStrictEqual(outcome.errors, { "malformed answer": 1 })
+      assert.strictEqual(outcome.requests, 49)
     }))
 
   it.effect("draws from the seed: equal seeds mix equally", () =>

@@ -56,6 +56,22 @@ describe("httpAnswer", () => {
     assert.deepEqual(new Uint8Array(answer.body), new Uint8Array(Buffer.concat(chunks)))
   })
 
+  it.prop("reads one answer after another, wherever the bytes are cut", {
+    bodies: Schema.Array(Schema.Uint8Array),
+    cut: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 40 }))
+  }, ({ bodies, cut }) => {
+    const reader = new HttpAnswer.Reader()
+    for (const body of bodies) {
+      const bytes = inChunks([body])
+      for (let at = 0; at < bytes.length; at += cut) {
+        const read = reader.read(bytes.subarray(at, at + cut))
+        if (at + cut < bytes.length) assert.strictEqual(read, "partial")
+        else assert.isTrue(typeof read !== "string" && read.answer.body.equals(body))
+      }
+    }
+    assert.strictEqual(reader.read(latin1("SSH-2.0-OpenSSH\r\n\r\n")), "malformed")
+  })
+
   it("knows an answer after which the peer closes", () => {
     assert.isFalse(whole(withLength(Buffer.from("x"), "Connection: close\r\n")).isReusable)
   })
