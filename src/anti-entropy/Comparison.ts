@@ -17,7 +17,7 @@ import * as Version from "../domain/Version.ts"
 import { keysPerRequestMax } from "../peer/PeerApi.ts"
 import type { Digests, PeerClient } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
-import * as CellBatches from "../replication/CellBatches.ts"
+import * as CellBytes from "../replication/cellBytes.ts"
 import type { Ring } from "../ring/Ring.ts"
 import type { Storage } from "../storage/Storage.ts"
 import * as PartitionDigest from "./PartitionDigest.ts"
@@ -101,9 +101,11 @@ const exchange = Effect.fnUntraced(function*(
       duration: timeout,
       orElse: () => Effect.fail(stalled(peer))
     }).pipe(Effect.map(() => onSent(cells.length)))
-  const batches = CellBatches.make(send)
-  yield* Stream.runForEachArray(storage.scan({ damage: "skip" }), (cells) => batches.take(cells.filter(isNewer)))
-  yield* batches.end
+  yield* storage.scan({ damage: "skip" }).pipe(
+    Stream.filter(isNewer),
+    CellBytes.inBatches,
+    Stream.runForEach(send)
+  )
   return [...theirs.keys()]
 })
 
@@ -112,15 +114,12 @@ const fetch = (
   keys: ReadonlyArray<Key>,
   onReceived: (count: number) => void
 ) =>
-  Effect.suspend(() => {
-    const batches = CellBatches.make((cells) => Effect.map(receive(cells), () => onReceived(cells.length)))
-    return Stream.fromIterable(keys).pipe(
-      Stream.grouped(keysPerRequestMax),
-      Stream.flatMap((group) => client.cells(address, group)),
-      Stream.timeoutOrElse({ duration: timeout, orElse: () => Stream.fail(stalled(peer)) }),
-      Stream.runForEachArray(batches.take),
-      Effect.andThen(batches.end)
-    )
-  })
+  Stream.fromIterable(keys).pipe(
+    Stream.grouped(keysPerRequestMax),
+    Stream.flatMap((group) => client.cells(address, group)),
+    Stream.timeoutOrElse({ duration: timeout, orElse: () => Stream.fail(stalled(peer)) }),
+    CellBytes.inBatches,
+    Stream.runForEach((cells) => Effect.map(receive(cells), () => onReceived(cells.length)))
+  )
 
 const stalled = (peer: NodeId) => new PeerFailed({ peer, reason: "timeout", detail: "comparison of partitions" })

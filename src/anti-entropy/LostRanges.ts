@@ -30,7 +30,7 @@ import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 import { keysPerRequestMax } from "../peer/PeerApi.ts"
 import type { KeyRange, PeerClient } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
-import * as CellBatches from "../replication/CellBatches.ts"
+import * as CellBytes from "../replication/cellBytes.ts"
 import type { Ring } from "../ring/Ring.ts"
 import * as Holes from "../storage/manifest/Holes.ts"
 import type { Storage } from "../storage/Storage.ts"
@@ -280,14 +280,14 @@ const fetch = Effect.fnUntraced(function*(
     const known = newest.get(key)
     return known !== undefined && Version.compare(version, known.version) >= 0 && missing.delete(key)
   }
-  const batches = CellBatches.make(giveBack)
   yield* Stream.fromIterable(keys).pipe(
     Stream.grouped(keysPerRequestMax),
     Stream.flatMap((group) => client.cells(replica.address, group)),
     Stream.timeoutOrElse({ duration: requestTimeout, orElse: () => Stream.fail(stalled(replica)) }),
-    Stream.runForEachArray((cells) => batches.take(cells.filter(isNewest)))
+    Stream.filter(isNewest),
+    CellBytes.inBatches,
+    Stream.runForEach(giveBack)
   )
-  yield* batches.end
   if (missing.size > 0) {
     const detail = `it did not hand over ${missing.size} cells that it had listed`
     return yield* new PeerFailed({ peer: replica.id, reason: "bad-answer", detail })

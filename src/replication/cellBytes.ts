@@ -1,5 +1,7 @@
 /** Sizes of cells on the wire and in queues, and batches bounded by them. Pure. */
+import { Stream } from "effect"
 import type { Cell } from "../domain/cell/Cell.ts"
+import { batchBytesMax } from "../peer/PeerApi.ts"
 
 /** Version, lengths and flags. */
 const overheadBytes = 48
@@ -8,24 +10,55 @@ const overheadBytes = 48
 export const bytesOf = ({ key, value }: Cell): number =>
   overheadBytes + key.length + (value === undefined ? 0 : value.bytes.length + value.contentType.length)
 
-/** Cuts into batches of at most `cellsMax` cells and `bytesMax` bytes; a larger cell gets a batch of its own. */
-export const batches = (
-  cells: ReadonlyArray<Cell>,
-  { bytesMax, cellsMax }: { readonly cellsMax: number; readonly bytesMax: number }
-): ReadonlyArray<ReadonlyArray<Cell>> => {
-  const result: Array<Array<Cell>> = []
-  let batch: Array<Cell> = []
-  let bytes = 0
-  for (const cell of cells) {
-    const more = bytesOf(cell)
-    if (batch.length > 0 && (batch.length >= cellsMax || bytes + more > bytesMax)) {
-      result.push(batch)
-      batch = []
-      bytes = 0
-    }
-    batch.push(cell)
-    bytes += more
+export interface Bounds {
+  readonly cellsMax: number
+  readonly bytesMax: number
+}
+
+type Batches = ReadonlyArray<ReadonlyArray<Cell>>
+
+/** Cuts into batches within the bounds; a larger cell gets a batch of its own. */
+export const batches = (cells: ReadonlyArray<Cell>, bounds: Bounds): Batches => {
+  const cutter = new Cutter(bounds)
+  return [...cutter.push(cells), ...cutter.end()]
+}
+
+/** Bounds of the batches of a stream. */
+const streamed: Bounds = { cellsMax: 512, bytesMax: batchBytesMax }
+
+/** The same for a stream, so that large values do not pile up. */
+export const inBatches = <E, R>(cells: Stream.Stream<Cell, E, R>) =>
+  Stream.mapAccumArray(cells, () => new Cutter(streamed), (cutter, some) => [cutter, cutter.push(some)], {
+    onHalt: (cutter) => cutter.end()
+  })
+
+class Cutter {
+  readonly bounds: Bounds
+  batch: Array<Cell> = []
+  bytes = 0
+
+  constructor(bounds: Bounds) {
+    this.bounds = bounds
   }
-  if (batch.length > 0) result.push(batch)
-  return result
+
+  /** The batches that these cells complete. */
+  push(cells: ReadonlyArray<Cell>): Batches {
+    const complete: Array<ReadonlyArray<Cell>> = []
+    for (const cell of cells) {
+      const more = bytesOf(cell)
+      if (this.bytes + more > this.bounds.bytesMax || this.batch.length >= this.bounds.cellsMax) {
+        complete.push(...this.end())
+      }
+      this.batch.push(cell)
+      this.bytes += more
+    }
+    return complete
+  }
+
+  end(): Batches {
+    const last = this.batch
+    this.batch = []
+    this.bytes = 0
+    return last.length === 0 ? [] : [last]
+  }
 }

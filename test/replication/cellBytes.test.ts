@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Schema } from "effect"
+import { Arbitrary, Effect, Schema, Stream } from "effect"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
-import { batches, bytesOf } from "../../src/replication/cellBytes.ts"
+import { batches, bytesOf, inBatches } from "../../src/replication/cellBytes.ts"
 import { cellOf } from "../coordinator/requests.ts"
 import { cell as anyCell } from "../domain/arbitraries.ts"
 
@@ -49,4 +49,13 @@ describe("cellBytes", () => {
     ])
     assert.deepStrictEqual(batches(cells, { cellsMax: 2, bytesMax: 1e9 }).map((batch) => batch.length), [2, 1])
   })
+
+  it.effect("cuts a stream as it cuts an array, across its chunks and with what is left at the end", () =>
+    Effect.gen(function*() {
+      const cells = Array.from({ length: 1030 }, (_, index) => cellOf(index + 1))
+      const cut = yield* Stream.runCollect(inBatches(Stream.rechunk(Stream.fromIterable(cells), 100)))
+      assert.deepStrictEqual(cut.map((batch) => batch.length), [512, 512, 6])
+      assert.deepStrictEqual(cut.flat(), cells)
+      assert.deepStrictEqual(yield* Stream.runCollect(inBatches(Stream.empty)), [])
+    }))
 })
