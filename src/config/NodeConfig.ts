@@ -1,6 +1,6 @@
 /** Settings of this process alone. */
 import { Context, Layer, Redacted } from "effect"
-import { NodeId } from "../domain/NodeId.ts"
+import { NodeId, nodeIdShape } from "../domain/NodeId.ts"
 import { isLoopback, parseAddress } from "./address.ts"
 import * as Setting from "./Setting.ts"
 
@@ -12,7 +12,7 @@ export const identity = {
   nodeId: Setting.make(
     "NODE_ID",
     "name of this node; keep it for as long as the node keeps its data",
-    Setting.kind(NodeId, "1 to 63 letters, digits, dots, dashes or underscores, the first a letter or digit")
+    Setting.kind(NodeId, nodeIdShape)
   ),
   address: Setting.make("NODE_ADDR", "host:port at which peers and clients reach this node", Setting.address),
   listen: Setting.make("LISTEN", "host:port to listen on", Setting.address, "NODE_ADDR"),

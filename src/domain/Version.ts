@@ -9,7 +9,7 @@
  *   so a node that lost its disk, and with it its counter, does not reuse one.
  */
 import { Schema } from "effect"
-import { NodeId } from "./NodeId.ts"
+import { NodeId, nodeIdPattern } from "./NodeId.ts"
 
 /** Twelve hexadecimal digits drawn once for a data directory. */
 export const Incarnation = Schema.String.check(Schema.isPattern(/^[0-9a-f]{12}$/)).pipe(Schema.brand("Incarnation"))
@@ -40,9 +40,11 @@ export const compare = (left: Version, right: Version): number => {
 /** `51-node1-9f86d081884c`: what clients see between the quotes of an `ETag`, and what a cell's line carries. */
 export const format = (version: Version): string => `${version.counter}-${version.nodeId}-${version.incarnation}`
 
+const whole = new RegExp(`^([1-9][0-9]{0,15})-(${nodeIdPattern})-([0-9a-f]{12})$`)
+
 /** Undoes `format`; `undefined` when `text` is not a version. A node id may itself contain dashes. */
 export const parse = (text: string): Version | undefined => {
-  const match = /^([1-9][0-9]{0,15})-([A-Za-z0-9][A-Za-z0-9._-]{0,62})-([0-9a-f]{12})$/.exec(text)
+  const match = whole.exec(text)
   if (match === null) return undefined
   const counter = Number(match[1])
   if (counter > counterMax) return undefined

@@ -13,6 +13,7 @@ import * as Bytes from "../domain/bytes.ts"
 import { type Cell, contentTypeBytesMax, type Value } from "../domain/cell/Cell.ts"
 import * as cellCodec from "../domain/cell/cellCodec.ts"
 import { isKey, type Key } from "../domain/Key.ts"
+import { isNodeId } from "../domain/NodeId.ts"
 import { counterMax, type Version } from "../domain/Version.ts"
 import { batchCellsMax } from "./PeerApi.ts"
 import type { ReadAnswer, ReadRequest, WriteAnswer } from "./PeerClient.ts"
@@ -234,7 +235,7 @@ const isSound = (message: Message, { counter, incarnation, nodeId }: Version): b
   if (nodeId === message.nodeId && incarnation === message.incarnation) return true
   message.nodeId = nodeId
   message.incarnation = incarnation
-  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(nodeId) && /^[0-9a-f]{12}$/.test(incarnation)
+  return isNodeId(nodeId) && /^[0-9a-f]{12}$/.test(incarnation)
 }
 
 /** What a client may send; a type that is no header value could be stored and never be read again. */
