@@ -42,11 +42,26 @@ export const Damage = Schema.Struct({
   next: Schema.String
 })
 
+/** The rereading of all tables in the background. Absent while it is off. */
+export const Scrub = Schema.Struct({
+  /** Whether a pass is under way; otherwise the scrub rests. */
+  running: Schema.Boolean,
+  /** In the pass that is under way, or else in the last one. */
+  bytesDone: Schema.Int,
+  bytesTotal: Schema.Int,
+  /** Passes that ended since the start. */
+  passes: Schema.Int,
+  lastPassEndedAtMillis: Schema.optionalKey(Schema.Number),
+  /** Places found damaged since the start. */
+  damaged: Schema.Int
+})
+
 export const StorageView = Schema.Struct({
   writable: Schema.Boolean,
   /** Why writes are refused at the moment. */
   refusing: Schema.optionalKey(Schema.String),
   damage: Schema.optionalKey(Damage),
+  scrub: Schema.optionalKey(Scrub),
   memtableBytes: Schema.Int,
   memtableCells: Schema.Int,
   tables: Schema.Int,

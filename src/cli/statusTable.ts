@@ -8,6 +8,7 @@ import { count, counted } from "./Tally.ts"
 
 type ClusterView = typeof Cluster.Type
 type HealthView = typeof Health.Type
+type ScrubView = NonNullable<HealthView["storage"]["scrub"]>
 
 export const columnsOf = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
@@ -26,7 +27,12 @@ export const bytes = (value: number): string => {
   return `${scaled < 10 && unit > 0 ? scaled.toFixed(1) : Math.round(scaled)} ${units[unit]}`
 }
 
-const ago = (millis: number): string => millis < 1000 ? "now" : `${Math.round(millis / 1000)} s ago`
+const ago = (millis: number): string => {
+  const seconds = Math.round(millis / 1000)
+  if (millis < 1000) return "now"
+  if (seconds < 600) return `${seconds} s ago`
+  return seconds < 36_000 ? `${Math.round(seconds / 60)} min ago` : `${Math.round(seconds / 3600)} h ago`
+}
 
 const memberRows = (cluster: ClusterView, nowMillis: number): ReadonlyArray<ReadonlyArray<string>> => [
   ["node", "address", "state", "heard", "partitions", "share", "hints for it", "comparison"],
@@ -47,6 +53,15 @@ const memberRows = (cluster: ClusterView, nowMillis: number): ReadonlyArray<Read
   })
 ]
 
+const scrubText = (scrub: ScrubView, nowMillis: number): string => {
+  const { bytesDone, bytesTotal, damaged, lastPassEndedAtMillis, passes, running } = scrub
+  const last = lastPassEndedAtMillis === undefined
+    ? counted(passes, "pass", "passes")
+    : `${counted(passes, "pass", "passes")}, the last ended ${ago(nowMillis - lastPassEndedAtMillis)}`
+  const now = running ? `; now at ${bytes(bytesDone)} of ${bytes(bytesTotal)}` : ""
+  return `Its tables are reread in the background: ${last}${now}; ${counted(damaged, "damaged place")} found.`
+}
+
 const capitalized = (sentence: string): string => sentence.slice(0, 1).toUpperCase() + sentence.slice(1)
 
 /** `nowMillis` is this machine's clock, by which the node that answers is assumed to go too. */
@@ -65,6 +80,7 @@ export const render = (cluster: ClusterView, health: HealthView, nowMillis: numb
     } and ` +
     `${counted(storage.memtableCells, "cell")} in memory, ` +
     (storage.writable ? "and takes writes." : `and refuses writes: ${storage.refusing ?? "no reason given"}.`),
+    ...(storage.scrub === undefined ? [] : [scrubText(storage.scrub, nowMillis)]),
     ...(storage.damage === undefined
       ? []
       : [`It has damage: ${storage.damage.found}. ${capitalized(storage.damage.next)}.`]),

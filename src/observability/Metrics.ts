@@ -121,6 +121,12 @@ export const sampled = {
     "rondo_storage_holes",
     "Ranges of keys with cells lost to damage, not yet back from other replicas"
   ),
+  scrubDoneBytes: gauge(
+    "rondo_scrub_done_bytes",
+    "Bytes of tables that the pass of the scrub has read, or the last one"
+  ),
+  scrubSizeBytes: gauge("rondo_scrub_size_bytes", "Bytes of tables that there were when that pass began"),
+  scrubLastPassSeconds: gauge("rondo_scrub_last_pass_timestamp_seconds", "When the last pass of the scrub ended"),
   hintsPending: gauge("rondo_hints_pending", "Hints that wait for a peer"),
   hintsPendingBytes: gauge("rondo_hints_pending_bytes", "Size of the hints that wait for a peer"),
   eventLoopLagSeconds: gauge("rondo_event_loop_lag_seconds", "99th percentile of timer delay since the last scrape"),
@@ -133,6 +139,8 @@ export const sampled = {
     "Cells of one version with different bytes: stays 0"
   ),
   readRepairs: counter("rondo_read_repairs_total", "Stale replicas that a read brought up to date"),
+  scrubPasses: counter("rondo_scrub_passes_total", "Passes of the scrub over all tables that ended"),
+  scrubDamaged: counter("rondo_scrub_damaged_total", "Places that the scrub found damaged"),
   rangesRepaired: counter("rondo_ranges_repaired_total", "Ranges of keys lost to damage that are whole again"),
   cellsRepaired: counter("rondo_cells_repaired_total", "Cells lost to damage that other replicas gave back"),
   hintsDropped: counter("rondo_hints_dropped_total", "Hints left to partition comparison"),

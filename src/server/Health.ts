@@ -172,10 +172,14 @@ const nextOf = ({ reason, state }: LostRangesStatus): string => {
 }
 
 const storageView = (stats: StorageStats): typeof StorageView.Type => {
-  const { logBytes, memtableBytes, memtableCells, refusing, tableBytes, tables } = stats
+  const { logBytes, memtableBytes, memtableCells, refusing, scrub, tableBytes, tables } = stats
+  const { bytesPerSecond, lastPassEndedAtMillis, ...progress } = scrub
   return {
     writable: refusing === undefined,
     ...(refusing && { refusing: refusing.message }),
+    ...(bytesPerSecond > 0 && {
+      scrub: { ...progress, ...(lastPassEndedAtMillis !== undefined && { lastPassEndedAtMillis }) }
+    }),
     memtableBytes,
     memtableCells,
     tables,

@@ -46,6 +46,12 @@ export const metricsText = (
     sample(sampled.storageRefusing, storage.refusing === undefined ? 0 : 1)
     sample(sampled.storageDamaged, storage.damage === undefined ? 0 : 1)
     sample(sampled.storageHoles, storage.holes.length)
+    const { bytesDone, bytesTotal, damaged, lastPassEndedAtMillis, passes } = storage.scrub
+    sample(sampled.scrubDoneBytes, bytesDone)
+    sample(sampled.scrubSizeBytes, bytesTotal)
+    sample(sampled.scrubPasses, passes)
+    sample(sampled.scrubDamaged, damaged)
+    if (lastPassEndedAtMillis !== undefined) sample(sampled.scrubLastPassSeconds, lastPassEndedAtMillis / 1000)
     sample(sampled.rangesRepaired, replicator.lostRanges.rangesFilled)
     sample(sampled.cellsRepaired, replicator.lostRanges.cellsGivenBack)
     sample(sampled.flushes, storage.flushes)

@@ -27,6 +27,23 @@ describe("statusTable", () => {
     assert.include(text, "It is recovering")
   })
 
+  it("says how far the scrub is and what it found", () => {
+    const lastLine = (scrub: NonNullable<typeof health.storage.scrub>, nowMillis: number) =>
+      statusTable.render(cluster, { ...health, storage: { ...health.storage, scrub } }, nowMillis).split("\n").at(-1)
+    assert.strictEqual(
+      lastLine({ running: true, bytesDone: 512, bytesTotal: 1536, passes: 0, damaged: 0 }, 0),
+      "Its tables are reread in the background: 0 passes; now at 512 B of 1.5 KiB; 0 damaged places found."
+    )
+    const rests = { running: false, bytesDone: 1536, bytesTotal: 1536, passes: 1, damaged: 1, lastPassEndedAtMillis: 0 }
+    const times = { "599 s": 599_000, "10 min": 600_000, "599 min": 35_940_000, "10 h": 36_000_000 }
+    for (const [text, millis] of Object.entries(times)) {
+      assert.strictEqual(
+        lastLine(rests, millis),
+        `Its tables are reread in the background: 1 pass, the last ended ${text} ago; 1 damaged place found.`
+      )
+    }
+  })
+
   it("writes sizes for people", () => {
     assert.deepStrictEqual([0, 1023, 1024, 1536, 20 * 1024 ** 2, 3 * 1024 ** 5].map(statusTable.bytes), [
       "0 B",

@@ -99,6 +99,17 @@ describe("health", () => {
     assert.isUndefined(Health.health(observation).storage.damage)
   })
 
+  it("shows how far the scrub is, unless it is off", () => {
+    const scrubOf = (scrub: Partial<typeof storageStats.scrub>) =>
+      Health.health({ ...observation, storage: { ...storageStats, scrub: { ...storageStats.scrub, ...scrub } } })
+        .storage
+        .scrub
+    const progress = { running: true, bytesDone: 700, bytesTotal: 5000, passes: 2, damaged: 0 }
+    assert.deepStrictEqual(scrubOf({}), { ...progress, lastPassEndedAtMillis: 1_700_000_000_000 })
+    assert.deepStrictEqual(scrubOf({ lastPassEndedAtMillis: undefined, damaged: 1 }), { ...progress, damaged: 1 })
+    assert.isUndefined(scrubOf({ bytesPerSecond: 0 }))
+  })
+
   it("fits its declaration", () => {
     for (const storage of [storageStats, diskFull, damaged]) {
       assert.isTrue(Schema.is(AdminApi.Health)(Health.health({ ...observation, storage })))

@@ -90,6 +90,11 @@ describe("operations", () => {
         "rondo_recovering 0",
         "rondo_storage_damaged 0",
         "rondo_storage_holes 1",
+        "rondo_scrub_done_bytes 700",
+        "rondo_scrub_size_bytes 5000",
+        "rondo_scrub_passes_total 2",
+        "rondo_scrub_damaged_total 0",
+        "rondo_scrub_last_pass_timestamp_seconds 1700000000",
         "rondo_ranges_repaired_total 6",
         "rondo_cells_repaired_total 7"
       ]
