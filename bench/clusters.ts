@@ -5,6 +5,7 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import * as metricsPage from "./metricsPage.ts"
 
 /** `against`: another checkout of Rondo. */
 export type ClusterName = "bare" | "against" | "rondo"
@@ -17,6 +18,8 @@ export interface Cluster {
   readonly directory: string | undefined
   /** Messages between nodes so far, and the operations in them; `undefined` when the cluster does not tell. */
   readonly batches: () => Promise<{ readonly batches: number; readonly items: number } | undefined>
+  /** What each node says of itself; nothing from the bare ones. */
+  readonly metricsPages: () => Promise<ReadonlyArray<string>>
   readonly stop: () => Promise<void>
 }
 
@@ -126,18 +129,9 @@ export const startBare = async (): Promise<Cluster> => {
         items: stats.reduce((sum, { items }) => sum + items, 0)
       }
     },
+    metricsPages: () => Promise.resolve([]),
     stop: () => stopAll(processes)
   }
-}
-
-/** Sums a metric of all nodes over its labels. */
-const metric = (pages: ReadonlyArray<string>, name: RegExp): number => {
-  let sum = 0
-  for (const line of pages.join("\n").split("\n")) {
-    const match = /^([a-zA-Z_:][\w:]*)(?:\{[^}]*\})? ([-+.\deE]+)/.exec(line)
-    if (match !== null && name.test(match[1]!)) sum += Number(match[2])
-  }
-  return sum
 }
 
 /**
@@ -165,17 +159,18 @@ export const startRondo = async (against?: string | undefined): Promise<Cluster>
     await rm(directory, { recursive: true, force: true })
     throw error
   }
+  const metricsPages = () =>
+    Promise.all(ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()))
   return {
     name: against === undefined ? "rondo" : "against",
     ports,
     processIds: processes.map(({ processId }) => processId),
     directory,
+    metricsPages,
     batches: async () => {
-      const pages = await Promise.all(
-        ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text())
-      )
-      const batches = metric(pages, /batch\w*_count$/)
-      return batches === 0 ? undefined : { batches, items: metric(pages, /batch\w*_sum$/) }
+      const pages = (await metricsPages()).join("\n")
+      const batches = metricsPage.sum(pages, /batch\w*_count$/)
+      return batches === 0 ? undefined : { batches, items: metricsPage.sum(pages, /batch\w*_sum$/) }
     },
     stop: async () => {
       await stopAll(processes)

@@ -12,6 +12,8 @@ import { CliConfig, Command, Flag, GlobalFlag } from "effect/cli"
 import * as path from "node:path"
 import { type Cluster, startBare, startRondo } from "./clusters.ts"
 import { positive } from "./flags.ts"
+import * as soak from "./soak.ts"
+import * as soakReport from "./soakReport.ts"
 import * as turns from "./turns.ts"
 
 const flags = {
@@ -26,6 +28,13 @@ const flags = {
     Flag.withDescription("One cluster alone"),
     Flag.withDefault("both")
   ),
+  soak: positive("soak", "Minutes of writers and readers at once, on one cluster: memory over time").pipe(
+    Flag.optional
+  ),
+  writers: positive("writers", "Connections of a soak that write").pipe(Flag.withDefault(24)),
+  readers: positive("readers", "Connections of a soak that read").pipe(Flag.withDefault(24)),
+  keys: positive("keys", "Keys of a soak").pipe(Flag.withDefault(50_000)),
+  value: positive("value", "Bytes of each value of a soak").pipe(Flag.withDefault(400)),
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the results as JSON"), Flag.withDefault(false))
 }
 
@@ -50,6 +59,10 @@ const startAll = (against: string | undefined, only: "both" | "bare" | "rondo") 
     ...(only === "bare" ? [] : [running(() => startRondo())])
   ])
 
+const noteUnless = (isQuiet: boolean) => (text: string) => {
+  if (!isQuiet) process.stderr.write(`${text}\n`)
+}
+
 const legend = ({ rounds, seconds }: turns.Settings, [base, subject]: ReadonlyArray<Cluster>) =>
   [
     `medians of ${rounds} rounds of ${seconds} s; cpu: processor time of all nodes for a request, in microseconds`,
@@ -60,30 +73,49 @@ const legend = ({ rounds, seconds }: turns.Settings, [base, subject]: ReadonlyAr
     ...(base?.name === "bare" ? ["Rondo syncs every write to disk, the bare store keeps it in memory"] : [])
   ].join("\n")
 
+type Given = Command.Command.Config.Infer<typeof flags>
+
+const soaked = Effect.fnUntraced(function*(given: Given, minutes: number) {
+  const settings: soak.Settings = {
+    minutes,
+    writers: given.writers,
+    readers: given.readers,
+    keyCount: given.keys,
+    valueBytes: given.value
+  }
+  const cluster = yield* running(() =>
+    startRondo(Option.getOrUndefined(Option.map(given.against, (at) => path.resolve(at))))
+  )
+  const samples = yield* Effect.promise(() => soak.run(cluster, settings, noteUnless(given.json)))
+  process.stdout.write(`${given.json ? JSON.stringify({ ...settings, samples }) : `\n${soakReport.render(samples)}`}\n`)
+})
+
+const compared = Effect.fnUntraced(function*(given: Given) {
+  const against = Option.getOrUndefined(given.against)
+  const usual = roundsOf(given.quick, against !== undefined)
+  const settings: turns.Settings = {
+    rounds: Option.getOrElse(given.rounds, () => usual.rounds),
+    seconds: Option.getOrElse(given.seconds, () => usual.seconds),
+    keyCount: given.quick ? 20_000 : 100_000,
+    valueSizes: given.quick && against !== undefined ? [100] : [100, 1024],
+    connectionCounts: given.quick ? [against === undefined ? 128 : 32] : [32, 128]
+  }
+  const clusters = yield* startAll(against, given.only)
+  const runs = yield* Effect.promise(() => turns.run(clusters, settings, noteUnless(given.json)))
+  const rows = turns.rowsOf(runs, settings)
+  const failed = runs.filter((run) => Object.keys(run.errors).length > 0).length
+  process.stdout.write(
+    given.json
+      ? `${JSON.stringify({ ...settings, against, rows, runs })}\n`
+      : `\n${turns.table(rows)}\n\n${legend(settings, clusters)}\n` +
+        (failed === 0 ? "no errors\n" : `${failed} of ${runs.length} rounds had errors, see above\n`)
+  )
+})
+
 const bench = Command.make("bench", flags, (given) =>
-  Effect.scoped(Effect.gen(function*() {
-    const against = Option.getOrUndefined(given.against)
-    const usual = roundsOf(given.quick, against !== undefined)
-    const settings: turns.Settings = {
-      rounds: Option.getOrElse(given.rounds, () => usual.rounds),
-      seconds: Option.getOrElse(given.seconds, () => usual.seconds),
-      keyCount: given.quick ? 20_000 : 100_000,
-      valueSizes: given.quick && against !== undefined ? [100] : [100, 1024],
-      connectionCounts: given.quick ? [against === undefined ? 128 : 32] : [32, 128]
-    }
-    const note = (text: string) => {
-      if (!given.json) process.stderr.write(`${text}\n`)
-    }
-    const clusters = yield* startAll(against, given.only)
-    const runs = yield* Effect.promise(() => turns.run(clusters, settings, note))
-    const rows = turns.rowsOf(runs, settings)
-    const failed = runs.filter((run) => Object.keys(run.errors).length > 0).length
-    process.stdout.write(
-      given.json
-        ? `${JSON.stringify({ ...settings, against, rows, runs })}\n`
-        : `\n${turns.table(rows)}\n\n${legend(settings, clusters)}\n` +
-          (failed === 0 ? "no errors\n" : `${failed} of ${runs.length} rounds had errors, see above\n`)
-    )
+  Effect.scoped(Option.match(given.soak, {
+    onNone: () => compared(given),
+    onSome: (minutes) => soaked(given, minutes)
   }))).pipe(
     Command.withDescription("Measure three nodes of Rondo beside a bare node:http store, or beside another checkout"),
     Command.withExamples([
@@ -95,6 +127,10 @@ const bench = Command.make("bench", flags, (given) =>
       {
         command: "npm run bench -- --against ../rondo-before",
         description: "The same with all sizes and numbers of connections, for a verdict: about ten minutes"
+      },
+      {
+        command: "npm run bench -- --soak 30",
+        description: "Is memory flat? Half an hour of 24 writers and 24 readers; with --against DIR on that checkout"
       },
       { command: "npm run --silent bench -- --json", description: "For programs: every round" }
     ])

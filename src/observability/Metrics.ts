@@ -131,6 +131,11 @@ export const sampled = {
   hintsPendingBytes: gauge("rondo_hints_pending_bytes", "Size of the hints that wait for a peer"),
   eventLoopLagSeconds: gauge("rondo_event_loop_lag_seconds", "99th percentile of timer delay since the last scrape"),
   residentBytes: gauge("rondo_resident_memory_bytes", "Resident memory of the process"),
+  heapBytes: gauge("rondo_heap_bytes", "JavaScript heap: used, and committed by the system"),
+  arrayBufferBytes: gauge(
+    "rondo_array_buffer_bytes",
+    "Memory of buffers outside the JavaScript heap: blocks, memtables, messages"
+  ),
   flushes: counter("rondo_flushes_total", "Memtables written to a table"),
   compactions: counter("rondo_compactions_total", "Compactions that ended"),
   logSyncs: counter("rondo_log_syncs_total", "Syncs of the write-ahead log"),

@@ -66,5 +66,9 @@ export const metricsText = (
       sample(sampled.hintsDelivered, delivered, { peer })
     }
     sample(sampled.eventLoopLagSeconds, eventLoopLagSeconds)
-    sample(sampled.residentBytes, process.memoryUsage.rss())
+    const memory = process.memoryUsage()
+    sample(sampled.residentBytes, memory.rss)
+    sample(sampled.heapBytes, memory.heapUsed, { state: "used" })
+    sample(sampled.heapBytes, memory.heapTotal, { state: "committed" })
+    sample(sampled.arrayBufferBytes, memory.arrayBuffers)
   })

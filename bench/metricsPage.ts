@@ -1,0 +1,25 @@
+/** A node's page of metrics, in Prometheus' text format. Pure. */
+
+const lines = function*(page: string) {
+  for (const line of page.split("\n")) {
+    const match = /^([a-zA-Z_:][\w:]*)(?:\{([^}]*)\})? ([-+.\deE]+)/.exec(line)
+    if (match !== null) yield { name: match[1]!, labels: match[2] ?? "", value: Number(match[3]) }
+  }
+}
+
+/** Of all metrics whose names match, over all their labels. */
+export const sum = (page: string, wanted: RegExp): number => {
+  let total = 0
+  for (const { name, value } of lines(page)) {
+    if (wanted.test(name)) total += value
+  }
+  return total
+}
+
+/** Of the first that has the name and contains the label; `undefined` when the node does not tell. */
+export const value = (page: string, wanted: string, label = ""): number | undefined => {
+  for (const { labels, name, value } of lines(page)) {
+    if (name === wanted && labels.includes(label)) return value
+  }
+  return undefined
+}
