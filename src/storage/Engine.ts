@@ -3,7 +3,7 @@
  *
  * Source: O'Neil et al., "The Log-Structured Merge-Tree (LSM-Tree)" (1996), in the shape that LevelDB gave it.
  */
-import { Effect, Latch } from "effect"
+import { Effect } from "effect"
 import type { Disk } from "../disk/Disk.ts"
 import type { Corruption, StorageError } from "../disk/StorageError.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
@@ -12,6 +12,7 @@ import type { Key } from "../domain/Key.ts"
 import type { Version } from "../domain/Version.ts"
 import { restarting } from "../observability/restarting.ts"
 import * as Compactor from "./compaction/Compactor.ts"
+import { Compactions } from "./Compactions.ts"
 import * as Flusher from "./Flusher.ts"
 import * as Scrubber from "./integrity/Scrubber.ts"
 import { verify } from "./integrity/verify.ts"
@@ -81,15 +82,15 @@ export interface StorageStats {
 /** Opens the store in a directory that exists, for as long as the scope is open. */
 export const open = Effect.fnUntraced(function*(disk: Disk["Service"], options: Options) {
   const { blockCacheBytesMax, salvage = false, scrubBytesPerSecond = 0, ...settings } = { ...defaults, ...options }
-  const compactionWanted = Latch.makeUnsafe(true)
+  const compactions = new Compactions()
   const context: Table.Context = {
     disk,
     directory: settings.directory,
     cache: BlockCache.make(blockCacheBytesMax),
-    onDamage: () => compactionWanted.openUnsafe()
+    onDamage: () => compactions.wake()
   }
   const recovered = yield* recover({ context, salvage })
-  const state = State.make(settings, context, compactionWanted, recovered)
+  const state = State.make(settings, context, compactions, recovered)
   const writer = Writer.make(state)
   const scrubber = Scrubber.make(state, scrubBytesPerSecond)
   // Closed after the fibers below have ended, because finalizers run in reverse order.
@@ -107,54 +108,47 @@ export const open = Effect.fnUntraced(function*(disk: Disk["Service"], options: 
     version: (key: Key) => Effect.suspend(() => version(state, key)),
     scan: (scanOptions?: Parameters<typeof View.scan>[1]) => View.scan(state, scanOptions),
     view: View.open(state),
-    counterMax: Effect.sync(() => state.counterMax),
+    counterMax: Effect.sync(() => state.memtables.counterMax),
     flush: writer.flush,
-    compact: Effect.andThen(writer.flush, compact(state)),
+    compact: Effect.andThen(writer.flush, compactions.request),
     snapshot: Snapshot.make(state, writer.flush),
     verify: verify(state),
-    stats: Effect.sync(() => ({ ...stats(state), scrub: scrubber.stats() })),
+    stats: Effect.sync(() => ({ ...stats(state), refusing: writer.refusing(), scrub: scrubber.stats() })),
     closeHoles: (holes: ReadonlyArray<Hole>) => Effect.andThen(writer.flush, closeHoles(state, holes)),
     salvaged: recovered.salvaged
   }
 })
 
 const get = (state: State.State, key: Key): Effect.Effect<Cell | undefined, StorageError> => {
-  const cell = State.inMemory(state, key)
+  const cell = state.memtables.find(key)
   if (cell !== undefined) return Effect.succeed(cell)
-  const found = lookUp.findNow(state.tables, key)
+  const found = lookUp.findNow(state.tables.lookUp, key)
   if (found === undefined) return Effect.undefined
   return found === lookUp.mustRead
     ? Effect.map(
-      lookUp.find(() => state.tables, key),
+      lookUp.find(() => state.tables.lookUp, key),
       (line) => line === undefined ? undefined : cellLines.cellUnsafe(line)
     )
     : Effect.succeed(cellLines.cellUnsafe(found))
 }
 
 const version = (state: State.State, key: Key): Effect.Effect<Version | undefined, StorageError> => {
-  const cell = State.inMemory(state, key)
+  const cell = state.memtables.find(key)
   if (cell !== undefined) return Effect.succeed(cell.version)
-  const found = lookUp.findNow(state.tables, key)
+  const found = lookUp.findNow(state.tables.lookUp, key)
   if (found === undefined) return Effect.undefined
   return found === lookUp.mustRead
     ? Effect.map(
-      lookUp.find(() => state.tables, key),
+      lookUp.find(() => state.tables.lookUp, key),
       (line) => line === undefined ? undefined : cellLines.versionUnsafe(line)
     )
     : Effect.succeed(cellLines.versionUnsafe(found))
 }
 
-const compact = (state: State.State) =>
-  Effect.callback<void, StorageError>((resume) => {
-    state.compactionRequests.push((failure) => resume(failure === undefined ? Effect.void : Effect.fail(failure)))
-    state.compactionWanted.openUnsafe()
-  })
-
 /** Holes are known by what is in them: the manifest may have been read again since they were seen. */
 const closeHoles = (state: State.State, closed: ReadonlyArray<Hole>) => {
   const isClosed = (hole: Hole) => closed.some((other) => Holes.isSame(hole, other))
-  return State.install(
-    state,
+  return state.tables.install(
     (now) => now.holes.some(isClosed) ? { ...now, holes: now.holes.filter((hole) => !isClosed(hole)) } : now,
     () => {}
   )
@@ -163,30 +157,21 @@ const closeHoles = (state: State.State, closed: ReadonlyArray<Hole>) => {
 /** A view that is still open keeps its tables open until it is closed. */
 const closeTables = (state: State.State) =>
   Effect.sync(() => {
-    for (const table of Levels.all(state.levels)) table.retire(() => Effect.runFork(table.close))
+    for (const table of Levels.all(state.tables.levels)) table.retire(() => Effect.runFork(table.close))
   })
 
-const stats = (state: State.State): Omit<StorageStats, "scrub"> => {
-  const tables = Levels.all(state.levels)
+const stats = ({ context, figures, memtables, tables }: State.State): Omit<StorageStats, "refusing" | "scrub"> => {
+  const all = Levels.all(tables.levels)
   return {
-    memtableBytes: state.active.sizeBytes + (state.flushing?.sizeBytes ?? 0),
-    memtableCells: state.active.entries.size + (state.flushing?.entries.size ?? 0),
-    tables: tables.length,
-    tableBytes: Levels.bytesOf(tables),
-    levels: state.levels.map((level) => ({ tables: level.length, bytes: Levels.bytesOf(level) })),
-    logBytes: state.active.logBytes + (state.flushing?.logBytes ?? 0),
-    cacheBytes: state.context.cache.sizeBytes(),
-    flushes: state.flushes,
-    compactions: state.compactions,
-    bytesFlushed: state.bytesFlushed,
-    bytesCompacted: state.bytesCompacted,
-    syncs: state.syncs,
-    equalVersionConflicts: state.equalVersionConflicts,
-    refusing: state.logFailure ?? (isBlocked(state) ? state.flushFailure : undefined),
-    damage: tables.flatMap(({ damaged }) => Array.from(damaged.values()))[0],
-    holes: state.holes
+    memtableBytes: memtables.sizeBytes,
+    memtableCells: memtables.cells,
+    tables: all.length,
+    tableBytes: Levels.bytesOf(all),
+    levels: tables.levels.map((level) => ({ tables: level.length, bytes: Levels.bytesOf(level) })),
+    logBytes: memtables.logBytes,
+    cacheBytes: context.cache.sizeBytes(),
+    ...figures.now,
+    damage: all.flatMap(({ damaged }) => Array.from(damaged.values()))[0],
+    holes: tables.holes
   }
 }
-
-/** Memory is full of cells that cannot go to a table. */
-const isBlocked = ({ active, settings }: State.State) => active.sizeBytes >= 2 * settings.memtableBytesMax

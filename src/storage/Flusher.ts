@@ -11,7 +11,8 @@ import type * as Memtable from "./memtable/Memtable.ts"
 import * as SortedRuns from "./memtable/SortedRuns.ts"
 import * as Table from "./sstable/Table.ts"
 import * as TableWriter from "./sstable/TableWriter.ts"
-import { install, logPath, type State } from "./State.ts"
+import type { State } from "./State.ts"
+import { pathOf } from "./wal/RecordLog.ts"
 
 /** Encoded in about a millisecond when values have a kilobyte, then requests get their turn. */
 const cellsPerSlice = 512
@@ -23,16 +24,15 @@ const retryDelay = "1 second"
 /** Begins with what an earlier run, ended by a defect, left undone. */
 export const run = (state: State): Effect.Effect<never> =>
   Effect.andThen(
-    state.flushWanted.open,
+    Effect.sync(() => state.flushes.request()),
     Effect.forever(Effect.gen(function*() {
-      yield* state.flushWanted.await
-      yield* state.flushWanted.close
-      if (state.flushing === undefined) return
-      const memtable = state.flushing
+      yield* state.flushes.awaitRequest
+      const memtable = state.memtables.flushing
+      if (memtable === undefined) return
       const table = yield* untilDone(state, build(state, memtable))
       yield* untilDone(state, adopt(state, table))
       for (const log of memtable.logs) {
-        yield* Effect.ignore(state.disk.remove(logPath(state.settings.directory, log)))
+        yield* Effect.ignore(state.disk.remove(pathOf(state.settings.directory, log)))
       }
     }))
   )
@@ -44,7 +44,7 @@ const build = Effect.fnUntraced(function*(state: State, memtable: Memtable.Memta
   const { disk, settings } = state
   const { directory } = settings
   const entries = yield* SortedRuns.inOne(memtable.runs)
-  const id = state.nextFile++
+  const id = state.tables.takeFile()
   const writer = yield* TableWriter.open(disk, directory, id, settings)
   yield* Effect.gen(function*() {
     for (let index = 0; index < entries.length; index++) {
@@ -61,20 +61,17 @@ const build = Effect.fnUntraced(function*(state: State, memtable: Memtable.Memta
 
 /** From one step to the next, reads find the cells in the table and no longer in the memtable. */
 const adopt = (state: State, table: Table.Table) =>
-  install(
-    state,
+  state.tables.install(
     (now) => ({
       ...now,
       levels: Levels.replace(now.levels, none, [table], 0),
-      logs: state.active.logs
+      logs: state.memtables.active.logs
     }),
     () => {
-      state.flushing = undefined
-      state.flushes++
-      state.bytesFlushed += table.sizeBytes
-      state.flushFailure = undefined
-      state.compactionWanted.openUnsafe()
-      answer(state, undefined)
+      state.memtables.dropFlushing()
+      state.figures.countFlush(table.sizeBytes)
+      state.compactions.wake()
+      state.flushes.end(undefined)
     }
   )
 
@@ -84,17 +81,8 @@ const untilDone = <A>(state: State, attempt: Effect.Effect<A, StorageError>): Ef
     attempt,
     (error) =>
       Effect.logError(`the memtable could not be written to a table, which is tried again: ${error.message}`).pipe(
-        Effect.andThen(Effect.sync(() => {
-          state.flushFailure = error
-          answer(state, error)
-        })),
+        Effect.andThen(Effect.sync(() => state.flushes.end(error))),
         Effect.andThen(Effect.sleep(retryDelay)),
         Effect.andThen(Effect.suspend(() => untilDone(state, attempt)))
       )
   )
-
-const answer = (state: State, failure: StorageError | undefined) => {
-  const waiters = state.flushWaiters
-  state.flushWaiters = []
-  for (const waiter of waiters) waiter(failure)
-}

@@ -14,16 +14,11 @@
  */
 import { type Cause, Effect } from "effect"
 import { DiskError, type StorageError } from "../disk/StorageError.ts"
-import * as Bytes from "../domain/bytes.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
-import * as cellCodec from "../domain/cell/cellCodec.ts"
-import * as Metrics from "../observability/Metrics.ts"
+import * as ActiveLog from "./ActiveLog.ts"
 import type { Applied } from "./Applied.ts"
 import * as decide from "./decide.ts"
-import * as Memtable from "./memtable/Memtable.ts"
-import { install, logPath, type State } from "./State.ts"
-import * as frame from "./wal/frame.ts"
-import * as RecordLog from "./wal/RecordLog.ts"
+import type { State } from "./State.ts"
 
 export interface Writer {
   readonly apply: (
@@ -36,6 +31,8 @@ export interface Writer {
   readonly run: Effect.Effect<never>
   /** Once a second: syncs with `FSYNC=interval`, and tries whether a log that refused takes writes again. */
   readonly tick: Effect.Effect<void>
+  /** Why writes are refused at the moment, if they are. */
+  readonly refusing: () => StorageError | undefined
   /** Refuses what waits and what comes, and closes the log. */
   readonly close: Effect.Effect<void>
 }
@@ -57,9 +54,6 @@ const valueBytesPerRoundMax = 8 * 1024 * 1024
 /** Waiting at most this long, a writer is slowed but no request runs into its timeout. */
 const slowdownMillisMax = 50
 
-/** Holds the usual round. */
-const bufferBytes = 1024 * 1024
-
 /** How much larger than its memtable a log may grow. */
 const logFactor = 4
 
@@ -67,21 +61,15 @@ const logFactor = 4
 const level0Slack = 3
 
 export const make = (state: State): Writer => {
-  const { disk, settings } = state
+  const { compactions, flushes, memtables, settings, tables } = state
   let waiting: Array<Write> = []
   let flushRequests: Array<FlushRequest> = []
   let ticked = false
   let wake: (() => void) | undefined
-  let log: RecordLog.RecordLog | undefined
-  /** Whether the log holds cells that were acknowledged, so that it must not be removed when it breaks. */
-  let logHoldsCells = false
-  /** Created, but not known to be in the manifest: it takes no record before. */
-  let unnamed: { readonly id: number; readonly opened: RecordLog.RecordLog } | undefined
-  /** Empty logs that broke: removed once the manifest no longer names them. */
-  const discarded: Array<number> = []
-  let syncNeeded = false
+  const log = ActiveLog.make(state)
+  /** Why the latest write to the log failed; `undefined` once one has succeeded. */
+  let logFailure: StorageError | undefined
   let closed = false
-  const buffer = Bytes.allocateOwn(bufferBytes)
 
   const wakeUp = () => {
     const waker = wake
@@ -95,68 +83,6 @@ export const make = (state: State): Writer => {
   })
 
   const closedError = new DiskError({ operation: "apply", path: settings.directory, code: "CLOSED" })
-
-  // --- the log -------------------------------------------------------------------------------------------------
-
-  const discardBrokenLog = Effect.suspend(() => {
-    const broken = log
-    if (broken === undefined) return Effect.void
-    log = undefined
-    // Without cells it is of no use, and while the disk refuses syncs there would be one more at each attempt.
-    if (!logHoldsCells) discarded.push(state.active.logs.pop()!)
-    return broken.close
-  })
-
-  const usableLog = Effect.suspend((): Effect.Effect<RecordLog.RecordLog, StorageError> => {
-    if (log !== undefined && !log.isBroken()) return Effect.succeed(log)
-    return Effect.andThen(discardBrokenLog, openLog)
-  })
-
-  /** A log is named in the manifest before it holds anything, so that its loss is noticed. */
-  const openLog = Effect.gen(function*() {
-    const { id, opened } = unnamed ??= yield* createLog
-    yield* install(state, (now) => ({ ...now, logs: [...now.logs, id] }), () => state.active.logs.push(id))
-    unnamed = undefined
-    log = opened
-    logHoldsCells = false
-    for (const broken of discarded.splice(0)) yield* Effect.ignore(disk.remove(logPath(settings.directory, broken)))
-    return opened
-  })
-
-  const createLog = Effect.suspend(() => {
-    const id = state.nextFile++
-    const path = logPath(settings.directory, id)
-    return RecordLog.open(disk, path, 0).pipe(
-      Effect.tapError(() => Effect.ignore(disk.remove(path))),
-      Effect.map((opened) => ({ id, opened }))
-    )
-  })
-
-  const syncLog = (current: RecordLog.RecordLog) =>
-    Effect.suspend(() => {
-      state.syncs++
-      return Metrics.timed(current.sync, Metrics.logSynced)
-    })
-
-  /** Room for a header, then the cells. A large round gets a buffer of its own, which is not kept. */
-  const encode = (cells: ReadonlyArray<Cell>): Uint8Array => {
-    let needed = frame.headerBytes
-    for (const cell of cells) needed += cellCodec.sizeMax(cell)
-    const target = needed > buffer.length ? Bytes.allocateOwn(needed) : buffer
-    let end = frame.headerBytes
-    for (const cell of cells) end = cellCodec.encode(cell, target, end)
-    return target.subarray(0, end)
-  }
-
-  const append = Effect.fnUntraced(function*(cells: ReadonlyArray<Cell>) {
-    const current = yield* usableLog
-    const before = current.sizeBytes()
-    yield* current.appendFramed(encode(cells))
-    if (settings.fsync === "always") yield* syncLog(current)
-    else syncNeeded = true
-    logHoldsCells ||= cells.length > 0
-    state.active.logBytes += current.sizeBytes() - before
-  })
 
   // --- a round -------------------------------------------------------------------------------------------------
 
@@ -177,9 +103,8 @@ export const make = (state: State): Writer => {
   const commit = Effect.fnUntraced(function*(writes: ReadonlyArray<Write>, round: decide.Round) {
     if (!round.decide(writes)) yield* round.complete()
     if (round.accepted.length > 0) {
-      const failure = yield* Effect.match(append(round.accepted), { onFailure: same, onSuccess: nothing })
-      state.logFailure = failure
-      if (failure !== undefined) return refuseRound(writes, round, failure)
+      logFailure = yield* failureOf(log.append(round.accepted))
+      if (logFailure !== undefined) return refuseRound(writes, round, logFailure)
     }
     round.publish()
     for (const write of writes) write.resume(decide.answerOf(write))
@@ -201,54 +126,47 @@ export const make = (state: State): Writer => {
   // --- the memtable's turn -------------------------------------------------------------------------------------
 
   /** Puts an empty memtable in the place of the active one. Only while none is being flushed. */
-  const turnOver = Effect.gen(function*() {
-    if (log !== undefined) {
-      if (!log.isBroken() && settings.fsync !== "never") yield* Effect.ignore(log.vouch)
-      yield* log.close
-      log = undefined
-    }
-    syncNeeded = false
-    state.flushing = state.active
-    state.active = Memtable.make()
-    state.flushWanted.openUnsafe()
-  })
-
-  const flushOutcome = Effect.callback<StorageError | undefined>((resume) => {
-    if (state.flushing === undefined) resume(Effect.undefined)
-    else state.flushWaiters.push((failure) => resume(Effect.succeed(failure)))
-  })
+  const turnOver = Effect.andThen(
+    log.end,
+    Effect.sync(() => {
+      memtables.turnOver()
+      flushes.request()
+    })
+  )
 
   /** Whether `makeRoom` would do nothing, as before nearly every round. */
   const hasRoom = () =>
-    state.active.sizeBytes < settings.memtableBytesMax &&
-    state.active.logBytes < logFactor * settings.memtableBytesMax &&
+    memtables.active.sizeBytes < settings.memtableBytesMax &&
+    memtables.active.logBytes < logFactor * settings.memtableBytesMax &&
     lagOf() <= 0
 
   /** How far the flusher or the compactor is behind: above 0, writers are slowed, at 1 as much as is bearable. */
   const lagOf = () => {
     const level0Most = level0Slack * settings.level0Tables
     return Math.max(
-      state.active.sizeBytes / settings.memtableBytesMax - 1,
-      (state.levels[0]!.length - level0Most) / level0Most
+      memtables.active.sizeBytes / settings.memtableBytesMax - 1,
+      (tables.levels[0]!.length - level0Most) / level0Most
     )
   }
 
   /** Makes room in memory: turns the memtable over when it is full, and slows writers down while flushes lag. */
   const makeRoom = Effect.gen(function*() {
     const { memtableBytesMax } = settings
+    const { active, flushing } = memtables
     // Overwrites of a few keys fill the log and not the memtable; recovery reads the log, so it is bounded as well.
-    const isFull = state.active.sizeBytes >= memtableBytesMax || state.active.logBytes >= logFactor * memtableBytesMax
-    if (isFull && state.flushing === undefined) {
-      return yield* Effect.uninterruptible(turnOver)
-    }
-    if (state.active.sizeBytes >= 2 * memtableBytesMax) {
-      const failure = state.flushFailure ?? (yield* flushOutcome)
+    const isFull = active.sizeBytes >= memtableBytesMax || active.logBytes >= logFactor * memtableBytesMax
+    if (isFull && flushing === undefined) return yield* Effect.uninterruptible(turnOver)
+    if (isBlocked()) {
+      const failure = flushes.failure ?? (yield* failureOf(flushes.waiters.outcome))
       if (failure !== undefined) refuseAll(failure)
       return
     }
     const lag = lagOf()
     if (lag > 0) yield* Effect.sleep(Math.min(slowdownMillisMax, Math.ceil(lag * slowdownMillisMax)))
   })
+
+  /** Memory is full of cells that cannot go to a table. */
+  const isBlocked = () => memtables.active.sizeBytes >= 2 * settings.memtableBytesMax
 
   const refuseAll = (failure: StorageError) => {
     const refused = waiting
@@ -260,11 +178,11 @@ export const make = (state: State): Writer => {
   const serveFlushes = Effect.gen(function*() {
     const requests = flushRequests
     flushRequests = []
-    if (state.flushing !== undefined) {
+    if (memtables.flushing !== undefined) {
       // What is on its way to a table has to be out of the way first.
-      state.flushWaiters.push((failure) => failure === undefined ? askAgain(requests) : tell(requests, failure))
-    } else if (state.active.entries.size > 0) {
-      state.flushWaiters.push((failure) => tell(requests, failure))
+      flushes.waiters.add((failure) => failure === undefined ? askAgain(requests) : tell(requests, failure))
+    } else if (memtables.active.entries.size > 0) {
+      flushes.waiters.add((failure) => tell(requests, failure))
       yield* turnOver
     } else tell(requests, undefined)
   })
@@ -279,23 +197,17 @@ export const make = (state: State): Writer => {
   }
 
   const syncNow = Effect.gen(function*() {
-    if (log === undefined || log.isBroken()) return
-    const failure = yield* Effect.match(syncLog(log), { onFailure: same, onSuccess: nothing })
-    syncNeeded = false
+    const failure = yield* failureOf(log.sync)
     if (failure === undefined) return
     // Acknowledged cells may be lost from the log now; a table brings them to the disk another way.
-    state.logFailure = failure
-    if (state.flushing === undefined && state.active.entries.size > 0) yield* turnOver
+    logFailure = failure
+    if (memtables.flushing === undefined && memtables.active.entries.size > 0) yield* turnOver
   })
 
-  const serveTick = Effect.suspend(() => {
+  const serveTick = Effect.gen(function*() {
     ticked = false
-    if (settings.fsync === "interval" && syncNeeded) return syncNow
-    return state.logFailure === undefined ? Effect.void : probe
-  })
-
-  const probe = Effect.gen(function*() {
-    state.logFailure = yield* Effect.match(append([]), { onFailure: same, onSuccess: nothing })
+    if (settings.fsync === "interval" && log.needsSync()) yield* syncNow
+    else if (logFailure !== undefined) logFailure = yield* failureOf(log.append([]))
   })
 
   return {
@@ -323,20 +235,17 @@ export const make = (state: State): Writer => {
       ticked = true
       wakeUp()
     }),
+    refusing: () => logFailure ?? (isBlocked() ? flushes.failure : undefined),
     close: Effect.suspend(() => {
       closed = true
       refuseAll(closedError)
       tell(flushRequests, closedError)
-      for (const waiter of state.flushWaiters) waiter(closedError)
-      for (const waiter of state.compactionRequests.splice(0)) waiter(closedError)
-      for (const waiter of state.compactionWaiters.splice(0)) waiter(closedError)
-      const unused = unnamed === undefined ? Effect.void : unnamed.opened.close
-      if (log === undefined) return unused
-      const vouched = log.isBroken() || settings.fsync === "never" ? Effect.void : Effect.ignore(log.vouch)
-      return Effect.andThen(vouched, Effect.andThen(log.close, unused))
+      flushes.waiters.tell(closedError)
+      compactions.refuse(closedError)
+      return log.close
     })
   }
 }
 
-const same = (failure: StorageError): StorageError | undefined => failure
-const nothing = (): StorageError | undefined => undefined
+const failureOf = (attempt: Effect.Effect<void, StorageError>): Effect.Effect<StorageError | undefined> =>
+  Effect.match(attempt, { onFailure: (failure): StorageError | undefined => failure, onSuccess: () => undefined })

@@ -76,7 +76,7 @@ export class Round {
 
   constructor(state: State) {
     this.state = state
-    this.memtable = state.active
+    this.memtable = state.memtables.active
   }
 
   /** Decides as far as memory goes. Whether that was all. */
@@ -104,14 +104,7 @@ export class Round {
 
   /** Lets readers see what was accepted. */
   publish(): void {
-    const { changed, memtable, state } = this
-    const sequence = ++state.sequence
-    const views = state.views.current()
-    for (const entry of changed) {
-      const { counter } = entry.pending!.version
-      if (counter > state.counterMax) state.counterMax = counter
-      Memtable.publish(memtable, entry, sequence, views)
-    }
+    this.state.memtables.publish(this.changed)
   }
 
   /** Leaves the store as it was before the round. */
@@ -157,12 +150,12 @@ export class Round {
   }
 
   private findInMemory(cell: Cell.Cell): Stored | typeof lookUp.mustRead {
-    const { flushing, settings, tables } = this.state
+    const { memtables, settings, tables } = this.state
     if (this.mustWait(cell.key)) return lookUp.mustRead
-    const flushed = flushing === undefined ? undefined : Memtable.get(flushing, cell.key)
+    const flushed = memtables.findFlushing(cell.key)
     if (flushed !== undefined) return flushed
-    if (!settings.tellsReplaced && cell.version.counter > tables.counterMax) return undefined
-    const line = lookUp.findNow(tables, cell.key)
+    if (!settings.tellsReplaced && cell.version.counter > tables.lookUp.counterMax) return undefined
+    const line = lookUp.findNow(tables.lookUp, cell.key)
     return line === undefined || line === lookUp.mustRead ? line : this.ofLine(line, cell)
   }
 
@@ -173,7 +166,7 @@ export class Round {
 
   private read({ failures, stored, write }: Deferred, index: number) {
     const cell = write.cells[index]!
-    const flushed = this.state.flushing === undefined ? undefined : Memtable.get(this.state.flushing, cell.key)
+    const flushed = this.state.memtables.findFlushing(cell.key)
     if (flushed !== undefined) {
       stored[index] = flushed
       return Effect.void
@@ -206,7 +199,7 @@ export class Round {
    * passed over; only whether a value was replaced is not known then.
    */
   private findStored(cell: Cell.Cell, ignoreDamage: boolean) {
-    const current = () => this.state.tables
+    const current = () => this.state.tables.lookUp
     return Effect.catchTag(
       lookUp.find(current, cell.key, { ignoreDamage }),
       "Corruption",
@@ -248,7 +241,7 @@ export class Round {
   private compareEqual(cell: Cell.Cell, before: Cell.Cell): number {
     const order = Cell.compare(cell, before)
     if (order !== 0) {
-      this.state.equalVersionConflicts++
+      this.state.figures.countConflict()
       this.conflicts.push(cell)
     }
     return order

@@ -17,15 +17,10 @@ import * as Holes from "./manifest/Holes.ts"
 import * as Manifest from "./manifest/Manifest.ts"
 import * as Memtable from "./memtable/Memtable.ts"
 import * as Table from "./sstable/Table.ts"
-import { logPath } from "./State.ts"
+import type * as State from "./State.ts"
 import * as RecordLog from "./wal/RecordLog.ts"
 
-export interface Recovered {
-  readonly active: Memtable.Memtable
-  readonly levels: Levels.Levels
-  readonly holes: ReadonlyArray<Holes.Hole>
-  readonly nextFile: number
-  readonly counterMax: number
+export interface Recovered extends State.Recovered {
   /** Whether something that was acknowledged may be lost from the logs, which the operator accepted. */
   readonly salvaged: boolean
 }
@@ -164,7 +159,7 @@ const replay = Effect.fnUntraced(function*(
   isThere: boolean,
   active: Memtable.Memtable
 ): Effect.fn.Return<boolean, StorageError> {
-  const path = logPath(directory, log)
+  const path = RecordLog.pathOf(directory, log)
   if (!isThere) return yield* missingLog(path, salvage)
   const { lostBytes, payloads, sizeBytes, tornBytes } = yield* RecordLog.recover(disk, path, { salvage })
   if (tornBytes > 0) {

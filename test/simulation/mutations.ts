@@ -28,9 +28,9 @@ export const mutations: ReadonlyArray<Mutation> = [
   // --- durability of one node ------------------------------------------------------------------------------------
   one(
     "acknowledge before the sync",
-    "storage/Writer.ts",
-    `if (settings.fsync === "always") yield* syncLog(current)`,
-    `if (settings.fsync !== "always") yield* syncLog(current)`
+    "storage/ActiveLog.ts",
+    `if (fsync === "always") yield* syncOf(current)`,
+    `if (fsync !== "always") yield* syncOf(current)`
   ),
   one(
     "skip the directory sync after a new log",
@@ -49,7 +49,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     "storage/Flusher.ts",
     `      yield* untilDone(state, adopt(state, table))
 `,
-    `      for (const log of memtable.logs) yield* state.disk.remove(logPath(state.settings.directory, log)).pipe(Effect.ignore)
+    `      for (const log of memtable.logs) yield* state.disk.remove(pathOf(state.settings.directory, log)).pipe(Effect.ignore)
       yield* untilDone(state, adopt(state, table))
 `
   ),
@@ -68,7 +68,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   one(
     "forget in the manifest which logs there are",
     "storage/Flusher.ts",
-    `      logs: state.active.logs
+    `      logs: state.memtables.active.logs
 `,
     `      logs: []
 `

@@ -12,7 +12,7 @@ import * as Levels from "../Levels.ts"
 import type { Hole } from "../manifest/Holes.ts"
 import * as Table from "../sstable/Table.ts"
 import * as TableWriter from "../sstable/TableWriter.ts"
-import { install, type State } from "../State.ts"
+import type { State } from "../State.ts"
 import * as mergeTables from "./mergeTables.ts"
 import { type Compaction, overlapping, pick } from "./pick.ts"
 
@@ -28,26 +28,25 @@ const tablesAtMost = 256
 /** Begins with what an earlier run, ended by a defect, left undone. */
 export const run = (state: State, scope: Scope.Scope): Effect.Effect<never> =>
   Effect.andThen(
-    state.compactionWanted.open,
+    Effect.sync(() => state.compactions.wake()),
     Effect.forever(Effect.gen(function*() {
-      yield* state.compactionWanted.await
-      yield* state.compactionWanted.close
+      yield* state.compactions.awaitWork
       yield* Effect.catch(compactAll(state, scope), (error) =>
         Effect.logError(`compaction failed and is tried again: ${error.message}`).pipe(
           Effect.andThen(Effect.sync(() =>
-            refuseAll(state, error)
+            state.compactions.refuse(error)
           )),
           Effect.andThen(Effect.sleep(retryDelay)),
-          Effect.andThen(state.compactionWanted.open)
+          Effect.andThen(Effect.sync(() => state.compactions.wake()))
         ))
     }))
   )
 
 const compactAll = Effect.fnUntraced(function*(state: State, scope: Scope.Scope) {
   for (let chosen = choose(state); chosen !== undefined; chosen = choose(state)) {
-    if (chosen.answers) state.compactionWaiters = state.compactionRequests.splice(0)
+    if (chosen.answers) state.compactions.begin()
     yield* Metrics.timed(chosen.isMove ? move(state, chosen) : compact(state, scope, chosen), Metrics.compacted)
-    if (chosen.answers) complete(state)
+    if (chosen.answers) state.compactions.complete()
   }
 })
 
@@ -57,8 +56,8 @@ interface Chosen extends Compaction<Table.Table> {
 }
 
 const choose = (state: State): Chosen | undefined => {
-  const { levels, settings } = state
-  if (state.compactionRequests.length > 0) {
+  const { settings, tables: { levels } } = state
+  if (state.compactions.isRequested()) {
     const upper = levels.slice(0, Levels.levelLast).flat()
     return { upper, lower: levels[Levels.levelLast]!, target: Levels.levelLast, isMove: false, answers: true }
   }
@@ -77,26 +76,12 @@ const damagedTable = (levels: Levels.Levels) => {
   return undefined
 }
 
-/** Tells those for whom everything was compacted; who asked meanwhile waits for the next time. */
-const complete = (state: State) => {
-  for (const waiter of state.compactionWaiters.splice(0)) waiter(undefined)
-}
-
-/** What stands in the way of this compaction stands in the way of the one that others wait for. */
-const refuseAll = (state: State, failure: StorageError) => {
-  const waiters = [...state.compactionWaiters.splice(0), ...state.compactionRequests.splice(0)]
-  for (const waiter of waiters) waiter(failure)
-}
-
 const move = (state: State, { target, upper }: Compaction<Table.Table>) =>
   untilDone(
     state,
-    install(
-      state,
+    state.tables.install(
       (now) => ({ ...now, levels: Levels.replace(now.levels, new Set(upper), upper, target) }),
-      () => {
-        state.compactions++
-      }
+      () => state.figures.countCompaction(0)
     )
   )
 
@@ -105,31 +90,28 @@ const compact = Effect.fnUntraced(function*(
   scope: Scope.Scope,
   { lower, target, upper }: Compaction<Table.Table>
 ) {
-  const { disk, settings } = state
+  const { disk, settings, tables } = state
+  const { holes: holesBefore, levels } = tables
   const old = [...upper, ...lower]
   const options: mergeTables.Options = {
     ...settings,
     disk,
-    nextId: () => state.nextFile++,
-    tableBytes: Math.max(settings.tableBytes, Levels.bytesOf(Levels.all(state.levels)) / tablesAtMost),
+    nextId: () => tables.takeFile(),
+    tableBytes: Math.max(settings.tableBytes, Levels.bytesOf(Levels.all(levels)) / tablesAtMost),
     // A tombstone may be all that answers for its key where cells were lost.
-    purge: settings.tombstones === "purge" && state.holes.length === 0 && isLowest(state.levels, old, target)
+    purge: settings.tombstones === "purge" && holesBefore.length === 0 && isLowest(levels, old, target)
   }
-  const { holes, ids } = yield* merge(runsOf(state.levels, old), options)
+  const { holes, ids } = yield* merge(runsOf(levels, old), options)
   const merged = yield* openAll(state, options, ids)
   yield* untilDone(
     state,
-    install(
-      state,
+    tables.install(
       (now) => ({
         ...now,
         levels: Levels.replace(now.levels, new Set(old), merged, target),
         holes: [...now.holes, ...holes]
       }),
-      () => {
-        state.compactions++
-        state.bytesCompacted += Levels.bytesOf(merged)
-      }
+      () => state.figures.countCompaction(Levels.bytesOf(merged))
     )
   )
   yield* reportLost(holes)
@@ -190,7 +172,7 @@ const untilDone = (state: State, installed: Effect.Effect<void, StorageError>): 
     installed,
     (error) =>
       Effect.logError(`the manifest could not be written, which is tried again: ${error.message}`).pipe(
-        Effect.andThen(Effect.sync(() => refuseAll(state, error))),
+        Effect.andThen(Effect.sync(() => state.compactions.refuse(error))),
         Effect.andThen(Effect.sleep(installRetryDelay)),
         Effect.andThen(Effect.suspend(() => untilDone(state, installed)))
       )

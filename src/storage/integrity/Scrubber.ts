@@ -74,8 +74,8 @@ export const make = (state: State, bytesPerSecond: number): Scrubber => {
   })
 
   const pass = Effect.gen(function*() {
-    const end = state.nextFile
-    change({ running: true, bytesDone: 0, bytesTotal: Levels.bytesOf(Levels.all(state.levels)) })
+    const end = state.tables.nextFile
+    change({ running: true, bytesDone: 0, bytesTotal: Levels.bytesOf(Levels.all(state.tables.levels)) })
     for (let table = tableFrom(state, 0, end); table !== undefined; table = tableFrom(state, table.id + 1, end)) {
       yield* held(table, scrub(table))
     }
@@ -94,13 +94,13 @@ export const make = (state: State, bytesPerSecond: number): Scrubber => {
 /** The oldest live table with a number from `from` on and below `end`. */
 const tableFrom = (state: State, from: number, end: number): Table | undefined => {
   let found: Table | undefined
-  for (const table of Levels.all(state.levels)) {
+  for (const table of Levels.all(state.tables.levels)) {
     if (table.id >= from && table.id < end && (found === undefined || table.id < found.id)) found = table
   }
   return found
 }
 
-const isLive = (state: State, table: Table): boolean => state.levels.some((tables) => tables.includes(table))
+const isLive = (state: State, table: Table): boolean => state.tables.levels.some((tables) => tables.includes(table))
 
 const held = <A, E>(table: Table, use: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.acquireUseRelease(Effect.sync(table.retain), () => use, () => Effect.sync(table.release))

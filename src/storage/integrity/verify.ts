@@ -28,9 +28,9 @@ export const spanBytes = 256 * 1024
 export const verify = (state: State): Effect.Effect<VerifyReport> =>
   Effect.acquireUseRelease(
     Effect.sync(() => {
-      const tables = Levels.all(state.levels)
+      const tables = Levels.all(state.tables.levels)
       for (const table of tables) table.retain()
-      return { tables, holes: state.holes }
+      return { tables, holes: state.tables.holes }
     }),
     ({ holes, tables }) =>
       Effect.map(

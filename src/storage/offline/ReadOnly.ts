@@ -18,8 +18,8 @@ import { MemtableSource, TableSource } from "../scan/CellSource.ts"
 import * as Cursor from "../scan/Cursor.ts"
 import * as BlockCache from "../sstable/BlockCache.ts"
 import * as Table from "../sstable/Table.ts"
-import { logPath } from "../State.ts"
 import * as frame from "../wal/frame.ts"
+import * as RecordLog from "../wal/RecordLog.ts"
 
 /** There is nothing of a store in the directory. */
 export class NoStore extends Schema.TaggedError<NoStore>()("NoStore", { path: Schema.String }) {
@@ -75,7 +75,7 @@ export const open = Effect.fnUntraced(function*(disk: Disk["Service"], directory
   }
   const memtable = Memtable.make()
   const logs: Array<StoredLog> = []
-  for (const log of manifest.logs) logs.push(yield* readLog(disk, logPath(directory, log), memtable))
+  for (const log of manifest.logs) logs.push(yield* readLog(disk, RecordLog.pathOf(directory, log), memtable))
   const ordered = levels.map(Levels.inOrder)
   const store: ReadOnly = {
     directory,

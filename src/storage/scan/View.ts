@@ -10,7 +10,6 @@ import type { Key } from "../../domain/Key.ts"
 import * as Levels from "../Levels.ts"
 import * as lookUp from "../lookUp.ts"
 import * as Memtable from "../memtable/Memtable.ts"
-import * as SortedRuns from "../memtable/SortedRuns.ts"
 import type { State } from "../State.ts"
 import { type CellSource, MemtableSource, TableSource } from "./CellSource.ts"
 import * as Cursor from "./Cursor.ts"
@@ -30,12 +29,10 @@ export const open = (state: State): Effect.Effect<View, never, Scope.Scope> =>
 
 /** One synchronous step: between two, a flush could move cells from the memtable to a table. */
 const hold = (state: State) => {
-  const { levels, sequence, tables } = state
+  const { levels, lookUp: tables } = state.tables
   const held = Levels.all(levels)
-  const memtables = state.flushing === undefined ? [state.active] : [state.active, state.flushing]
-  const runs = memtables.flatMap((memtable) => SortedRuns.sealed(memtable.runs))
   for (const table of held) table.retain()
-  state.views.open(sequence)
+  const { memtables, release: releaseMemtables, runs, sequence } = state.memtables.hold()
   const tableSources: Array<TableSource> = []
   const view: View = {
     get: (key) =>
@@ -65,7 +62,7 @@ const hold = (state: State) => {
   }
   const release = () => {
     for (const source of tableSources) source.close()
-    state.views.close(sequence)
+    releaseMemtables()
     for (const table of held) table.release()
   }
   return { view, release }

@@ -55,16 +55,10 @@ const take = Effect.fnUntraced(function*(state: State, flush: Effect.Effect<void
 })
 
 /** The tables of one moment, which stay until they are let go. */
-const hold = ({ counterMax, holes, levels }: State) => {
-  const tables = Levels.all(levels)
+const hold = ({ tables: live }: State) => {
+  const tables = Levels.all(live.levels)
   for (const table of tables) table.retain()
-  const contents: Manifest.Manifest = {
-    tables: levels.flatMap((tables, level) => tables.map((table) => ({ ...table, level }))),
-    logs: [],
-    holes,
-    counterMax
-  }
-  return { tables, contents }
+  return { tables, contents: live.manifestOf({ levels: live.levels, holes: live.holes, logs: [] }) }
 }
 
 const free = ({ tables }: ReturnType<typeof hold>) =>

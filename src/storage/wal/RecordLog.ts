@@ -16,6 +16,9 @@ import * as frame from "./frame.ts"
 /** Lengths and offsets are kept in 32 bits. */
 export const logBytesMax = 0xffffffff
 
+/** `wal-000012.log`. */
+export const pathOf = (directory: string, log: number): string => `${directory}/wal-${String(log).padStart(6, "0")}.log`
+
 export interface RecordLog {
   readonly path: string
   /** The bytes of all whole records. */
