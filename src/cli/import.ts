@@ -5,7 +5,7 @@
  * repeated safely, so what fails for a passing reason is tried again, at the next node of `--url`.
  */
 import { NodeStream } from "@effect/platform-node"
-import { Duration, Effect, FileSystem, Option, Stdio, Stream } from "effect"
+import { Duration, Effect, FileSystem, Option, Schedule, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { createGunzip } from "node:zlib"
 import { CommandFailed, report } from "./CommandFailed.ts"
@@ -13,7 +13,7 @@ import { type Answer, Http } from "./Http.ts"
 import { type Line, LineSplitter } from "./lines.ts"
 import { Output, printLine } from "./Output.ts"
 import * as Record from "./record.ts"
-import { type AttemptFailed, defaultPolicy, retry } from "./retry.ts"
+import * as retry from "./retry.ts"
 import * as Tally from "./Tally.ts"
 import * as target from "./target.ts"
 
@@ -72,7 +72,7 @@ const retryAfter = (answer: Answer): Duration.Duration | undefined => {
   return Number.isFinite(seconds) && seconds >= 0 ? Duration.seconds(seconds) : undefined
 }
 
-const refused = (answer: Answer): AttemptFailed => ({
+const refused = (answer: Answer): retry.AttemptFailed => ({
   kind: target.problemKind(answer),
   // 5xx comes from the node's state, 429 from its load: both pass. Other statuses are about the record.
   retryable: answer.status >= 500 && answer.status !== 507 || answer.status === 429,
@@ -89,7 +89,7 @@ const attempt = (http: Http["Service"], options: Options, record: Record.Record,
     ...(options.verify ? {} : { body: record.bytes })
   }).pipe(
     Effect.timeout(answerTimeout),
-    Effect.mapError((error): AttemptFailed => ({
+    Effect.mapError((error): retry.AttemptFailed => ({
       kind: error._tag === "TimeoutError" ? "timeout" : error.code,
       retryable: true,
       retryAfter: undefined
@@ -106,14 +106,18 @@ const attempt = (http: Http["Service"], options: Options, record: Record.Record,
     })
   )
 
-const wrong = (kind: string): AttemptFailed => ({ kind, retryable: false, retryAfter: undefined })
+const wrong = (kind: string): retry.AttemptFailed => ({ kind, retryable: false, retryAfter: undefined })
 
 /** Sends every record; the tally holds the outcome. */
 export const run = (options: Options, tally: Tally.Tally) =>
   Effect.gen(function*() {
     const http = yield* Http
     const output = yield* Output
-    const policy = { ...defaultPolicy, giveUpAfter: options.giveUpAfter }
+    const schedule = Schedule.tap(retry.schedule(options.giveUpAfter), ({ input }) =>
+      Effect.sync(() => {
+        tally.retried++
+        Tally.countError(tally, input.kind)
+      }))
     let turn = 0
     let complaints = 0
     const complain = (line: number, reason: string) => {
@@ -128,29 +132,22 @@ export const run = (options: Options, tally: Tally.Tally) =>
       if (line.text.trim() === "") return Effect.void
       const record = Record.decode(line.text)
       if (record._tag === "Failure") return complain(line.number, record.failure)
-      const first = turn++
+      let next = turn++
       const doneBefore = tally.done
-      return Effect.matchEffect(
-        retry(
-          policy,
-          (number) => attempt(http, options, record.success, options.urls[(first + number) % options.urls.length]!),
-          (failure) => {
-            tally.retried++
-            Tally.countError(tally, failure.kind)
-          }
-        ),
-        {
-          onFailure: (failure) =>
-            // As long as it was tried, nobody took any record: the rest would fare no better, one minute each.
-            failure.retryable && tally.done === doneBefore
-              ? Effect.fail(nobodyAnswers(options, failure.kind))
-              : complain(line.number, failure.kind),
-          onSuccess: () =>
-            Effect.sync(() => {
-              tally.done++
-            })
-        }
+      const trial = Effect.suspend(() =>
+        attempt(http, options, record.success, options.urls[next++ % options.urls.length]!)
       )
+      return Effect.matchEffect(Effect.retry(trial, schedule), {
+        onFailure: (failure) =>
+          // As long as it was tried, nobody took any record: the rest would fare no better, one minute each.
+          failure.retryable && tally.done === doneBefore
+            ? Effect.fail(nobodyAnswers(options, failure.kind))
+            : complain(line.number, failure.kind),
+        onSuccess: () =>
+          Effect.sync(() => {
+            tally.done++
+          })
+      })
     }
     yield* lines(options.file, tally).pipe(
       Stream.mapEffect(send, { concurrency: options.concurrency, unordered: true }),
