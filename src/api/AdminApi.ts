@@ -1,6 +1,6 @@
 /**
- * What operators and their tools ask a node. Liveness never depends on peers or disks; readiness is about this node;
- * health is about the cluster as this node sees it, and is not for load balancers: a lost quorum would remove every node.
+ * Endpoints for operators and their tools. Liveness never depends on peers or disks; readiness is about this node;
+ * health is about the cluster as this node sees it, and not for load balancers: a lost quorum would remove every node.
  */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
@@ -36,9 +36,9 @@ export const Damage = Schema.Struct({
   files: Schema.Array(Schema.String),
   /** Ranges of keys of which cells are lost here until other replicas have given them back. */
   ranges: Schema.Int,
-  /** What was found, in words. */
+  /** One of the damaged places, in words. */
   found: Schema.String,
-  /** What happens next, or what it waits for. */
+  /** The next step of the repair, or the reason why it waits. */
   next: Schema.String
 })
 

@@ -1,4 +1,4 @@
-/** Everything a node serves, declared once; server, documents and clients derive from it. */
+/** Everything that a node serves, declared once. The server's routes and the OpenAPI document are made from it. */
 import { HttpApi, OpenApi } from "effect/http-api"
 import { PeerApi } from "../peer/PeerApi.ts"
 import { AdminApi } from "./AdminApi.ts"

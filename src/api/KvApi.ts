@@ -9,10 +9,10 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { keyBytesMax } from "../domain/Key.ts"
 import * as Problem from "./Problem.ts"
 
-/** The value's own bytes, whatever they are. */
+/** The value's own bytes, of any kind. */
 const Bytes = Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array({ contentType: "*/*" }))
 
-/** What `GET` answers to `Accept: application/json`. */
+/** The answer of `GET` to `Accept: application/json`. */
 export const Envelope = Schema.Struct({
   key: Schema.String,
   /** Text when the bytes are valid UTF-8; else base64, and `encoding` says so. */
@@ -126,5 +126,5 @@ export class KvApi extends HttpApiGroup.make("kv")
   .annotateMerge(OpenApi.annotations({ title: "Keys and values", description: "Read and write through any node." }))
 {}
 
-/** The path of a key: what `server/KvRequest` undoes. Slashes stay readable. */
+/** The path of a key; `server/KvRequest` undoes it. Slashes stay readable. */
 export const pathOf = (key: string): string => `/kv/${encodeURIComponent(key).replaceAll("%2F", "/")}`

@@ -1,8 +1,8 @@
 /**
- * Every answer that says no, as an RFC 9457 problem: one class per kind, its HTTP status with it. `_tag` is the kind's
+ * Every refusal, as an RFC 9457 problem: one class per kind, its HTTP status with it. `_tag` is the kind's
  * name for programs, `detail` a sentence for people, and the other members are the numbers needed to act on it.
  *
- * `retryable` says whether the same request may succeed later; `outcome`, on writes, what became of this one.
+ * `retryable` says whether the same request may succeed later; `outcome`, on writes, whether this one took effect.
  */
 import { Schema } from "effect"
 import { HttpApiError } from "effect/http-api"
@@ -133,7 +133,7 @@ export class MethodNotAllowed extends HttpApiError.Problem<MethodNotAllowed>()("
   title: "The method does not exist at this path"
 }, { ...tagged("MethodNotAllowed", false), allowed: Schema.Array(Schema.String) }) {}
 
-/** What HTTP itself or a declared schema refused; `status` is 400 unless the connection's parser knows better. */
+/** HTTP itself or a declared schema refused the request. */
 export class BadRequest extends HttpApiError.Problem<BadRequest>()("BadRequest", {
   type: "urn:rondo:problem:bad-request",
   status: 400,
@@ -171,7 +171,7 @@ export class HeadersTooLarge extends HttpApiError.Problem<HeadersTooLarge>()("He
   title: "The request line and headers are too large"
 }, { ...tagged("HeadersTooLarge", false), limitBytes: Schema.Int }) {}
 
-/** A defect of this node: logged here, and told to the client without its internals. A write may have been applied. */
+/** A defect of this node: the log has it, the client gets no internals. A write may have been applied. */
 export class InternalError extends HttpApiError.Problem<InternalError>()("InternalError", {
   type: "urn:rondo:problem:internal-error",
   status: 500,

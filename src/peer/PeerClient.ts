@@ -11,7 +11,7 @@ import type { Version } from "../domain/Version.ts"
 import type { PeerFailed } from "./PeerError.ts"
 import type { GossipMessage, GossipReply } from "./PeerProtocol.ts"
 
-/** What a replica answered to one cell. Same meaning as `Storage`'s `Applied`. */
+/** A replica's answer to one cell. Same meaning as `Storage`'s `Applied`. */
 export type WriteAnswer =
   | { readonly _tag: "Accepted"; readonly replaced: boolean }
   | { readonly _tag: "Superseded"; readonly newest: Version }
@@ -19,8 +19,8 @@ export type WriteAnswer =
 
 /**
  * Does not count towards a quorum. `recovering`: stored, but by a node with a new data directory, which may have
- * forgotten something newer that it once acknowledged. `storage`: not stored, because what the node holds of this key
- * cannot be read.
+ * forgotten something newer that it once acknowledged. `storage`: not stored, because the node cannot read the cell
+ * that it holds of this key.
  */
 export interface Uncounted {
   readonly _tag: "Uncounted"
@@ -47,11 +47,11 @@ export interface KeyRange {
   readonly to: string
 }
 
-/** What a node holds, in brief. */
+/** A node's cells, in brief. */
 export interface Digests {
   /** One hash for each partition of everything the node can read in it; in the order of partitions. */
   readonly digests: ReadonlyArray<string>
-  /** There is more that it stored once and cannot read: what it lacks now it may have acknowledged. */
+  /** The node stored more once and cannot read it: it may have acknowledged cells that it lacks now. */
   readonly isDamaged: boolean
 }
 
@@ -67,7 +67,10 @@ export class PeerClient extends Context.Service<PeerClient, {
     requests: ReadonlyArray<ReadRequest>
   ) => Effect.Effect<ReadonlyArray<ReadAnswer>, PeerFailed>
   readonly gossip: (address: string, message: GossipMessage) => Effect.Effect<GossipReply, PeerFailed>
-  /** Asks the node at `address` whether it reaches the node at `target`: SWIM's indirect probe. Asked of a node about itself it is the direct one. */
+  /**
+   * Asks the node at `address` whether it reaches the node at `target`: SWIM's indirect probe, or the direct one when the
+   * two are the same node.
+   */
   readonly probe: (address: string, target: string) => Effect.Effect<boolean, PeerFailed>
   readonly digests: (address: string) => Effect.Effect<Digests, PeerFailed>
   /**

@@ -142,7 +142,7 @@ const transportFailure = (peer: string, error: HttpClientError.HttpClientError) 
 const causeOf = (reason: HttpClientError.HttpClientErrorReason): string =>
   "cause" in reason && reason.cause instanceof Error ? reason.cause.message : reason.message
 
-/** What an answer other than 200 means. */
+/** The meaning of an answer other than 200. */
 const refusal = (peer: string, response: HttpClientResponse.HttpClientResponse) =>
   Effect.map(Effect.orElseSucceed(response.text, () => ""), (body) => refusalOf(peer, response.status, body))
 

@@ -1,6 +1,6 @@
 /**
- * Why a node refuses a peer, as RFC 9457 problems: one class for each kind, with its HTTP status. Those that clients meet
- * are in `api/Problem.ts`, which says what the members mean.
+ * Why a node refuses a peer, as RFC 9457 problems: one class for each kind, with its HTTP status. `api/Problem.ts` has
+ * those that clients meet, and the meaning of the members.
  */
 import { Schema } from "effect"
 import { HttpApiError } from "effect/http-api"
@@ -33,7 +33,7 @@ export class GossipRefused extends HttpApiError.Problem<GossipRefused>()("Gossip
   title: "This node and its peer do not fit together"
 }, tagged("GossipRefused", false)) {}
 
-/** This node has a new data directory and may have lost writes that it once acknowledged, so its answers do not count yet. */
+/** This node has a new data directory and may have lost writes that it acknowledged: its answers do not count yet. */
 export class ReplicaRecovering extends HttpApiError.Problem<ReplicaRecovering>()("ReplicaRecovering", {
   type: "urn:rondo:problem:replica-recovering",
   status: 409,

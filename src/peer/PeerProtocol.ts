@@ -1,5 +1,5 @@
 /**
- * What nodes say to each other. Messages carry a protocol version; unknown fields are ignored, unknown versions
+ * The messages of gossip. They carry a protocol version; unknown fields are ignored, unknown versions
  * refused. Bodies of `/internal/kv` and `/internal/read` are compact binary, streams are lines of JSON.
  */
 import { Schema } from "effect"
@@ -13,8 +13,8 @@ export const protocolVersion = 3
 export const MemberState = Schema.Literals(["up"])
 
 /**
- * Far above what starts and rounds can reach, and far enough below 2^53 that one more is still a whole number: a node
- * raises its own above whatever is said about it.
+ * Far above any number that starts and rounds can reach, and far enough below 2^53 that one more is still a whole
+ * number: a node raises its own above every one that others name.
  */
 export const ageMax = 2 ** 48
 
@@ -24,7 +24,7 @@ const Age = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: ageMax }))
 export const MemberRecord = Schema.Struct({
   nodeId: NodeId,
   incarnation: Incarnation,
-  /** Starts of this node. A higher one wins whatever the heartbeat says. */
+  /** Starts of this node. A higher one wins over any heartbeat. */
   generation: Age,
   /** Gossip rounds since that start, and one for each refutation. */
   heartbeat: Age,
@@ -37,7 +37,7 @@ export const MemberRecord = Schema.Struct({
 })
 export type MemberRecord = typeof MemberRecord.Type
 
-/** Which state of a member the sender has, without the state. */
+/** How new the sender's state of a member is, without the state. */
 export const MemberDigest = Schema.Struct({ nodeId: NodeId, generation: Age, heartbeat: Age })
 export type MemberDigest = typeof MemberDigest.Type
 
@@ -53,7 +53,7 @@ export const GossipMessage = Schema.Struct({
   settings: Schema.Record(Schema.String, Schema.Int),
   digests: Schema.Array(MemberDigest),
   records: Schema.Array(MemberRecord),
-  /** Members that the sender holds for suspect or down, so that they can refute. */
+  /** Members that the sender considers suspect or down, so that they can refute. */
   accused: Schema.Array(MemberDigest)
 })
 export type GossipMessage = typeof GossipMessage.Type

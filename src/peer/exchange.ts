@@ -1,9 +1,9 @@
 /**
- * Posts bytes to peers and brings the bytes of their answers: the path of every batch, over connections that are kept.
+ * Posts bytes to peers and returns the bytes of their answers: the path of every batch, over connections that are kept.
  *
- * Leaf: the outbound network, by undici's connector. By hand above that: each connection has one request under way, whose
- * head is the same text every time, and `httpAnswer` reads what comes back. A client for all of HTTP spends twice
- * as much on a message, and Effect's nine times.
+ * Leaf: the outbound network, by undici's connector. By hand above that: each connection has one request under way,
+ * whose head is the same text every time, and `httpAnswer` reads the answer. A client for all of HTTP spends twice as much
+ * on a message, and Effect's nine times.
  */
 import type * as Undici from "@effect/platform-node/Undici"
 import { Clock, Effect } from "effect"
@@ -77,7 +77,7 @@ class Connection {
   }
 }
 
-/** Sends these header lines with every request, besides those that HTTP needs. Closes its connections with the scope. */
+/** Sends these header lines with every request, beside those that HTTP needs. Closes its connections with the scope. */
 export const make = Effect.fnUntraced(function*(
   connect: Undici.buildConnector.connector,
   headers: Readonly<Record<string, string>>

@@ -1,8 +1,8 @@
 /**
- * Reads the answers of HTTP/1.1 (RFC 9112) that a connection brings, one at a time. Pure, but for what a `Reader` keeps.
+ * Reads the answers of HTTP/1.1 (RFC 9112) that a connection brings, one at a time. Pure, but for a `Reader`.
  *
- * It understands what a node sends: a body of a stated length, or in chunks without trailers. All else is malformed,
- * above all a body that ends with its connection: nobody could tell it from one that was cut.
+ * It understands the answers that a node sends: a body of a stated length, or in chunks without trailers. All others
+ * are malformed, above all a body that ends with its connection: nobody could tell it from one that was cut.
  */
 export interface Answer {
   readonly status: number
@@ -15,7 +15,7 @@ export interface Whole {
   readonly isReusable: boolean
 }
 
-/** How many bytes there must be before it is worth looking again. */
+/** How many bytes there must be before parsing again can help. */
 export interface Needed {
   readonly bytesMin: number
 }

@@ -1,4 +1,4 @@
-/** `/livez /readyz /healthz /cluster /metrics`: what the services report, put into words by `Health`. And `/snapshots`. */
+/** `/livez /readyz /healthz /cluster /metrics`: the services' reports, put into words by `Health`. And `/snapshots`. */
 import { Clock, Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
@@ -36,7 +36,7 @@ export const layer = HttpApiBuilder.group(
     const lag = yield* Effect.acquireRelease(Effect.sync(eventLoopLag), ({ stop }) => Effect.sync(stop))
 
     const clock = yield* Clock.Clock
-    /** Ages are kept on a clock that nobody sets; whoever reads the page has a calendar. */
+    /** Ages are kept on a clock that nobody sets; the reader of the page has a calendar. */
     const onCalendar = (uptimeMillis: number) =>
       Math.round(clock.currentTimeMillisUnsafe() - uptimeMillisUnsafe(clock) + uptimeMillis)
 
@@ -79,7 +79,7 @@ export const layer = HttpApiBuilder.group(
         }))
       .handle("takeSnapshot", ({ payload: { name } }) =>
         Effect.mapBoth(snapshots.take(name), {
-          // Whoever asks does not know where this process was started.
+          // The client does not know where this process was started.
           onSuccess: (report) => ({ name, ...report, directory: resolve(report.directory) }),
           onFailure: (error) =>
             error._tag === "BadSnapshotName"

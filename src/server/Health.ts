@@ -30,7 +30,7 @@ export interface Check {
   readonly failure: string | undefined
 }
 
-/** What must hold before this node should be sent requests. */
+/** The conditions under which this node should be sent requests. */
 export const readiness = ({ replicator, ring, settings, storage }: Observation): ReadonlyArray<Check> => {
   const wanted = Math.max(settings.writeQuorum, settings.readQuorum)
   const nodes = ring.nodes.length
@@ -151,7 +151,7 @@ const ownership = ({ preferenceLists }: RingSnapshot, node: NodeId) => {
   return { replica, first, share: preferenceLists.length === 0 ? 0 : first / preferenceLists.length }
 }
 
-/** What this node cannot read, and what becomes of it. */
+/** The files that this node cannot read, and the next step of their repair. */
 const damageOf = ({ damage, holes }: StorageStats, lostRanges: LostRangesStatus): typeof Damage.Type | undefined => {
   const found = damage ?? (holes[0] && Holes.corruption(holes[0]))
   if (found === undefined) return undefined
@@ -161,13 +161,13 @@ const damageOf = ({ damage, holes }: StorageStats, lostRanges: LostRangesStatus)
     files: Array.from(files),
     ranges: holes.length,
     found: found.message,
-    next: holes.length === 0 ? "the table is written anew without what cannot be read of it" : nextOf(lostRanges)
+    next: holes.length === 0 ? "the table is rewritten without the part that cannot be read" : nextOf(lostRanges)
   }
 }
 
 const nextOf = ({ reason, state }: LostRangesStatus): string => {
-  const wanted = "what is lost comes back from the other replicas"
-  if (state === "waiting") return `${wanted}: waits ${reason}`
+  const wanted = "the lost cells come back from the other replicas"
+  if (state === "waiting") return `${wanted}: waiting ${reason}`
   return state === "failed" ? `${wanted}: tried again, because ${reason}` : wanted
 }
 

@@ -76,7 +76,7 @@ const listenFailure = (address: string) => (error: HttpServerError.ServeError) =
   return code === "EADDRINUSE" ? new PortInUse({ address }) : new ListenFailed({ address, code })
 }
 
-/** Listens on `NodeConfig.listen` with this server as long as the scope lives, and answers the address that was bound. */
+/** Listens on `NodeConfig.listen` with this server while the scope lives. The result is the bound address. */
 export const attach = Effect.fnUntraced(function*(server: Http.Server) {
   const { listen } = yield* NodeConfig
   const declared = yield* HttpRouter.toHttpEffect(routes).pipe(

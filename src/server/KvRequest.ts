@@ -5,7 +5,7 @@
  *
  * Invariants
  * - Percent-encoding is decoded exactly once, as strict UTF-8; nothing is normalised.
- * - What is not understood is refused, never ignored: a misspelt option must not weaken a write.
+ * - An option that is not understood is refused, never ignored: a misspelt one must not weaken a write.
  */
 import { Duration } from "effect"
 import type { IncomingHttpHeaders } from "node:http"
@@ -62,7 +62,7 @@ const defaults: Options = { replicas: undefined, timeout: undefined }
 
 export const timeoutMillisMax = 60_000
 
-/** `quorumName` is `w` or `r`, whichever the method has; `replicationFactor` is what they may not exceed. */
+/** `quorumName` is the method's own, `w` or `r`; its value is at most `replicationFactor`. */
 export const optionsOf = (
   url: string,
   quorumName: "r" | "w",
@@ -137,7 +137,7 @@ const isSendable = (contentType: string): boolean =>
 /** The type to answer with a value. One that came by way of a peer may not be fit for a header. */
 export const contentTypeToSend = (kept: string): string => kept !== "" && isSendable(kept) ? kept : contentTypeDefault
 
-/** The type to keep with a value: what the client sent, whatever it means. */
+/** The type to keep with a value: the client's own, even if it means nothing. */
 export const contentTypeOf = (headers: IncomingHttpHeaders): string | Problem.InvalidContentType => {
   const contentType = headers["content-type"]
   if (contentType === undefined || contentType === "") return contentTypeDefault
@@ -166,7 +166,7 @@ export const unsupported = (headers: IncomingHttpHeaders): Problem.Problem | und
       header: "content-range"
     })
   }
-  // Node undoes chunks, and hands on whatever else was done to the body as if it were the value.
+  // Node undoes chunks; a body that was encoded in another way would be taken for the value.
   const transfer = headers["transfer-encoding"]
   if (transfer !== undefined && transfer.toLowerCase() !== "chunked") {
     return new Problem.NotImplemented({

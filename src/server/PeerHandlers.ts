@@ -1,5 +1,5 @@
 /**
- * What this node answers to its peers: batches in compact binary, gossip in JSON, streams as lines of JSON.
+ * The node's answers to its peers: batches in compact binary, gossip in JSON, streams as lines of JSON.
  */
 import { Context, Effect, Layer, Redacted, Stream } from "effect"
 import type { HttpServerResponse } from "effect/http"

@@ -1,5 +1,5 @@
 /**
- * What a node answers when no handler did: the router found nothing, a declared schema refused, or the code broke.
+ * The node's answers when no handler gave one: the router found nothing, a declared schema refused, or the code broke.
  */
 import { Cause, Effect } from "effect"
 import { HttpServerError, ProblemDetails } from "effect/http"
@@ -53,7 +53,7 @@ export const asProblem = (response: Response): Response =>
 const internalError = () =>
   problemResponse(new Problem.InternalError({ detail: "the node's log has the reason; a write may have been applied" }))
 
-/** Answers a failed request. A cause that says nothing but "interrupted" stays one: the client has gone, or the node is. */
+/** Answers a failed request. Mere interruption stays a failure: the client has gone, or the node is stopping. */
 export const recover = (request: Request, cause: Cause.Cause<unknown>): Effect.Effect<Response> => {
   for (const reason of cause.reasons) {
     if (Cause.isInterruptReason(reason)) continue

@@ -14,7 +14,7 @@ describe("PeerApi", () => {
     )
   })
 
-  it("asks every peer for the secret, whatever it wants", () => {
+  it("asks every peer for the secret, at every endpoint", () => {
     const { paths } = OpenApi.fromApi(Api)
     const peerOperations = Object.entries(paths)
       .filter(([path]) => path.startsWith("/internal/") || path === "/gossip")
@@ -27,7 +27,7 @@ describe("PeerApi", () => {
     assert.isAtLeast(peerBodyBytesMax, 2 * batchBytesMax)
   })
 
-  it("takes gossip with members that it does not know of yet, and refuses what is no gossip", () => {
+  it("takes gossip with members that it does not know yet, and refuses other messages", () => {
     const record = {
       nodeId: "node1",
       incarnation: "9f86d081884c",

@@ -21,7 +21,7 @@ describe("PeerAuth", () => {
     assert.strictEqual(PeerAuth.header(secret), `Bearer ${PeerAuth.token(secret)}`)
   })
 
-  it("matches the very token and nothing else, of whatever length", () => {
+  it("matches the very token and nothing else, of any length", () => {
     const token = PeerAuth.token(secret)
     assert.isTrue(PeerAuth.matches(token, PeerAuth.token(secret)))
     const others = [

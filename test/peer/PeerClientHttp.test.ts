@@ -60,7 +60,7 @@ const cells: Call = (client, address) => Stream.runCollect(client.cells(address,
 
 const calls = { write, read, gossip, probe, digests, versions, cells }
 
-/** What the call gives when the peer responds like this, and what the peer received. */
+/** The result of the call when the peer responds like this, and the request that the peer received. */
 const answered = Effect.fnUntraced(function*(call: Call, respond: Respond) {
   const server = yield* PeerServer
   server.respond(respond)
@@ -157,7 +157,7 @@ describe("PeerClientHttp", () => {
       assert.deepStrictEqual(JSON.parse(received.body.toString()), { partitions: [3], range })
     }).pipe(Effect.provide(services)))
 
-  it.effect("streams cells whatever their bytes and wherever the network cuts them", () =>
+  it.effect("streams cells of any bytes, wherever the network cuts them", () =>
     Effect.gen(function*() {
       const contents = ["\u2028", "\ufeffBOM", "\r\n", "\0", "😀", ""].map((text) => Buffer.from(text))
       const sent = [...contents, Buffer.from([0xff])].map((bytes): Cell => ({
@@ -372,7 +372,7 @@ describe("PeerClientHttp", () => {
       assert.deepStrictEqual(answer, [{ version, cell: large }])
     }).pipe(Effect.provide(services)))
 
-  it.effect("what answers otherwise than in HTTP is unreachable, and its connection is let go", () =>
+  it.effect("a peer that does not answer in HTTP is unreachable, and its connection is closed", () =>
     Effect.gen(function*() {
       const server = yield* PeerServer
       const client = yield* PeerClient

@@ -1,4 +1,4 @@
-/** A peer that answers whatever a test says, over real sockets on loopback. */
+/** A peer that answers as a test says, over real sockets on loopback. */
 import { Context, Effect, Layer } from "effect"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
@@ -16,7 +16,7 @@ export class PeerServer extends Context.Service<PeerServer, {
   readonly address: string
   /** In order of arrival. */
   readonly received: ReadonlyArray<Received>
-  /** What answers from now on. */
+  /** Answers from now on. */
   readonly respond: (respond: Respond) => void
   /** From now on nobody listens at the address. */
   readonly close: Effect.Effect<void>

@@ -24,7 +24,7 @@ const whole = (bytes: Buffer): HttpAnswer.Whole => {
   return parsed as HttpAnswer.Whole
 }
 
-/** What is there at every cut before the end: never an answer, and never more asked for than comes. */
+/** No cut before the end is an answer, and none asks for more bytes than come. */
 const isNeverWholeBefore = (bytes: Buffer) => {
   for (let end = 0; end < bytes.length; end++) {
     const parsed = HttpAnswer.parse(bytes.subarray(0, end))

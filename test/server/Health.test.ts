@@ -68,7 +68,7 @@ describe("health", () => {
     assert.strictEqual(Health.health({ ...observation, replicator: recovering }).status, "degraded")
   })
 
-  it("is degraded while cells are lost or a block cannot be read, and says where and what happens next", () => {
+  it("is degraded while cells are lost or a block cannot be read, and names the place and the next step", () => {
     const damageOf = (
       storage: Health.Observation["storage"],
       lostRanges: Health.Observation["replicator"]["lostRanges"]
@@ -81,14 +81,14 @@ describe("health", () => {
     const unread = damageOf({ ...storageStats, damage: block }, lostRanges)
     assert.deepInclude(unread, { files: ["data/000003.sst"], ranges: 0 })
     assert.include(unread.found, "data/000003.sst is damaged at byte 4096")
-    assert.include(unread.next, "written anew")
+    assert.include(unread.next, "rewritten")
 
     const lost = damageOf(damaged, { ...lostRanges, state: "running" })
     assert.deepInclude(lost, { files: ["data/000007.sst"], ranges: 2 })
     assert.include(lost.found, "data/000007.sst is damaged at byte 0")
-    assert.match(lost.next, /comes back from the other replicas$/)
+    assert.match(lost.next, /come back from the other replicas$/)
     const waiting = damageOf(damaged, { ...lostRanges, state: "waiting", reason: "for node3, which is down" })
-    assert.match(waiting.next, /: waits for node3, which is down$/)
+    assert.match(waiting.next, /: waiting for node3, which is down$/)
     const failed = damageOf({ ...damaged, damage: block }, {
       ...lostRanges,
       state: "failed",

@@ -1,4 +1,4 @@
-/** The server around the handlers: pages, operations, peers, what the parser refuses, ports, and stopping. */
+/** The server around the handlers: pages, operations, peers, refusals of the parser, ports, and stopping. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
@@ -19,7 +19,7 @@ import { Cluster, configLayer, member, node1, node2, node3, version } from "./fa
 const hole = { from: "a", to: "b", counterMax: 9, file: "data/000007.sst", offsetBytes: 0, reason: "on purpose" }
 
 describe("operations", () => {
-  it.effect("/livez is ok whatever happens elsewhere", () =>
+  it.effect("/livez is ok when all else fails", () =>
     Effect.gen(function*() {
       const server = yield* serve()
       server.cluster.members = []
@@ -30,7 +30,7 @@ describe("operations", () => {
       assert.strictEqual((yield* server.send("/livez", { method: "HEAD" })).status, 200)
     }))
 
-  it.effect("/readyz names what fails, and everything when asked", () =>
+  it.effect("/readyz names the failed checks, and all of them when asked", () =>
     Effect.gen(function*() {
       const server = yield* serve()
       const ready = yield* server.send("/readyz?verbose")
@@ -117,7 +117,7 @@ describe("pages", () => {
       assert.include((yield* server.send("/")).body.toString(), "/kv/{key}")
     }))
 
-  it.effect("other paths are 404, other methods 405 with what is allowed", () =>
+  it.effect("other paths are 404, other methods 405 with the allowed ones", () =>
     Effect.gen(function*() {
       const server = yield* serve()
       for (const path of ["/nowhere", "/livez/", "//livez", "/LIVEZ", "/kv"]) {
@@ -139,7 +139,7 @@ describe("pages", () => {
 })
 
 describe("peers", () => {
-  it.effect("need the secret, and get a problem for what is no message", () =>
+  it.effect("need the secret, and get a problem for a body that is no message", () =>
     Effect.gen(function*() {
       const server = yield* serve()
       const { clusterSecret } = yield* NodeConfig.pipe(Effect.provide(configLayer()))
@@ -221,14 +221,14 @@ describe("batches of peers", () => {
     }))
 })
 
-describe("what peers compare", () => {
+describe("comparisons of peers", () => {
   const headers = Effect.map(
     Effect.provide(NodeConfig, configLayer()),
     ({ clusterSecret }) => ({ authorization: PeerAuth.header(clusterSecret), "content-type": "application/json" })
   )
   const versions = (range?: object) => JSON.stringify({ partitions: [0], ...(range && { range }) })
 
-  it.effect("says with the digests whether they leave out what was lost to damage", () =>
+  it.effect("says with the digests whether they lack cells that were lost to damage", () =>
     Effect.gen(function*() {
       const server = yield* serve()
       const { authorization } = yield* headers
@@ -261,7 +261,7 @@ describe("what peers compare", () => {
     }))
 })
 
-describe("what the parser refuses", () => {
+describe("requests that the parser refuses", () => {
   const refused: ReadonlyArray<readonly [what: string, bytes: string, status: number, kind: string]> = [
     [
       "a head of more than 16 KiB",
@@ -278,7 +278,7 @@ describe("what the parser refuses", () => {
       "ExpectationFailed"
     ],
     ["a method that does not exist", "FROB /kv/a HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BadRequest"],
-    ["what is not HTTP", "hello\r\n\r\n", 400, "BadRequest"],
+    ["bytes that are not HTTP", "hello\r\n\r\n", 400, "BadRequest"],
     ["raw bytes in the path", "GET /kv/\u00e9 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BadRequest"],
     ["a length that is none", "PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1x\r\n\r\n", 400, "BadRequest"],
     [
@@ -389,7 +389,7 @@ describe("a stop", () => {
       socket.on("error", () => resume(Effect.succeed(true)))
     })
 
-  it.effect("takes no more connections, finishes what is under way, and closes what is idle", () =>
+  it.effect("takes no more connections, finishes the requests under way, and closes idle connections", () =>
     Effect.gen(function*() {
       const server = yield* serve()
       const agent = new Http.Agent({ keepAlive: true })
@@ -405,7 +405,7 @@ describe("a stop", () => {
       agent.destroy()
     }))
 
-  it.effect("cuts what is not done after three seconds", () =>
+  it.effect("cuts the requests that are not done after three seconds", () =>
     Effect.gen(function*() {
       const server = yield* serve()
       const agent = new Http.Agent({ keepAlive: true })

@@ -127,7 +127,7 @@ describe("PUT", () => {
       ])
     }))
 
-  it.effect("says what became of a write that too few replicas took", () =>
+  it.effect("says whether a write that too few replicas took had an effect", () =>
     Effect.gen(function*() {
       const server = yield* serve()
       const failures = [{ node: node2, reason: "down" }, { node: node3, reason: "timeout" }]
@@ -181,7 +181,7 @@ describe("GET", () => {
       }
     }))
 
-  it.effect("leaves the body of a GET unread, and the connection usable", () =>
+  it.effect("drops the body of a GET, and the connection stays usable", () =>
     Effect.gen(function*() {
       const server = yield* serve()
       yield* server.put("/kv/a", "1")
@@ -201,7 +201,7 @@ describe("GET", () => {
       }
     }))
 
-  it.effect("answers an envelope to who names JSON: text as it is, other bytes in base64", () =>
+  it.effect("answers an envelope to a client that names JSON: text as it is, other bytes in base64", () =>
     Effect.gen(function*() {
       const server = yield* serve()
       const headers = { accept: "application/json" }
@@ -215,7 +215,7 @@ describe("GET", () => {
       assert.deepInclude(binary.json(), { value: "/wA=", encoding: "base64" })
     }))
 
-  it.effect("answers 304 to who has this version", () =>
+  it.effect("answers 304 to a client that has this version", () =>
     Effect.gen(function*() {
       const server = yield* serve()
       yield* server.put("/kv/a", "1")
@@ -252,7 +252,7 @@ describe("GET", () => {
     }))
 })
 
-it.effect("HEAD answers what GET would, without the body", () =>
+it.effect("HEAD answers like GET, without the body", () =>
   Effect.gen(function*() {
     const server = yield* serve()
     yield* server.put("/kv/a", "12345", { "content-type": "text/plain" })
@@ -289,7 +289,7 @@ describe("keys", () => {
     "?",
     "x".repeat(1024)
   ]
-  it.effect("are kept as they are, whatever the router would make of them", () =>
+  it.effect("are kept as they are, even where the router would change them", () =>
     Effect.gen(function*() {
       const server = yield* serve()
       for (const key of keys) {

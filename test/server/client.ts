@@ -1,4 +1,4 @@
-/** HTTP from outside: requests with their path as it is, raw bytes on a socket, and a server over fakes to send them to. */
+/** HTTP from outside: requests with their path as it is, raw bytes on a socket, and a server over fakes for both. */
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import * as Http from "node:http"
 import * as Net from "node:net"

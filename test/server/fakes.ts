@@ -83,7 +83,7 @@ export const replicatorStatus: ReplicatorStatus = {
   lostRanges: { state: "idle", reason: undefined, rangesFilled: 6, cellsGivenBack: 7 }
 }
 
-/** What the fakes answer, changed by a test while the server runs, and what they were asked. */
+/** The answers of the fakes, changed by a test while the server runs, and the requests that reached them. */
 export class Cluster {
   readonly cells = new Map<string, Cell>()
   readonly writes: Array<{ readonly key: string; readonly options: WriteOptions | undefined }> = []
@@ -92,7 +92,7 @@ export class Cluster {
   acks = 2
   writeFailure: WriteQuorumFailed | undefined
   readFailure: ReadQuorumFailed | undefined
-  /** What the replicator makes of peers' batches. */
+  /** The replicator's answers to batches of peers. */
   receive: Replicator["Service"]["receive"] = () => Effect.die("not used here")
   answer: Replicator["Service"]["answer"] = () => Effect.die("not used here")
   /** Runs before each operation: wait, die, or be interrupted in it. */

@@ -49,7 +49,7 @@ describe("/snapshots", () => {
       }
     }))
 
-  it.effect("answers what is refused with a problem of its own kind", () =>
+  it.effect("answers each refusal with a problem of its own kind", () =>
     Effect.gen(function*() {
       const server = yield* serve()
       const cases = [

@@ -1,6 +1,7 @@
 /**
- * How many client requests are under way, and whether one more may begin. Refusing at once, before a body is read, keeps
- * an overloaded node answering and its memory bounded. A request is under way until the client has taken its answer.
+ * How many client requests are under way, and whether one more may begin. An overloaded node refuses at once, before a
+ * body is read, so that it keeps answering and its memory stays bounded. A request is under way until the client has
+ * taken its answer.
  */
 import { Context, Effect, Layer } from "effect"
 import { NodeConfig } from "../../config/NodeConfig.ts"
@@ -10,7 +11,7 @@ export class Admission extends Context.Service<Admission, {
   readonly inFlight: () => number
   /** Whether no place is free. */
   readonly isFull: () => boolean
-  /** Takes a place, or answers `false` when there is none. Whoever got one calls `leave` exactly once. */
+  /** Takes a place, or answers `false` when there is none. For each place taken, call `leave` exactly once. */
   readonly enter: () => boolean
   readonly leave: () => void
 }>()("rondo/server/lane/Admission") {

@@ -13,12 +13,12 @@ export const bytesTogetherMax = 64 * 1024 * 1024
 const graceMillis = 10_000
 /** and a second more for each of these that has arrived. */
 const bytesPerSecondMin = 64 * 1024
-/** How often the pace is looked at. */
+/** How often the pace is checked. */
 const interval = Duration.seconds(1)
 
 export interface Arriving {
   readonly beganAtMillis: number
-  /** What has arrived and is kept. */
+  /** Those that have arrived and are kept. */
   bytes: number
   readonly tooSlow: () => void
 }
@@ -26,7 +26,7 @@ export interface Arriving {
 export class Bodies extends Context.Service<Bodies, {
   /** Begins to count a body, or answers `undefined` when there are too many. `end` is due exactly once for each. */
   readonly begin: (tooSlow: () => void) => Arriving | undefined
-  /** Counts what arrived, or answers `false` when that is too much together. */
+  /** Counts bytes that arrived, or answers `false` when all bodies together would be too large. */
   readonly add: (body: Arriving, bytes: number) => boolean
   readonly end: (body: Arriving) => void
 }>()("rondo/server/lane/Bodies") {

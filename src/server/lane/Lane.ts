@@ -2,10 +2,9 @@
  * The lane: hand-written HTTP for the requests that are the load, values and batches of peers. The platform's router,
  * request object, scope and frames cost a third of what such a request costs in all.
  *
- * Leaf: Node's connections. A request is announced once, to the lane's listener on the server. The lane counts it and
- * runs its handler if it has one; otherwise the platform's listener takes the request to the declared endpoints. An answer
- * that a handler did not write itself goes on to the platform, which writes it, and there alone failures become
- * answers.
+ * Leaf: Node's connections. Every request enters by the lane's listener on the server. The lane counts it and runs its
+ * handler if it has one; otherwise the platform's listener takes the request to the declared endpoints. The platform also
+ * writes the answers that a handler of the lane did not write itself, and only there failures become answers.
  *
  * A handler runs as it does in the platform: only the client that leaves or a stop interrupts it, and only where it
  * allows that.

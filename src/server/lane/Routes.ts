@@ -1,6 +1,6 @@
 /**
- * The handlers of the lane, under the methods and paths that their endpoints are declared with. The lane and the declared
- * groups are made from the same handlers, so that they cannot disagree.
+ * The handlers of the lane, under the methods and paths that their endpoints are declared with. The lane and the
+ * declared groups are made from the same handlers, so that they cannot disagree.
  *
  * Pure.
  */

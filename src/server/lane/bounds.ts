@@ -13,14 +13,14 @@ const headersTimeoutMillis = 10_000
 const requestTimeoutMillis = 60_000
 /** Longer than common proxies keep theirs, so that they close first and never write into a closing connection. */
 const keepAliveTimeoutMillis = 65_000
-/** How often the two timeouts above are looked at. */
+/** How often Node checks the two timeouts above. */
 const connectionsCheckingIntervalMillis = 5_000
 
 export const options: Http.ServerOptions = {
   maxHeaderSize: headerBytesMax,
   headersTimeout: headersTimeoutMillis,
   requestTimeout: requestTimeoutMillis,
-  // `connections` says what is missing, where Node would only close the connection.
+  // `connections` answers a request without one, where Node would only close the connection.
   requireHostHeader: false,
   keepAliveTimeout: keepAliveTimeoutMillis,
   connectionsCheckingInterval: connectionsCheckingIntervalMillis,

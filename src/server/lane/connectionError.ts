@@ -1,6 +1,6 @@
 /**
- * What Node's HTTP parser refuses before any handler sees it: headers over the limit, bytes that are not HTTP, requests
- * that arrive too slowly. The client gets a problem like any other, and the connection is closed.
+ * Requests that Node's HTTP parser refuses before any handler sees them: headers over the limit, bytes that are not
+ * HTTP, requests that arrive too slowly. The client gets a problem like any other, and the connection is closed.
  */
 import type { ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
@@ -41,7 +41,7 @@ export const answerTo = (code: string | undefined): string => {
   ].join("\r\n")
 }
 
-/** The answer that a handler is preparing or sending on the connection. Node keeps it there and documents no other way to it. */
+/** The answer that a handler is preparing or sending on the connection: Node documents no other way to it. */
 export const answerUnderWay = (socket: Duplex): ServerResponse | undefined =>
   (socket as { readonly _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
 

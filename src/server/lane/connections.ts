@@ -2,8 +2,8 @@
  * The answers that each connection is owed: between a request's head and the moment the system has taken the last byte.
  *
  * Leaf: Node's connections. A client may send requests ahead of the answers and never read one, so an answer counts
- * until it is gone, and a connection has only so many. The counts live on Node's own objects: on the path of every
- * request, a table beside them costs more than all that is done with it.
+ * until it is gone, and the number for each connection is bounded. The counts are properties of Node's own objects,
+ * because every request changes them: a table beside them would cost more than all the rest of this module.
  */
 import type { HttpServerResponse } from "effect/http"
 import type * as Http from "node:http"
@@ -14,7 +14,7 @@ import { answerUnderWay } from "./connectionError.ts"
 
 /** Requests that one connection may send ahead: far more than a client gains from, and few enough to hold in memory. */
 const unansweredMax = 16
-/** An answer of which the client takes nothing for this long is given up, with its connection. */
+/** A client that takes nothing of its answer for this long loses the connection. */
 const unreadTimeoutMillis = 30_000
 
 const owed = Symbol("rondo/server/lane/connections/owed")

@@ -1,9 +1,10 @@
 /**
- * The usual answers, written straight to Node's response: what the platform does with a response object, header record
- * and body costs as much again as Node itself.
+ * The usual answers, written straight to Node's response: the platform's response object, header record and body cost
+ * as much again as Node itself.
  *
- * Leaf: Node's connections. Whatever is not usual (a body that was not read to its end, a client that has gone) is
- * left to the platform: then the result is the answer itself, and otherwise `sent`. Headers are names and values in turn.
+ * Leaf: Node's connections. The platform writes the unusual ones, after a body that was not read to its end or for a
+ * client that has gone: then the result is the answer itself, and otherwise `sent`. Headers are names and values in
+ * turn.
  */
 import { HttpServerResponse } from "effect/http"
 import type { IncomingMessage, ServerResponse } from "node:http"

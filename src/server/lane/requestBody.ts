@@ -1,14 +1,14 @@
 /**
  * Collects a request's body by hand: a third faster than the platform's stream, and bounded while it arrives.
  *
- * A body over the limit is not kept. It is read to its end and dropped when that end is near, so that a client that
- * only listens after it has sent everything still gets its answer on a usable connection; beyond that the rest is left.
+ * A body over the limit is not kept. If its end is near it is read and dropped, so that a client that only listens
+ * after it has sent everything still gets its answer on a usable connection. Otherwise the rest stays unread.
  */
 import { Effect } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Arriving, Bodies } from "./Bodies.ts"
 
-/** What may be dropped: a few times the largest value, well within the time a request may take. */
+/** A body up to this size is read and dropped: a few times the largest value, and read well within a request's time. */
 const droppedBytesMax = 8 * 1024 * 1024
 
 const empty = new Uint8Array(0)
@@ -37,7 +37,7 @@ export const receive = (
   if (declaredBytes === undefined && request.headers["transfer-encoding"] === undefined) return Effect.succeed(empty)
   const expectsContinue = request.headers.expect !== undefined
   if (declaredBytes !== undefined && declaredBytes > bytesMax) {
-    // A client that waits for permission has sent nothing: refuse it, do not ask for what will be dropped.
+    // A client that waits for permission has sent nothing: refuse it instead of asking for bytes to drop.
     if (expectsContinue || declaredBytes > droppedBytesMax) return Effect.succeed("too-large")
   }
   return Effect.callback((resume) => {

@@ -17,7 +17,7 @@ import { type Cluster, node2, version } from "../fakes.ts"
 
 type Endpoint = keyof KvHandlers["Service"] | keyof PeerBatches["Service"]
 
-/** What differs from the usual request of an endpoint. */
+/** The differences from the usual request of an endpoint. */
 interface Case {
   readonly path?: string
   readonly headers?: ReadonlyArray<string>
@@ -76,7 +76,7 @@ const endpoints: Readonly<Record<Endpoint, { readonly method: string; readonly p
   read: PeerApi.endpoints.read
 }
 
-/** How the services behind the handlers do. */
+/** The state of the services behind the handlers. */
 const situations: Readonly<Record<string, (cluster: Cluster) => void>> = {
   well: () => {},
   "without a quorum": (cluster) => {

@@ -1,4 +1,4 @@
-/** What a connection is owed, over real sockets. */
+/** The answers that a connection is owed, over real sockets. */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Http from "node:http"
@@ -35,7 +35,7 @@ const connected = (answer: Http.RequestListener, text: string) =>
       })
   )
 
-/** Tells the server what Node would after half a minute in which nothing moved on the connection. */
+/** Raises the event that Node does after half a minute in which nothing moved on the connection. */
 const silence = (response: Http.ServerResponse) => response.req.socket.emit("timeout")
 
 const closed = (socket: Net.Socket) =>
