@@ -18,10 +18,10 @@
  * A cell that no other replica has is lost. Storage keeps the hole when there is nobody to ask: in a cluster of one node,
  * or when two replicas have lost cells of the same range. An operator may give it up (`rondo storage forget-lost`).
  */
-import { Clock, Duration, Effect, type Scope, Stream } from "effect"
+import { Clock, Duration, Effect, Schedule, type Scope, Stream } from "effect"
 import type { StorageError } from "../disk/StorageError.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
-import { compare, type Key } from "../domain/Key.ts"
+import { compare } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Version from "../domain/Version.ts"
 import type { Gossip } from "../gossip/Gossip.ts"
@@ -32,18 +32,17 @@ import type { KeyRange, PeerClient } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
 import * as CellBytes from "../replication/cellBytes.ts"
 import type { Ring } from "../ring/Ring.ts"
-import * as Holes from "../storage/manifest/Holes.ts"
+import type * as Holes from "../storage/manifest/Holes.ts"
+import { Merger } from "../storage/merge/Merger.ts"
+import * as StreamSource from "../storage/merge/StreamSource.ts"
 import type { Storage } from "../storage/Storage.ts"
-import { sharedPartitions } from "./Comparison.ts"
-import { isWhole } from "./Reconciler.ts"
+import * as partners from "./partners.ts"
+import * as Replica from "./Replica.ts"
 
 /** Cheap when nothing is lost. */
 const interval = Duration.seconds(1)
-/** After a failure, doubled up to the longest: a peer may be away for long. */
-const retryMillis = { first: 2000, most: 30_000 }
-const requestTimeout = Duration.seconds(30)
-/** Versions of one peer in memory at once, about a megabyte. */
-const versionsPerPageMax = 10_000
+/** A peer may be away for long. */
+const backoff = Schedule.min([Schedule.exponential("2 seconds"), Schedule.spaced("30 seconds")])
 
 /**
  * How many replica timeouts may pass before an answer can no longer count. A read or write waits in a queue of four
@@ -85,11 +84,18 @@ interface Lost extends KeyRange {
   readonly holes: ReadonlyArray<Holes.Hole>
 }
 
-interface Replica {
-  readonly id: NodeId
-  readonly address: string
-  /** Which it shares with this node. */
+/** A replica and the partitions that it shares with this node. */
+interface OtherReplica {
+  readonly replica: Replica.Replica
   readonly partitions: ReadonlyArray<number>
+}
+
+type Source = StreamSource.StreamSource<Replica.KeyVersion, StorageError | PeerFailed>
+
+/** What a replica has newer than all others. */
+interface Wanted {
+  readonly replica: Replica.Replica
+  readonly versions: Array<Replica.KeyVersion>
 }
 
 /** Runs in the scope. */
@@ -100,8 +106,6 @@ export const make = Effect.fnUntraced(
     const graceMillis = graceTimeouts * Duration.toMillis(options.replicaTimeout)
     /** When each hole was noticed. */
     let noticed: ReadonlyMap<string, number> = new Map()
-    let notBeforeMillis = 0
-    let delayMillis = retryMillis.first
     let status: LostRangesStatus = { state: "idle", reason: undefined, rangesFilled: 0, cellsGivenBack: 0 }
 
     const become = (state: LostRangesStatus["state"], reason?: string) =>
@@ -114,14 +118,9 @@ export const make = Effect.fnUntraced(
       return holes.filter((hole) => noticed.get(nameOf(hole))! + graceMillis <= now)
     }
 
-    const fill = Effect.fnUntraced(function*(lost: Lost, replicas: ReadonlyArray<Replica>) {
+    const fill = Effect.fnUntraced(function*(lost: Lost, replicas: ReadonlyArray<OtherReplica>) {
       const { epoch } = ring.current()
-      let cells = 0
-      for (let from = lost.from; compare(from, lost.to) < 0;) {
-        const page = yield* newestOf(options, replicas, { from, to: lost.to })
-        cells += yield* takeBack(options, replicas, page)
-        from = page.to
-      }
+      const cells = yield* getBack(options, replicas, { from: lost.from, to: lost.to })
       // A node that joined meanwhile was not asked.
       if (ring.current().epoch !== epoch) return
       yield* storage.closeHoles(lost.holes)
@@ -131,37 +130,29 @@ export const make = Effect.fnUntraced(
       yield* Effect.logInfo(
         `filled the lost range of keys from ${JSON.stringify(lost.from)} up to ${
           JSON.stringify(lost.to)
-        }, damaged in ${files}: ` +
-          `${cells} cells came back from ${replicas.map(({ id }) => id).join(" and ")}`
+        }, damaged in ` +
+          `${files}: ${cells} cells came back from ${replicas.map(({ replica }) => replica.id).join(" and ")}`
       )
       options.onFilled()
     })
 
     const attend = Effect.fnUntraced(function*(holes: ReadonlyArray<Holes.Hole>) {
-      const now = uptimeMillisUnsafe(clock)
-      const due = notice(holes, now)
-      if (now < notBeforeMillis) return
+      const due = notice(holes, uptimeMillisUnsafe(clock))
+      if (holes.length === 0) return yield* become("idle")
       const replicas = replicasOf(options)
       if (typeof replicas === "string") return yield* become("waiting", replicas)
       if (due.length === 0) return yield* become("waiting", "for reads and writes to end that were under way")
       yield* become("running")
       for (const lost of rangesOf(due)) yield* fill(lost, replicas)
-      delayMillis = retryMillis.first
     })
 
-    const retryLater = (error: StorageError | PeerFailed) =>
-      Effect.suspend(() => {
-        notBeforeMillis = uptimeMillisUnsafe(clock) + delayMillis
-        delayMillis = Math.min(2 * delayMillis, retryMillis.most)
-        return Effect.andThen(
-          become("failed", error.message),
-          Effect.logWarning(`lost ranges are not filled yet: ${error.message}`)
-        )
-      })
+    const failed = ({ message }: StorageError | PeerFailed) =>
+      Effect.andThen(become("failed", message), Effect.logWarning(`lost ranges are not filled yet: ${message}`))
 
-    const round = Effect.flatMap(
-      storage.stats,
-      ({ holes }) => holes.length === 0 ? become("idle") : Effect.catch(attend(holes), retryLater)
+    const round = Effect.flatMap(storage.stats, ({ holes }) => attend(holes)).pipe(
+      Effect.tapError(failed),
+      Effect.retry(backoff),
+      Effect.ignore
     )
     yield* Effect.forkScoped(
       restarting("filling of lost ranges", Effect.forever(Effect.andThen(round, Effect.sleep(interval))))
@@ -191,107 +182,72 @@ const rangesOf = (holes: ReadonlyArray<Holes.Hole>): ReadonlyArray<Lost> => {
 const keysOf = ({ from, to }: Holes.Hole): KeyRange => ({ from, to })
 
 /** All other replicas of this node's keys, or why they cannot be asked now. */
-const replicasOf = (options: LostRangesOptions): ReadonlyArray<Replica> | string => {
-  const { gossip, ring, self } = options
-  if (!isWhole(options)) return "until other nodes are known"
-  const replicas: Array<Replica> = []
-  for (const id of ring.current().nodes) {
-    if (id === self) continue
-    const partitions = sharedPartitions(ring, self, id)
+const replicasOf = (
+  { client, gossip, replicationFactor, ring, self }: LostRangesOptions
+): ReadonlyArray<OtherReplica> | string => {
+  const snapshot = ring.current()
+  if (!partners.knowsOthers(snapshot, replicationFactor)) return "until other nodes are known"
+  const replicas: Array<OtherReplica> = []
+  for (const id of partners.othersOf(snapshot, self)) {
+    const partitions = partners.sharedPartitions(snapshot, self, id)
     if (partitions.length === 0) continue
     const address = gossip.address(id)
     if (address === undefined || gossip.liveness(id) !== "up") return `for ${id}, which is ${gossip.liveness(id)}`
-    replicas.push({ id, address, partitions })
+    replicas.push({ replica: Replica.make(client, ring, id, address), partitions })
   }
   return replicas.length === 0 ? "for rondo storage forget-lost: no other node has replicas of these keys" : replicas
 }
 
-/** The newest versions of the first keys of a range, and the key up to which these are all. */
-interface Page extends KeyRange {
-  readonly newest: Map<Key, { readonly version: Version.Version; readonly holder: Replica }>
-}
-
-const newestOf = Effect.fnUntraced(function*(
-  { client }: LostRangesOptions,
-  replicas: ReadonlyArray<Replica>,
+/** Stores the cells of the range that other replicas have newer than this node, and returns how many these were. */
+const getBack = Effect.fnUntraced(function*(
+  { giveBack, storage }: LostRangesOptions,
+  replicas: ReadonlyArray<OtherReplica>,
   range: KeyRange
-): Effect.fn.Return<Page, PeerFailed> {
-  const told = yield* Effect.forEach(
-    replicas,
-    (replica) =>
-      client.versions(replica.address, replica.partitions, range).pipe(
-        Stream.timeoutOrElse({ duration: requestTimeout, orElse: () => Stream.fail(stalled(replica)) }),
-        Stream.take(versionsPerPageMax),
-        Stream.runCollect,
-        Effect.filterOrFail(
-          (versions) => versions.every(({ key }) => isWithin(range, key)),
-          () => new PeerFailed({ peer: replica.id, reason: "bad-answer", detail: "keys out of the range asked for" })
-        )
-      ),
-    { concurrency: "unbounded" }
+) {
+  const mine = yield* StreamSource.make(
+    storage.scan({ ...range, damage: "skip" }),
+    Effect.die("this node's keys are out of order")
   )
-  let to = range.to
-  for (const versions of told) {
-    const end = versions.length < versionsPerPageMax ? range.to : Holes.after(versions.at(-1)!.key)
-    if (compare(end, to) < 0) to = end
+  const wantedOf = new Map<Source, Wanted>()
+  for (const { partitions, replica } of replicas) {
+    wantedOf.set(yield* replica.versions(partitions, range), { replica, versions: [] })
   }
-  const newest: Page["newest"] = new Map()
-  told.forEach((versions, index) => {
-    for (const { key, version } of versions) {
-      if (compare(key, to) >= 0) break
-      const known = newest.get(key)
-      if (known === undefined || Version.compare(version, known.version) > 0) {
-        newest.set(key, { version, holder: replicas[index]! })
-      }
+  const merger = new Merger<Source>([mine, ...wantedOf.keys()], {
+    compare: (left, right) => compare(left.head()!.key, right.head()!.key),
+    isNewer: (left, right) => {
+      const order = Version.compare(left.head()!.version, right.head()!.version)
+      return order > 0 || (order === 0 && left === mine)
     }
   })
-  return { from: range.from, to, newest }
-})
-
-const isWithin = ({ from, to }: KeyRange, key: string): boolean => compare(from, key) <= 0 && compare(key, to) < 0
-
-/** Stores what others have newer than this node, and returns how many cells that were. */
-const takeBack = Effect.fnUntraced(function*(
-  options: LostRangesOptions,
-  replicas: ReadonlyArray<Replica>,
-  { from, newest, to }: Page
-) {
-  yield* Stream.runForEach(options.storage.scan({ from, to, damage: "skip" }), ({ key, version }) =>
-    Effect.sync(() => {
-      const known = newest.get(key)
-      if (known !== undefined && Version.compare(version, known.version) >= 0) newest.delete(key)
-    }))
-  const cells = newest.size
-  for (const replica of replicas) {
-    const keys = Array.from(newest).flatMap(([key, { holder }]) => holder === replica ? [key] : [])
-    yield* fetch(options, replica, keys, newest)
-  }
+  let cells = 0
+  do {
+    yield* StreamSource.loadWaiting(merger)
+    while (merger.waiting.length === 0) {
+      const newest = merger.next()
+      if (newest === undefined) break
+      const wanted = wantedOf.get(newest)
+      if (wanted !== undefined && wanted.versions.push(newest.head()!) === keysPerRequestMax) {
+        cells += yield* fetch(wanted, giveBack)
+      }
+      merger.advance()
+    }
+  } while (merger.waiting.length > 0)
+  for (const wanted of wantedOf.values()) cells += yield* fetch(wanted, giveBack)
   return cells
-})
+}, Effect.scoped)
 
-const fetch = Effect.fnUntraced(function*(
-  { client, giveBack }: LostRangesOptions,
-  replica: Replica,
-  keys: ReadonlyArray<Key>,
-  newest: Page["newest"]
-) {
-  const missing = new Set(keys)
-  const isNewest = ({ key, version }: Cell): boolean => {
-    const known = newest.get(key)
-    return known !== undefined && Version.compare(version, known.version) >= 0 && missing.delete(key)
-  }
-  yield* Stream.fromIterable(keys).pipe(
-    Stream.grouped(keysPerRequestMax),
-    Stream.flatMap((group) => client.cells(replica.address, group)),
-    Stream.timeoutOrElse({ duration: requestTimeout, orElse: () => Stream.fail(stalled(replica)) }),
-    Stream.filter(isNewest),
+/** Stores the wanted cells and returns how many these were. */
+const fetch = Effect.fnUntraced(function*({ replica, versions }: Wanted, giveBack: LostRangesOptions["giveBack"]) {
+  const missing = new Map(versions.splice(0).map(({ key, version }) => [key, version]))
+  const count = missing.size
+  if (count === 0) return 0
+  const isWanted = ({ key, version }: Cell) => Version.compare(version, missing.get(key)!) >= 0 && missing.delete(key)
+  yield* replica.cells(Array.from(missing.keys())).pipe(
+    Stream.filter(isWanted),
     CellBytes.inBatches,
     Stream.runForEach(giveBack)
   )
-  if (missing.size > 0) {
-    const detail = `it did not hand over ${missing.size} cells that it had listed`
-    return yield* new PeerFailed({ peer: replica.id, reason: "bad-answer", detail })
-  }
+  if (missing.size === 0) return count
+  const detail = `it did not hand over ${missing.size} cells that it had listed`
+  return yield* new PeerFailed({ peer: replica.id, reason: "bad-answer", detail })
 })
-
-const stalled = ({ id }: Replica) => new PeerFailed({ peer: id, reason: "timeout", detail: "filling of lost ranges" })

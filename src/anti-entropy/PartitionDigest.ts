@@ -31,34 +31,3 @@ export const make = (partitions: number): PartitionDigests => {
 }
 
 const hex = (half: number) => half.toString(16).padStart(8, "0")
-
-/** How many cells a digest stands for. One that a peer garbled may stand for any number. */
-export const cellsOf = (digest: string): number => {
-  const cells = Number(digest.slice(17))
-  return cells >= 0 ? cells : Number.POSITIVE_INFINITY
-}
-
-/**
- * Partitions in which two nodes differ, in groups of at most `cellsMax` cells (or one partition), so that a
- * comparison's memory is bounded.
- */
-export const differing = (
-  shared: ReadonlyArray<number>,
-  mine: ReadonlyArray<string>,
-  theirs: ReadonlyArray<string>,
-  cellsMax: number
-): ReadonlyArray<ReadonlyArray<number>> => {
-  const groups: Array<Array<number>> = []
-  let cells = Number.POSITIVE_INFINITY
-  for (const partition of shared) {
-    if (mine[partition] === theirs[partition]) continue
-    const more = Math.max(cellsOf(mine[partition] ?? ""), cellsOf(theirs[partition] ?? ""))
-    if (cells + more > cellsMax) {
-      groups.push([])
-      cells = 0
-    }
-    groups.at(-1)!.push(partition)
-    cells += more
-  }
-  return groups
-}

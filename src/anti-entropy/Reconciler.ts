@@ -24,12 +24,13 @@ import type { Peers } from "../replication/Peers.ts"
 import type { Ring } from "../ring/Ring.ts"
 import type { Storage } from "../storage/Storage.ts"
 import * as Comparison from "./Comparison.ts"
+import * as partners from "./partners.ts"
+import * as Replica from "./Replica.ts"
 
 /** Cheap when nothing is to be done; short, so that a returned node is in sync soon. */
 const interval = Duration.millis(500)
 /** After a failed comparison; hints are tried at every round. */
 const retryAfter = Duration.seconds(2)
-const comparisonTimeout = Duration.seconds(30)
 const cellsPerDeliveryMax = 256
 /** A comparison reads everything once, so the next one waits at least this many times as long as the last one took. */
 const restFactor = 50
@@ -133,9 +134,7 @@ export const make = Effect.fnUntraced(function*(
     const report = beganAtMillis >= known.dueAtMillis ? Effect.logDebug : Effect.logInfo
     const isWhole = yield* Comparison.run({
       ...options,
-      peer,
-      address,
-      timeout: comparisonTimeout,
+      replica: Replica.make(options.client, ring, peer, address),
       onProgress: (change) => {
         known.comparison = { ...known.comparison, ...change }
       }
@@ -178,9 +177,9 @@ export const make = Effect.fnUntraced(function*(
     })
 
   const settle = Effect.suspend(() => {
-    if (!recovering || !isWhole(options)) return Effect.void
-    const others = ring.current().nodes.filter((node) => node !== self)
-    if (!others.every((node) => progress(node).compared)) return Effect.void
+    const snapshot = ring.current()
+    if (!recovering || !partners.knowsOthers(snapshot, options.replicationFactor)) return Effect.void
+    if (!partners.othersOf(snapshot, self).every((node) => progress(node).compared)) return Effect.void
     return Effect.andThen(
       identity.markSettled,
       Effect.suspend(() => {
@@ -191,7 +190,7 @@ export const make = Effect.fnUntraced(function*(
   })
 
   const round = Effect.suspend(() =>
-    Effect.forEach(ring.current().nodes.filter((node) => node !== self), attend, {
+    Effect.forEach(partners.othersOf(ring.current(), self), attend, {
       concurrency: "unbounded",
       discard: true
     })
@@ -219,14 +218,6 @@ const notWhole = (peer: NodeId) =>
     reason: "storage",
     detail: "it has lost cells to damage, and cannot say whether this node had acknowledged one of them"
   })
-
-/**
- * Alone, a node cannot tell a new cluster from one that it has not heard of yet; the first peer that it hears of brings
- * all that the peer knows.
- */
-export const isWhole = (
-  { replicationFactor, ring }: Pick<ReconcilerOptions, "replicationFactor" | "ring">
-): boolean => ring.current().nodes.length >= Math.min(2, replicationFactor)
 
 const firstProgress = (peer: NodeId): PeerProgress => ({
   comparison: { peer, state: "waiting", differing: 0, received: 0, sent: 0, failure: undefined },

@@ -71,12 +71,18 @@ const make = Effect.gen(function*() {
   const post = (address: string, path: string, body: unknown) =>
     HttpClientRequest.post(`http://${address}${path}`, { body: HttpBody.jsonUnsafe(body) })
 
-  const lines = (address: string, request: HttpClientRequest.HttpClientRequest) =>
+  const lines = <A>(
+    address: string,
+    request: HttpClientRequest.HttpClientRequest,
+    decode: (line: string) => A | undefined
+  ) =>
     Stream.unwrap(Effect.map(send(address, request), (response) => response.stream)).pipe(
       Stream.mapError((error) => error._tag === "PeerFailed" ? error : transportFailure(address, error)),
       Stream.decodeText,
       Stream.splitLines,
-      StreamEnd.require(() => new PeerFailed({ peer: address, reason: "bad-answer", detail: "the stream was cut" }))
+      StreamEnd.require(() => new PeerFailed({ peer: address, reason: "bad-answer", detail: "the stream was cut" })),
+      // By chunks, since a step of a stream costs more than to decode a line.
+      Stream.mapArrayEffect(Effect.forEach((line) => understood(address, decode(line))))
     )
 
   return PeerClient.of({
@@ -100,15 +106,8 @@ const make = Effect.gen(function*() {
         ({ damaged, digests }) => ({ digests, isDamaged: damaged === true })
       ),
     versions: (address, partitions, range) =>
-      Stream.mapEffect(
-        lines(address, post(address, "/internal/versions", { partitions, ...(range && { range }) })),
-        (line) => understood(address, decodeVersionLine(line))
-      ),
-    cells: (address, keys) =>
-      Stream.mapEffect(
-        lines(address, post(address, "/internal/cells", { keys })),
-        (line) => understood(address, CellLine.decode(line))
-      )
+      lines(address, post(address, "/internal/versions", { partitions, ...(range && { range }) }), decodeVersionLine),
+    cells: (address, keys) => lines(address, post(address, "/internal/cells", { keys }), CellLine.decode)
   })
 })
 

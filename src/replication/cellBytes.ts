@@ -24,7 +24,7 @@ export const batches = (cells: ReadonlyArray<Cell>, bounds: Bounds): Batches => 
 }
 
 /** Bounds of the batches of a stream. */
-const streamed: Bounds = { cellsMax: 512, bytesMax: batchBytesMax }
+export const streamed: Bounds = { cellsMax: 512, bytesMax: batchBytesMax }
 
 /** The same for a stream, so that large values do not pile up. */
 export const inBatches = <E, R>(cells: Stream.Stream<Cell, E, R>) =>
@@ -32,7 +32,8 @@ export const inBatches = <E, R>(cells: Stream.Stream<Cell, E, R>) =>
     onHalt: (cutter) => cutter.end()
   })
 
-class Cutter {
+/** Cuts what comes bit by bit. */
+export class Cutter {
   readonly bounds: Bounds
   batch: Array<Cell> = []
   bytes = 0

@@ -1,11 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Duration, Effect, Fiber, Layer, Schema, Stream } from "effect"
+import { Arbitrary, Array as Arr, Effect, Fiber, Layer, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Comparison from "../../src/anti-entropy/Comparison.ts"
 import * as PartitionDigest from "../../src/anti-entropy/PartitionDigest.ts"
+import * as Replica from "../../src/anti-entropy/Replica.ts"
 import { ClusterConfig } from "../../src/config/ClusterConfig.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
-import { Key } from "../../src/domain/Key.ts"
+import { compare, Key } from "../../src/domain/Key.ts"
+import type { NodeId } from "../../src/domain/NodeId.ts"
 import type { Digests, PeerClient } from "../../src/peer/PeerClient.ts"
 import { Ring } from "../../src/ring/Ring.ts"
 import type { Hole } from "../../src/storage/manifest/Holes.ts"
@@ -15,14 +17,17 @@ import { type FakeStorage, mock, storage } from "../replicator/fakes.ts"
 
 const partitions = 16
 
-/** Two copies on four nodes, so that `a` and `b` share some partitions and not others. */
-const ring = Effect.service(Ring).pipe(
-  Effect.provide(
-    Ring.layerFixed([a, b, c, d]).pipe(
-      Layer.provide(ClusterConfig.layerTest({ partitions, replicationFactor: 2, writeQuorum: 1, readQuorum: 1 }))
+const ringOf = (nodes: ReadonlyArray<NodeId>) =>
+  Effect.service(Ring).pipe(
+    Effect.provide(
+      Ring.layerFixed(nodes).pipe(
+        Layer.provide(ClusterConfig.layerTest({ partitions, replicationFactor: 2, writeQuorum: 1, readQuorum: 1 }))
+      )
     )
   )
-)
+
+/** Two copies on four nodes, so that `a` and `b` share some partitions and not others. */
+const fourNodes = [a, b, c, d]
 
 const cell = (key: string, counter: number): Cell => ({ ...cellOf(counter, `${key} ${counter}`), key: Key.make(key) })
 
@@ -36,20 +41,20 @@ const digestsOf = (ring: Ring["Service"], { cells, holes }: FakeStorage): Digest
 const between = Effect.fnUntraced(function*(
   mine: ReadonlyArray<Cell>,
   theirs: ReadonlyArray<Cell>,
-  changes?: Partial<PeerClient["Service"]>
+  changes?: Partial<PeerClient["Service"]>,
+  nodes = fourNodes
 ) {
   const here = storage(mine)
   const there = storage(theirs)
-  const current = yield* ring
+  const current = yield* ringOf(nodes)
   const calls: Array<string> = []
   const progress = { differing: 0, received: 0, sent: 0 }
   const client = mock<PeerClient["Service"]>({
     digests: () => Effect.sync(() => digestsOf(current, there)),
     versions: (_address, wanted) => {
       calls.push(`versions of ${wanted.length}`)
-      return Stream.fromIterable(there.cells.values()).pipe(
-        Stream.filter(({ key }) => wanted.includes(current.partitionOf(key))),
-        Stream.map(({ key, version }) => ({ key, version }))
+      return Stream.orDie(there.service.scan({ damage: "skip" })).pipe(
+        Stream.filter(({ key }) => wanted.includes(current.partitionOf(key)))
       )
     },
     cells: (_address, keys) => {
@@ -64,14 +69,11 @@ const between = Effect.fnUntraced(function*(
   })
   const run = Comparison.run({
     self: a,
-    peer: b,
-    address: "b:1",
-    client,
+    replica: Replica.make(client, current, b, "b:1"),
     storage: here.service,
     ring: current,
     digests: Effect.sync(() => digestsOf(current, here)),
-    receive: here.service.apply,
-    timeout: Duration.seconds(30),
+    receive: (cells) => here.service.apply(cells),
     onProgress: (change) => Object.assign(progress, change)
   })
   const isShared = ({ key }: Cell) => {
@@ -200,6 +202,93 @@ describe("Comparison", () => {
         yield* TestClock.adjust("1 millis")
         assert.deepInclude(yield* Effect.flip(Fiber.join(fiber)), { _tag: "PeerFailed", peer: b, reason: "timeout" })
       }
+    }))
+
+  it.effect("does not count the time that it takes itself as the peer's silence", () =>
+    Effect.gen(function*() {
+      const cells = names.map((name) => cell(name, 1)).toSorted((x, y) => compare(x.key, y.key))
+      let taken = 0
+      const versions = () => Stream.fromIterable(cells.slice(4, 8)).pipe(Stream.rechunk(1))
+      const { here, run } = yield* between(cells.slice(0, 4), cells.slice(4, 8), { versions }, [a, b])
+      const scan = here.service.scan
+      Object.assign(here.service, {
+        scan: () =>
+          Stream.mapEffect(Stream.rechunk(scan(), 1), (cell) => Effect.delay(Effect.succeed(cell), "29 seconds")),
+        apply: (cells: ReadonlyArray<Cell>) => Effect.delay(Effect.sync(() => taken += cells.length), "29 seconds")
+      })
+      const fiber = yield* Effect.forkChild(run)
+      yield* TestClock.adjust("5 minutes")
+      assert.isTrue(yield* Fiber.join(fiber))
+      assert.strictEqual(taken, 4)
+    }))
+
+  it.effect("refuses keys out of order, keys of other partitions, and cells that it did not ask for", () =>
+    Effect.gen(function*() {
+      const { isShared } = yield* between([], [])
+      const sorted = names.map((name) => cell(name, 1)).toSorted((x, y) => compare(x.key, y.key))
+      const [first, second] = sorted.filter(isShared) as [Cell, Cell]
+      const other = sorted.find((cell) => !isShared(cell))!
+      const answers: ReadonlyArray<readonly [string, Partial<PeerClient["Service"]>]> = [
+        ["keys out of order", { versions: () => Stream.make(second, first) }],
+        ["keys out of order", { versions: () => Stream.make(first, first).pipe(Stream.rechunk(1)) }],
+        ["keys that it was not asked for", { versions: () => Stream.make(other) }],
+        ["keys that it was not asked for", { cells: () => Stream.make(other) }],
+        ["keys that it was not asked for", { cells: () => Stream.make(first, first) }]
+      ]
+      for (const [detail, answer] of answers) {
+        const { here, run } = yield* between([], [first, second], answer)
+        assert.deepInclude(yield* Effect.flip(run), { _tag: "PeerFailed", peer: b, reason: "bad-answer", detail })
+        assert.isFalse(here.cells.has(other.key))
+      }
+    }))
+
+  it.effect("walks each side once and holds a chunk and a batch of each, though 200,000 cells differ", () =>
+    Effect.gen(function*() {
+      const eachSide = 100_000
+      const chunk = 256
+      const walks: Array<string> = []
+      const held = { here: 0, there: 0 }
+      const heldMax = { here: 0, there: 0 }
+      /** Every other key is on this side alone. They count as held from here until they are sent, or fetched. */
+      const walk = (side: "here" | "there") =>
+        Stream.suspend(() => {
+          walks.push(side)
+          return Stream.range(1, eachSide).pipe(
+            Stream.rechunk(chunk),
+            Stream.mapArray((indexes) => {
+              held[side] += indexes.length
+              heldMax[side] = Math.max(heldMax[side], held[side])
+              return Arr.map(indexes, (index) => cell(`${String(index).padStart(6, "0")} ${side}`, 1))
+            })
+          )
+        })
+      const { calls, here, progress, run } = yield* between([], [], {
+        digests: () => Effect.succeed({ digests: [], isDamaged: false }),
+        versions: () => walk("there"),
+        write: (_address, cells) =>
+          Effect.sync(() => {
+            calls.push("write")
+            held.here -= cells.length
+            return []
+          }),
+        cells: (_address, keys) =>
+          Stream.suspend(() => {
+            calls.push("cells")
+            held.there -= keys.length
+            return Stream.fromIterable(keys).pipe(Stream.map((key) => ({ ...cellOf(1), key })))
+          })
+      }, [a, b])
+      Object.assign(here.service, { scan: () => walk("here") })
+      yield* run
+      assert.deepStrictEqual(progress, { differing: partitions, received: eachSide, sent: eachSide })
+      assert.deepStrictEqual(walks.toSorted(), ["here", "there"])
+      assert.isAtMost(heldMax.here, 512 + chunk)
+      assert.isAtMost(heldMax.there, 1024 + chunk)
+      const requests = (kind: string) => calls.filter((call) => call === kind).length
+      assert.deepStrictEqual([requests("write"), requests("cells")], [
+        Math.ceil(eachSide / 512),
+        Math.ceil(eachSide / 1024)
+      ])
     }))
 
   it.effect("fails with what the peer or the disk failed with", () =>

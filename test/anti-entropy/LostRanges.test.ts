@@ -69,7 +69,8 @@ const start = Effect.fnUntraced(function*(
     replicaTimeout: Duration.seconds(1),
     gossip: gossip(a, world),
     ring: mock<Ring["Service"]>({
-      current: () => ({ epoch: world.epoch, nodes: world.nodes, preferenceLists: world.preferenceLists })
+      current: () => ({ epoch: world.epoch, nodes: world.nodes, preferenceLists: world.preferenceLists }),
+      partitionOf: () => 0
     }),
     storage: here.service,
     client: mock<PeerClient["Service"]>({
@@ -196,22 +197,22 @@ describe("LostRanges", () => {
       assert.strictEqual(status().rangesFilled, 2)
     }))
 
-  it.effect("goes through a range page by page, wherever the pages of its replicas end", () =>
+  it.effect("walks each replica once, however many cells come back", () =>
     Effect.gen(function*() {
       const name = (index: number) => `k${String(index).padStart(6, "0")}`
       const every = (step: number, counter: number) =>
-        Array.from({ length: Math.ceil(30_000 / step) }, (_, index) => cell(name(index * step), counter))
+        Array.from({ length: Math.ceil(5000 / step) }, (_, index) => cell(name(index * step), counter))
       const { here, world } = yield* start([], { b: every(1, 1), c: every(2, 2) }, [hole("k", "l")])
       yield* grace
       // How many turns of the event loop this takes depends on the machine.
       while (here.holes.length > 0) yield* settle
-      assert.strictEqual(here.cells.size, 30_000)
+      assert.strictEqual(here.cells.size, 5000)
       assert.isTrue(
         Array.from(here.cells.values()).every(({ key, version: { counter } }) =>
           counter === (Number(key.slice(1)) % 2 === 0 ? 2 : 1)
         )
       )
-      assert.isAtLeast(world.asked.length, 6)
+      assert.deepStrictEqual(world.asked, ["b:1 k..l", "c:1 k..l"])
     }))
 
   it.effect("does not close the hole when a replica keeps a cell that it told of", () =>
@@ -231,7 +232,7 @@ describe("LostRanges", () => {
       }))
       yield* grace
       assert.strictEqual(here.holes.length, 1)
-      assert.include(status().reason, "keys out of the range")
+      assert.include(status().reason, "keys that it was not asked for")
     }))
 
   it.effect("gives up on a replica that does not answer", () =>

@@ -17,8 +17,6 @@ const digestsOf = (cells: ReadonlyArray<Cell>) => {
 
 const digest = (cells: number, hash = "0123456789abcdef") => `${hash}-${cells}`
 
-const numbers = Array.from({ length: 8 }, (_, index) => index)
-
 describe("PartitionDigest", () => {
   it.prop("does not depend on the order of cells", {
     cells: Arbitrary.array(anyCell, { maxLength: 10 }),
@@ -60,33 +58,5 @@ describe("PartitionDigest", () => {
     const [, one] = digestsOf([cellOf(1)])
     assert.match(one!, /^[0-9a-f]{16}-1$/)
     assert.strictEqual(one!.slice(0, 16), hash64(`1-${a}-9f86d081884c k`).toString(16).padStart(16, "0"))
-    assert.strictEqual(PartitionDigest.cellsOf(one!), 1)
-    assert.strictEqual(PartitionDigest.cellsOf(digest(123_456)), 123_456)
-  })
-
-  it("finds the shared partitions that differ, and no others", () => {
-    const mine = numbers.map((cells) => digest(cells))
-    const theirs = mine.with(1, digest(2)).with(4, digest(4, "f".repeat(16))).with(6, digest(0))
-    assert.deepStrictEqual(PartitionDigest.differing(numbers, mine, theirs, 1000), [[1, 4, 6]])
-    assert.deepStrictEqual(PartitionDigest.differing([0, 1, 2, 3, 5], mine, theirs, 1000), [[1]])
-    assert.deepStrictEqual(PartitionDigest.differing(numbers, mine, mine, 1000), [])
-  })
-
-  it("groups them so that no group holds more cells than allowed on either side, except one large partition", () => {
-    const mine = [3, 1, 4, 1, 5, 9, 2, 6].map((cells) => digest(cells))
-    const theirs = [1, 4, 1, 3, 5, 0, 20, 6].map((cells) => digest(cells, "f".repeat(16)))
-    assert.deepStrictEqual(PartitionDigest.differing(numbers, mine, theirs, 10), [[0, 1], [2, 3], [4], [5], [6], [7]])
-    assert.deepStrictEqual(PartitionDigest.differing(numbers, mine, theirs, 1000), [numbers])
-    assert.deepStrictEqual(PartitionDigest.differing([0, 1], mine, theirs, 7), [[0, 1]])
-    assert.deepStrictEqual(PartitionDigest.differing([0, 1], mine, theirs, 6), [[0], [1]])
-  })
-
-  it("compares what a peer's answer lacks or garbles, one partition at a time", () => {
-    const mine = numbers.map((cells) => digest(cells))
-    assert.deepStrictEqual(PartitionDigest.differing(numbers, mine, [], 1000), [numbers])
-    for (const garbage of ["this is not at all a digest", digest(-5)]) {
-      const garbled = numbers.map(() => garbage)
-      assert.deepStrictEqual(PartitionDigest.differing(numbers, mine, garbled, 1000), numbers.map((number) => [number]))
-    }
   })
 })

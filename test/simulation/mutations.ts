@@ -220,8 +220,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   one(
     "end recovery after the first comparison",
     "anti-entropy/Reconciler.ts",
-    `    if (!others.every((node) => progress(node).compared)) return Effect.void`,
-    `    if (!others.some((node) => progress(node).compared)) return Effect.void`
+    `    if (!partners.othersOf(snapshot, self).every((node) =>`,
+    `    if (!partners.othersOf(snapshot, self).some((node) =>`
   ),
   one(
     "drop hints at restart",
@@ -254,15 +254,15 @@ export const mutations: ReadonlyArray<Mutation> = [
   one(
     "close a hole before anybody answered",
     "anti-entropy/LostRanges.ts",
-    `    for (let from = lost.from; compare(from, lost.to) < 0;) {`,
-    `    for (let from = lost.to; compare(from, lost.to) < 0;) {`,
+    `      const cells = yield* getBack(`,
+    `      const cells = 0 && (`,
     rot
   ),
   one(
     "keep what is there instead of what was given back",
     "anti-entropy/LostRanges.ts",
-    `      if (known !== undefined && Version.compare(version, known.version) >= 0) newest.delete(key)`,
-    `      if (known !== undefined) newest.delete(key)`,
+    `      return order > 0 || (order === 0 && left === mine)`,
+    `      return left === mine || (order > 0 && right !== mine)`,
     rot
   ),
   one(
