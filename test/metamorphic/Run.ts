@@ -8,7 +8,6 @@ import type { Cell } from "../../src/domain/cell/Cell.ts"
 import * as CellModule from "../../src/domain/cell/Cell.ts"
 import * as Engine from "../../src/storage/Engine.ts"
 import * as FaultyDisk from "../storage/crashes/FaultyDisk.ts"
-import { settled } from "../storage/crashes/settled.ts"
 import * as compare from "./compare.ts"
 import * as Model from "./Model.ts"
 import type { Settings } from "./Settings.ts"
@@ -63,8 +62,8 @@ const open = Effect.fnUntraced(function*(
   directory = "data"
 ): Effect.fn.Return<Life, StorageError> {
   const scope = yield* Scope.make()
-  const engine = yield* settled(
-    Engine.open(disk.disk, { directory, ...engines[start % engines.length]! }).pipe(Scope.provide(scope))
+  const engine = yield* Engine.open(disk.disk, { directory, ...engines[start % engines.length]! }).pipe(
+    Scope.provide(scope)
   ).pipe(Effect.onError(() => {
     // What is cut short must not go on beside its successor.
     disk.kill()
@@ -83,7 +82,7 @@ export const isDead = ({ life, memory }: Run): boolean => memory.isOff() || life
 
 export const restart = Effect.fnUntraced(function*(run: Run) {
   yield* Slots.closeAll(run.slots)
-  yield* settled(Scope.close(run.life.scope, Exit.void))
+  yield* Scope.close(run.life.scope, Exit.void)
   if (isDead(run)) return yield* recover(run, [])
   run.life = yield* open(run.settings, run.starts++, FaultyDisk.make(run.memory.disk))
   yield* checkAll(run, [])
@@ -113,7 +112,7 @@ export const recover = Effect.fnUntraced(function*(run: Run, pending: ReadonlyAr
   memory.powerOffAt(Number.POSITIVE_INFINITY)
   yield* Slots.closeAll(run.slots)
   disk.kill()
-  yield* settled(Scope.close(scope, Exit.void))
+  yield* Scope.close(scope, Exit.void)
   if (wasPowerOff) memory.powerOn()
   else memory.release()
   if (crashAgainAt !== undefined) {
@@ -121,7 +120,7 @@ export const recover = Effect.fnUntraced(function*(run: Run, pending: ReadonlyAr
     if (wasPowerOff) memory.powerOffAt(crashAgainAt)
     else next.setPlan(({ number }) => number >= crashAgainAt ? "killed" : undefined)
     const again = yield* Effect.exit(open(run.settings, run.starts++, next))
-    if (Exit.isSuccess(again)) yield* settled(Scope.close(again.value.scope, Exit.void))
+    if (Exit.isSuccess(again)) yield* Scope.close(again.value.scope, Exit.void)
     else if (!memory.isOff() && !next.isKilled()) return yield* again
     next.kill()
     if (wasPowerOff) {
@@ -136,7 +135,7 @@ export const recover = Effect.fnUntraced(function*(run: Run, pending: ReadonlyAr
 /** The whole store equals the model, but for cells of calls that were not answered. */
 export const checkAll = Effect.fnUntraced(function*(run: Run, pending: ReadonlyArray<ReadonlyArray<Cell>>) {
   const stored = new Map(
-    (yield* settled(Stream.runCollect(run.life.subject.scan()))).map((cell) => [cell.key as string, cell])
+    (yield* Stream.runCollect(run.life.subject.scan())).map((cell) => [cell.key as string, cell])
   )
   for (const key of run.model.keys) {
     const found = stored.get(key)

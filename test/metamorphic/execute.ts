@@ -1,7 +1,6 @@
 /** Runs a sequence of operations under some settings, from an empty disk to a last look at everything. */
 import { Cause, Effect, Exit, Logger, Scope } from "effect"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
-import { settled } from "../storage/crashes/settled.ts"
 import type { Operation } from "./Operation.ts"
 import { callsOf, perform } from "./perform.ts"
 import * as Run from "./Run.ts"
@@ -87,6 +86,6 @@ const readAll = Effect.fnUntraced(function*(run: Run.Run) {
 
 const end = Effect.fnUntraced(function*(run: Run.Run, failure: Failure | undefined) {
   run.life.disk.kill()
-  yield* Effect.ignoreCause(settled(Scope.close(run.life.scope, Exit.void)))
+  yield* Effect.ignoreCause(Scope.close(run.life.scope, Exit.void))
   return failure
 })

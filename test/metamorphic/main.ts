@@ -2,10 +2,9 @@
  * `npm run test:metamorphic`: seeds, one after the other, until so many operations were run; stops at the first that
  * finds something, and says how to run that again.
  */
-import { Effect } from "effect"
-import { TestClock } from "effect/testing"
 import { performance } from "node:perf_hooks"
 import { parseArgs } from "node:util"
+import * as virtualTime from "../../src/simulation/virtualTime.ts"
 import { examine, report } from "./examine.ts"
 
 const { values } = parseArgs({
@@ -25,7 +24,7 @@ if (!Number.isInteger(wanted) || !Number.isInteger(first)) {
 const began = performance.now()
 let done = 0
 for (let seed = first; done < wanted; seed++) {
-  const { found, operations } = await Effect.runPromise(examine(seed).pipe(Effect.provide(TestClock.layer())))
+  const { found, operations } = virtualTime.run(examine(seed))
   done += operations
   if (found !== undefined) {
     process.stdout.write(report(found))

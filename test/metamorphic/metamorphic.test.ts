@@ -1,11 +1,12 @@
-import { assert, it } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
+import { inVirtualTime } from "../inVirtualTime.ts"
 import { examine, report } from "./examine.ts"
 
 /** More run with `npm run test:metamorphic`. */
-const operationsMin = 100_000
+const operationsMin = 60_000
 
-it.effect(
+inVirtualTime(
   "one sequence of operations gives the model's answers under all settings, with restarts and crashes in between",
   () =>
     Effect.gen(function*() {

@@ -1,11 +1,10 @@
 /** Does one request to the store and to the model, and compares what they say. */
 import { Cause, Effect, Exit, Scope, Stream } from "effect"
-import { TestClock } from "effect/testing"
 import { DiskError, type StorageError } from "../../src/disk/StorageError.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import * as CellModule from "../../src/domain/cell/Cell.ts"
 import type { Key } from "../../src/domain/Key.ts"
-import { settled } from "../storage/crashes/settled.ts"
+import { orGiveUp } from "../storage/crashes/giveUp.ts"
 import * as compare from "./compare.ts"
 import * as Model from "./Model.ts"
 import { cellOf, type Operation } from "./Operation.ts"
@@ -34,11 +33,11 @@ export const perform = (run: Run.Run, operation: Operation, isRetry: boolean): P
     case "pull":
       return pull(run, operation.slot)
     case "close stream":
-      return settled(Slots.closeStream(run.slots, operation.slot))
+      return Slots.closeStream(run.slots, operation.slot)
     case "open view":
       return openView(run, operation.slot)
     case "close view":
-      return settled(Slots.closeView(run.slots, operation.slot))
+      return Slots.closeView(run.slots, operation.slot)
     case "view get":
       return viewGet(run, operation)
     case "open cursor":
@@ -48,9 +47,9 @@ export const perform = (run: Run.Run, operation: Operation, isRetry: boolean): P
     case "seek":
       return seek(run, operation)
     case "flush":
-      return settled(run.life.subject.flush, () => Run.isDead(run))
+      return orGiveUp(run.life.subject.flush, () => Run.isDead(run))
     case "compact":
-      return settled(run.life.subject.compact, () => Run.isDead(run))
+      return orGiveUp(run.life.subject.compact, () => Run.isDead(run))
     case "verify":
       return verify(run)
     case "snapshot":
@@ -85,7 +84,7 @@ export const callsOf = (run: Run.Run, { calls }: Of<"apply">): ReadonlyArray<Rea
 const apply = Effect.fnUntraced(function*(run: Run.Run, operation: Of<"apply">, isRetry: boolean) {
   const calls = callsOf(run, operation)
   const { subject } = run.life
-  const answers = yield* settled(Effect.all(calls.map((call) => subject.apply(call)), { concurrency: "unbounded" }))
+  const answers = yield* Effect.all(calls.map((call) => subject.apply(call)), { concurrency: "unbounded" })
   for (const [index, call] of calls.entries()) {
     for (const [place, cell] of call.entries()) {
       const problem = compare.applied(Model.take(run.model, cell), answers[index]![place])
@@ -98,19 +97,19 @@ const apply = Effect.fnUntraced(function*(run: Run.Run, operation: Of<"apply">, 
 })
 
 const get = Effect.fnUntraced(function*(run: Run.Run, key: string) {
-  const found = yield* settled(run.life.subject.get(key as Key))
+  const found = yield* run.life.subject.get(key as Key)
   yield* ensure(compare.cells(Model.get(run.model, key), found, run.purges))
 })
 
 const version = Effect.fnUntraced(function*(run: Run.Run, key: string) {
-  const found = yield* settled(run.life.subject.version(key as Key))
+  const found = yield* run.life.subject.version(key as Key)
   yield* ensure(compare.versions(Model.get(run.model, key), found, run.purges))
 })
 
 const scan = Effect.fnUntraced(function*(run: Run.Run, { limit, range }: Of<"scan">) {
   const expected = Model.select(run.model, range)
   const stream = run.life.subject.scan(range)
-  const found = yield* settled(Stream.runCollect(limit === undefined ? stream : Stream.take(stream, limit)))
+  const found = yield* Stream.runCollect(limit === undefined ? stream : Stream.take(stream, limit))
   const at = compare.walk(expected, 0, found, run.purges)
   if (typeof at === "string") return yield* ensure(at)
   const isEnd = compare.isEnd(expected, at, run.purges)
@@ -122,7 +121,7 @@ const missing = (expected: ReadonlyArray<Cell>, at: number) =>
   `it ends at place ${at} of ${expected.length}, before ${compare.describe(expected[at])}`
 
 const openStream = Effect.fnUntraced(function*(run: Run.Run, { range, slot }: Of<"open stream">) {
-  yield* settled(Slots.closeStream(run.slots, slot))
+  yield* Slots.closeStream(run.slots, slot)
   const scope = yield* Scope.make()
   const pulling = yield* Stream.toPull(run.life.subject.scan(range)).pipe(Scope.provide(scope))
   run.slots.streams.set(slot, { pull: pulling, scope, expected: Model.select(run.model, range), at: 0 })
@@ -133,12 +132,12 @@ const openStream = Effect.fnUntraced(function*(run: Run.Run, { range, slot }: Of
 const pull = Effect.fnUntraced(function*(run: Run.Run, slot: number) {
   const open = run.slots.streams.get(slot)
   if (open === undefined) return
-  const exit = yield* Effect.exit(settled(open.pull))
+  const exit = yield* Effect.exit(open.pull)
   if (Exit.isFailure(exit)) {
     const failure = exit.cause.reasons.find(Cause.isFailReason)?.error
     if (failure === undefined) return yield* Effect.die(Cause.squash(exit.cause))
     if (!Cause.isDone(failure)) return yield* Effect.fail(failure)
-    yield* settled(Slots.closeStream(run.slots, slot))
+    yield* Slots.closeStream(run.slots, slot)
     if (!compare.isEnd(open.expected, open.at, run.purges)) yield* ensure(missing(open.expected, open.at))
     return
   }
@@ -148,23 +147,23 @@ const pull = Effect.fnUntraced(function*(run: Run.Run, slot: number) {
 })
 
 const openView = Effect.fnUntraced(function*(run: Run.Run, slot: number) {
-  yield* settled(Slots.closeView(run.slots, slot))
+  yield* Slots.closeView(run.slots, slot)
   const scope = yield* Scope.make()
-  const view = yield* settled(run.life.subject.view.pipe(Scope.provide(scope)))
+  const view = yield* run.life.subject.view.pipe(Scope.provide(scope))
   run.slots.views.set(slot, { view, scope, model: Model.copy(run.model) })
 })
 
 const viewGet = Effect.fnUntraced(function*(run: Run.Run, { key, slot }: Of<"view get">) {
   const open = run.slots.views.get(slot)
   if (open === undefined) return
-  const found = yield* settled(open.view.get(key as Key))
+  const found = yield* open.view.get(key as Key)
   yield* ensure(compare.cells(Model.get(open.model, key), found, run.purges))
 })
 
 const openCursor = Effect.fnUntraced(function*(run: Run.Run, { range, slot, view }: Of<"open cursor">) {
   const open = run.slots.views.get(view)
   if (open === undefined) return
-  const cursor = yield* settled(open.view.cursor(range))
+  const cursor = yield* open.view.cursor(range)
   const expected = Model.select(open.model, range)
   run.slots.cursors.set(slot, { cursor, view, expected, at: 0, reverse: range.reverse === true })
 })
@@ -172,7 +171,7 @@ const openCursor = Effect.fnUntraced(function*(run: Run.Run, { range, slot, view
 const next = Effect.fnUntraced(function*(run: Run.Run, { count, slot }: Of<"next">) {
   const open = run.slots.cursors.get(slot)
   if (open === undefined) return
-  const found = yield* settled(open.cursor.next(count))
+  const found = yield* open.cursor.next(count)
   if (found.length > count) yield* ensure(`${found.length} cells, asked for ${count}`)
   const at = compare.walk(open.expected, open.at, found, run.purges)
   if (typeof at === "string") return yield* ensure(at)
@@ -183,13 +182,13 @@ const next = Effect.fnUntraced(function*(run: Run.Run, { count, slot }: Of<"next
 const seek = Effect.fnUntraced(function*(run: Run.Run, { key, slot }: Of<"seek">) {
   const open = run.slots.cursors.get(slot)
   if (open === undefined) return
-  yield* settled(open.cursor.seek(key))
+  yield* open.cursor.seek(key)
   open.at = Model.positionAt(open.expected, key, open.reverse)
 })
 
 /** What cannot be read because the disk is off is no damage. */
 const verify = Effect.fnUntraced(function*(run: Run.Run) {
-  const { damage, holes } = yield* settled(run.life.subject.verify)
+  const { damage, holes } = yield* run.life.subject.verify
   if (Run.isDead(run)) return yield* new DiskError({ operation: "verify", path: "data", code: "KILLED" })
   const found = [...damage, ...holes][0]
   if (found !== undefined) yield* ensure(`${found.file} is damaged: ${found.reason}`)
@@ -197,14 +196,14 @@ const verify = Effect.fnUntraced(function*(run: Run.Run) {
 
 const snapshot = Effect.fnUntraced(function*(run: Run.Run) {
   const directory = `snapshots/${run.snapshots++}`
-  yield* settled(Effect.catchTag(run.life.subject.snapshot(directory), "SnapshotDirectoryTaken", Effect.die))
+  yield* Effect.catchTag(run.life.subject.snapshot(directory), "SnapshotDirectoryTaken", Effect.die)
   const expected = Model.select(run.model, {})
-  const at = compare.walk(expected, 0, yield* settled(Run.readSnapshot(run, directory)), run.purges)
+  const at = compare.walk(expected, 0, yield* Run.readSnapshot(run, directory), run.purges)
   if (typeof at === "string") return yield* ensure(`of the snapshot ${at}`)
   if (!compare.isEnd(expected, at, run.purges)) yield* ensure(`the snapshot: ${missing(expected, at)}`)
 })
 
 const pause = Effect.fnUntraced(function*({ millis, turns }: Of<"pause">) {
   for (let turn = 0; turn < turns; turn++) yield* Effect.yieldNow
-  if (millis > 0) yield* TestClock.adjust(millis)
+  if (millis > 0) yield* Effect.sleep(millis)
 })

@@ -5,7 +5,7 @@ import { Disk } from "../../src/disk/Disk.ts"
 import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import { isName, Snapshots } from "../../src/storage/Snapshots.ts"
 import { Storage } from "../../src/storage/Storage.ts"
-import { settled } from "./crashes/settled.ts"
+import { inVirtualTime } from "../inVirtualTime.ts"
 import { cell, directory, open } from "./store.ts"
 
 /** A node's store and its snapshots, until the process ends. */
@@ -27,7 +27,7 @@ const below = (memory: DiskMemory.DiskMemory, name: string) =>
   Array.from(memory.files().keys()).filter((path) => path.startsWith(`${directory}/snapshots/${name}/`))
 
 describe("a node's snapshots", () => {
-  it.effect("are taken, listed with what is in them, and removed, by name", () =>
+  inVirtualTime("are taken, listed with what is in them, and removed, by name", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
       const { snapshots, stop, storage } = yield* start(memory)
@@ -47,7 +47,7 @@ describe("a node's snapshots", () => {
       yield* stop
     }))
 
-  it.effect("are refused by a name that is taken, unknown or no name", () =>
+  inVirtualTime("are refused by a name that is taken, unknown or no name", () =>
     Effect.gen(function*() {
       const { snapshots, stop } = yield* start(DiskMemory.make(1))
       yield* snapshots.take("a")
@@ -67,47 +67,53 @@ describe("a node's snapshots", () => {
     }
   })
 
-  it.effect("survive a restart, which removes what a crash left of one, and nothing that is somebody's", () =>
-    Effect.gen(function*() {
-      const memory = DiskMemory.make(1)
-      const first = yield* start(memory)
-      yield* first.storage.apply([cell("a", 1)])
-      yield* first.snapshots.take("whole")
-      yield* first.stop
-      const parent = `${directory}/snapshots`
-      for (const name of ["cut/000001.sst", "cut/000001.idx", "cut/MANIFEST.tmp", "mine/000001.sst", "mine/notes"]) {
-        yield* memory.disk.openAppend(`${parent}/${name}`)
-      }
-      const { snapshots, stop } = yield* start(memory)
-      const states = (yield* snapshots.list).map(({ name, state }) => [name, state])
-      assert.deepStrictEqual(states, [["mine", "incomplete"], ["whole", "complete"]])
-      assert.deepStrictEqual(below(memory, "cut"), [])
-      assert.strictEqual(below(memory, "mine").length, 2)
-      memory.damage(`${parent}/whole/MANIFEST`, 3)
-      assert.deepStrictEqual((yield* snapshots.list).map(({ state }) => state), ["incomplete", "damaged"])
-      yield* stop
-    }))
+  inVirtualTime(
+    "survive a restart, which removes what a crash left of one, and nothing that is somebody's",
+    () =>
+      Effect.gen(function*() {
+        const memory = DiskMemory.make(1)
+        const first = yield* start(memory)
+        yield* first.storage.apply([cell("a", 1)])
+        yield* first.snapshots.take("whole")
+        yield* first.stop
+        const parent = `${directory}/snapshots`
+        for (const name of ["cut/000001.sst", "cut/000001.idx", "cut/MANIFEST.tmp", "mine/000001.sst", "mine/notes"]) {
+          yield* memory.disk.openAppend(`${parent}/${name}`)
+        }
+        const { snapshots, stop } = yield* start(memory)
+        const states = (yield* snapshots.list).map(({ name, state }) => [name, state])
+        assert.deepStrictEqual(states, [["mine", "incomplete"], ["whole", "complete"]])
+        assert.deepStrictEqual(below(memory, "cut"), [])
+        assert.strictEqual(below(memory, "mine").length, 2)
+        memory.damage(`${parent}/whole/MANIFEST`, 3)
+        assert.deepStrictEqual((yield* snapshots.list).map(({ state }) => state), ["incomplete", "damaged"])
+        yield* stop
+      })
+  )
 
-  it.effect("do not keep a node from starting when one cannot be looked at, and the others are looked after", () =>
-    Effect.gen(function*() {
-      const memory = DiskMemory.make(1)
-      const parent = `${directory}/snapshots`
-      for (const name of ["a", "b"]) yield* memory.disk.openAppend(`${parent}/${name}/000001.sst`)
-      memory.failNext("list", `${parent}/a`)
-      const { snapshots, stop } = yield* start(memory)
-      assert.deepStrictEqual((yield* snapshots.list).map(({ name }) => name), ["a"])
-      yield* stop
-    }))
+  inVirtualTime(
+    "do not keep a node from starting when one cannot be looked at, and the others are looked after",
+    () =>
+      Effect.gen(function*() {
+        const memory = DiskMemory.make(1)
+        const parent = `${directory}/snapshots`
+        for (const name of ["a", "b"]) yield* memory.disk.openAppend(`${parent}/${name}/000001.sst`)
+        memory.failNext("list", `${parent}/a`)
+        const { snapshots, stop } = yield* start(memory)
+        assert.deepStrictEqual((yield* snapshots.list).map(({ name }) => name), ["a"])
+        yield* stop
+      })
+  )
 
-  it.effect("are not removed while they are written", () =>
+  inVirtualTime("are not removed while they are written", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
       const { snapshots, stop, storage } = yield* start(memory)
       yield* storage.apply([cell("a", 1)])
-      const outcomes = yield* settled(Effect.all([
+      const outcomes = yield* Effect.all([
         Effect.result(snapshots.take("a")),
         Effect.andThen(Effect.yieldNow, Effect.result(snapshots.remove("a")))
-      ], { concurrency: "unbounded" }))
+      ], { concurrency: "unbounded" })
       assert.deepStrictEqual(outcomes.map(({ _tag }) => _tag), ["Success", "Success"])
       assert.deepStrictEqual(below(memory, "a"), [])
       yield* stop

@@ -113,8 +113,7 @@ describe("crashes", () => {
             yield* check(memory, acknowledged, attempted, `power off at operation ${at}, seed ${seed * 1000 + at}`)
           }
         }
-      }),
-    60_000
+      })
   )
 
   it.effect("a second crash during recovery loses nothing either", () =>
@@ -149,8 +148,7 @@ describe("crashes", () => {
             yield* check(memory, [], attempted, `FSYNC=${fsync}, power off at operation ${at}, seed ${at}`)
           }
         }
-      }),
-    60_000
+      })
   )
 })
 

@@ -3,7 +3,6 @@
  * tests that disturb a workload at each of its disk operations.
  */
 import { Cause, Effect, Exit, Logger, Schema, Scope, Stream } from "effect"
-import { TestClock } from "effect/testing"
 import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
 import { StorageError } from "../../../src/disk/StorageError.ts"
 import * as Bytes from "../../../src/domain/bytes.ts"
@@ -14,8 +13,8 @@ import type { Storage } from "../../../src/storage/Storage.ts"
 import * as compare from "../../metamorphic/compare.ts"
 import { cell } from "../store.ts"
 import * as FaultyDisk from "./FaultyDisk.ts"
+import { orGiveUp } from "./giveUp.ts"
 import * as Ledger from "./Ledger.ts"
-import { settled } from "./settled.ts"
 import type { Step, Workload } from "./workloads.ts"
 
 export interface Trial {
@@ -71,7 +70,7 @@ export const open = Effect.fnUntraced(function*(trial: Trial, disk = FaultyDisk.
     blockCacheBytesMax: 2000,
     ...trial.settings
   }).pipe(Scope.provide(scope), Effect.provide(logger))
-  const storage = yield* Effect.onError(settled(opening), () => Scope.close(scope, Exit.void))
+  const storage = yield* Effect.onError(opening, () => Scope.close(scope, Exit.void))
   trial.life = { disk, storage, scope }
   return trial.life
 })
@@ -83,7 +82,7 @@ export const crash = Effect.fnUntraced(function*(trial: Trial, how: "power off" 
   const { life, memory } = trial
   if (how === "power off") memory.powerOff()
   life?.disk.kill()
-  if (life !== undefined) yield* settled(Scope.close(life.scope, Exit.void))
+  if (life !== undefined) yield* Scope.close(life.scope, Exit.void)
   trial.life = undefined
   if (how === "power off") memory.powerOn()
   else memory.release()
@@ -93,7 +92,7 @@ export const crash = Effect.fnUntraced(function*(trial: Trial, how: "power off" 
 export const close = Effect.fnUntraced(function*(trial: Trial) {
   const { life } = trial
   trial.life = undefined
-  if (life !== undefined) yield* settled(Scope.close(life.scope, Exit.void))
+  if (life !== undefined) yield* Scope.close(life.scope, Exit.void)
 })
 
 /** Does one step; what fails must fail with an error that the interface declares. */
@@ -107,11 +106,9 @@ export const take = Effect.fnUntraced(function*(trial: Trial, step: Step) {
   if (step === "snapshot") return yield* takeSnapshot(trial)
   if (step === "flush" || step === "compact") {
     const isOver = () => memory.isOff() || disk.isKilled()
-    return yield* isTypedSuccess(yield* Effect.exit(settled(storage[step], isOver)), refusals)
+    return yield* isTypedSuccess(yield* Effect.exit(orGiveUp(storage[step], isOver)), refusals)
   }
-  const exits = yield* settled(
-    Effect.all(step.map((call) => Effect.exit(storage.apply(call))), { concurrency: "unbounded" })
-  )
+  const exits = yield* Effect.all(step.map((call) => Effect.exit(storage.apply(call))), { concurrency: "unbounded" })
   let succeeded = true
   for (const [index, call] of step.entries()) {
     const isAcknowledged = yield* isTypedSuccess(exits[index]!, refusals)
@@ -125,7 +122,7 @@ const takeSnapshot = Effect.fnUntraced(function*({ ledger, life, refusals, snaps
   const directory = `snapshots/${snapshots.length + 1}`
   // Calls that failed are not in the memtable that becomes its last table.
   const asked: Ledger.Ledger = { ...ledger, acknowledged: new Map(ledger.acknowledged), unanswered: [] }
-  const exit = yield* Effect.exit(settled(life!.storage.snapshot(directory)))
+  const exit = yield* Effect.exit(life!.storage.snapshot(directory))
   const isAcknowledged = yield* isTypedSuccess(exit, refusals)
   snapshots.push({ directory, ledger: asked, isAcknowledged })
   return isAcknowledged
@@ -175,7 +172,7 @@ export const idle = Effect.fnUntraced(function*(disk: FaultyDisk.FaultyDisk, mem
     second++
   ) {
     for (let turn = 0; turn < 6; turn++) yield* Effect.yieldNow
-    yield* TestClock.adjust("1 second")
+    yield* Effect.sleep("1 second")
     const now = disk.operations()
     quiet = now === before ? quiet + 1 : 0
     before = now

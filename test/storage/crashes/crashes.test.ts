@@ -1,5 +1,6 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect, Exit } from "effect"
+import { inVirtualTime } from "../../inVirtualTime.ts"
 import * as FaultyDisk from "./FaultyDisk.ts"
 import * as Trial from "./Trial.ts"
 import { beforeRecovery, type Workload, workloads } from "./workloads.ts"
@@ -54,7 +55,7 @@ const crashEverywhere = Effect.fnUntraced(function*(workload: Workload, how: How
 describe("a crash at every single disk operation leaves what was acknowledged, nothing half, and no garbage", () => {
   for (const workload of workloads) {
     for (const how of hows) {
-      it.effect(`${how} during ${workload.name}`, () =>
+      inVirtualTime(`${how} during ${workload.name}`, () =>
         Effect.gen(function*() {
           for (const seed of seedsOf(how)) {
             const operations = yield* crashEverywhere(workload, how, seed)
@@ -65,7 +66,7 @@ describe("a crash at every single disk operation leaves what was acknowledged, n
   }
 
   for (const how of hows) {
-    it.effect(`${how} during recovery, and once more during the recovery after that`, () =>
+    inVirtualTime(`${how} during recovery, and once more during the recovery after that`, () =>
       Effect.gen(function*() {
         const workload = beforeRecovery()
         for (const seed of seedsOf(how)) {

@@ -1,7 +1,7 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Cause, Effect, Exit } from "effect"
-import { TestClock } from "effect/testing"
 import type { Key } from "../../../src/domain/Key.ts"
+import { inVirtualTime } from "../../inVirtualTime.ts"
 import * as compare from "../../metamorphic/compare.ts"
 import { cell } from "../store.ts"
 import * as FaultyDisk from "./FaultyDisk.ts"
@@ -62,7 +62,7 @@ const takeDisturbed = Effect.fnUntraced(function*(
 const recoversByItself = Effect.fnUntraced(function*({ life }: Trial.Trial, where: string) {
   for (let second = 0; second < 60; second++) {
     if ((yield* life!.storage.stats).refusing === undefined) return
-    yield* TestClock.adjust("1 second")
+    yield* Effect.sleep("1 second")
     for (let turn = 0; turn < 6; turn++) yield* Effect.yieldNow
   }
   assert.fail(`${where}: it refuses writes a minute after the fault`)
@@ -114,7 +114,7 @@ const failEverywhere = Effect.fnUntraced(function*(workload: Workload, disturban
 describe("a disk operation that fails is a typed error and no more: reads go on, and the store recovers by itself", () => {
   for (const workload of workloads) {
     for (const disturbance of disturbances) {
-      it.effect(`each operation of ${workload.name} ${disturbance.name}`, () =>
+      inVirtualTime(`each operation of ${workload.name} ${disturbance.name}`, () =>
         Effect.gen(function*() {
           const operations = yield* failEverywhere(workload, disturbance)
           assert.isAtLeast(operations, disturbance.fault === "full" ? 5 : workload.operationsMin)
@@ -123,7 +123,7 @@ describe("a disk operation that fails is a typed error and no more: reads go on,
   }
 
   for (const disturbance of disturbances) {
-    it.effect(`each operation of a recovery ${disturbance.name}`, () =>
+    inVirtualTime(`each operation of a recovery ${disturbance.name}`, () =>
       Effect.gen(function*() {
         const workload = beforeRecovery()
         let operations = 0

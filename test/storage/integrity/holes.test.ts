@@ -1,8 +1,8 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
 import { DiskFull } from "../../../src/disk/StorageError.ts"
-import { settled } from "../crashes/settled.ts"
+import { inVirtualTime } from "../../inVirtualTime.ts"
 import { assertCell, cell, collect, crash, key, open } from "../store.ts"
 
 const name = (index: number) => `k${String(index).padStart(4, "0")}`
@@ -17,7 +17,7 @@ const damaged = Effect.fnUntraced(function*(memory: DiskMemory.DiskMemory) {
   memory.damage(path, 1000)
   memory.damage(path, 10_000)
   yield* storage.verify
-  yield* settled(Effect.sleep("1 second"))
+  yield* Effect.sleep("1 second")
   const { holes } = yield* storage.stats
   assert.strictEqual(holes.length, 2)
   const lost = cells.filter((cell) => holes.some(({ from, to }) => from <= cell.key && cell.key < to))
@@ -25,22 +25,25 @@ const damaged = Effect.fnUntraced(function*(memory: DiskMemory.DiskMemory) {
 })
 
 describe("holes", () => {
-  it.effect("closed after what was lost is back: everything can be read, and stays so after a crash", () =>
-    Effect.gen(function*() {
-      const memory = DiskMemory.make(1)
-      const { close, holes, lost, storage } = yield* damaged(memory)
-      yield* storage.apply(lost, { ignoreDamage: true })
-      yield* storage.closeHoles(holes)
-      assert.deepStrictEqual((yield* storage.stats).holes, [])
-      assert.strictEqual((yield* collect(storage)).length, cells.length)
-      yield* crash(memory, { storage, close })
-      const again = yield* open(memory)
-      assert.deepStrictEqual((yield* again.storage.stats).holes, [])
-      for (const expected of cells) assertCell(yield* again.storage.get(expected.key), expected)
-      yield* again.close
-    }))
+  inVirtualTime(
+    "closed after what was lost is back: everything can be read, and stays so after a crash",
+    () =>
+      Effect.gen(function*() {
+        const memory = DiskMemory.make(1)
+        const { close, holes, lost, storage } = yield* damaged(memory)
+        yield* storage.apply(lost, { ignoreDamage: true })
+        yield* storage.closeHoles(holes)
+        assert.deepStrictEqual((yield* storage.stats).holes, [])
+        assert.strictEqual((yield* collect(storage)).length, cells.length)
+        yield* crash(memory, { storage, close })
+        const again = yield* open(memory)
+        assert.deepStrictEqual((yield* again.storage.stats).holes, [])
+        for (const expected of cells) assertCell(yield* again.storage.get(expected.key), expected)
+        yield* again.close
+      })
+  )
 
-  it.effect("are closed one by one: others stay, also after a restart", () =>
+  inVirtualTime("are closed one by one: others stay, also after a restart", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
       const { close, holes, storage } = yield* damaged(memory)
@@ -54,7 +57,7 @@ describe("holes", () => {
       yield* again.close
     }))
 
-  it.effect("stay open when that cannot be written down", () =>
+  inVirtualTime("stay open when that cannot be written down", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
       const { close, holes, storage } = yield* damaged(memory)
@@ -67,17 +70,20 @@ describe("holes", () => {
       yield* close
     }))
 
-  it.effect("take back an older cell than the lost one, though its version was known before", () =>
-    Effect.gen(function*() {
-      const memory = DiskMemory.make(1)
-      const { close, holes, lost, storage } = yield* damaged(memory)
-      const older = cell(lost[0]!.key, 0, "what the other replicas have")
-      assert.deepStrictEqual(yield* storage.apply([older], { ignoreDamage: true }), [
-        { _tag: "Accepted", replaced: false }
-      ])
-      yield* storage.closeHoles(holes)
-      assertCell(yield* storage.get(older.key), older)
-      assert.deepStrictEqual(yield* storage.version(older.key), older.version)
-      yield* close
-    }))
+  inVirtualTime(
+    "take back an older cell than the lost one, though its version was known before",
+    () =>
+      Effect.gen(function*() {
+        const memory = DiskMemory.make(1)
+        const { close, holes, lost, storage } = yield* damaged(memory)
+        const older = cell(lost[0]!.key, 0, "what the other replicas have")
+        assert.deepStrictEqual(yield* storage.apply([older], { ignoreDamage: true }), [
+          { _tag: "Accepted", replaced: false }
+        ])
+        yield* storage.closeHoles(holes)
+        assertCell(yield* storage.get(older.key), older)
+        assert.deepStrictEqual(yield* storage.version(older.key), older.version)
+        yield* close
+      })
+  )
 })

@@ -1,10 +1,11 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { NodeConfig } from "../../../src/config/NodeConfig.ts"
 import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
 import { Identity } from "../../../src/disk/Identity.ts"
 import { Storage } from "../../../src/storage/Storage.ts"
-import { settled } from "../crashes/settled.ts"
+import { inVirtualTime } from "../../inVirtualTime.ts"
+import { orGiveUp } from "../crashes/giveUp.ts"
 import { cell, collect, directory } from "../store.ts"
 
 const cells = Array.from({ length: 5 }, (_, index) => cell(`k${index}`, index + 1))
@@ -16,7 +17,7 @@ const start = Effect.fnUntraced(function*(memory: DiskMemory.DiskMemory, salvage
     Layer.provideMerge(Identity.layer),
     Layer.provide([memory.layer, NodeConfig.layerTest({ dataDirectory: directory, salvage })])
   )
-  const built = yield* settled(
+  const built = yield* orGiveUp(
     Effect.exit(Effect.flatMap(Layer.makeMemoMap, (memo) => Layer.buildWithMemoMap(layers, memo, scope))),
     memory.isOff
   ).pipe(Effect.catch((error) => Effect.succeed(Exit.fail(error))))
@@ -44,29 +45,32 @@ const isSettledOnDisk = (memory: DiskMemory.DiskMemory): boolean =>
   JSON.parse(memory.files().get(`${directory}/identity.json`)!.toString()).settled
 
 describe("salvage", () => {
-  it.effect("opens a store whose log is damaged without what is lost, and the node counts as fresh until it is level", () =>
-    Effect.gen(function*() {
-      const memory = yield* damaged
-      const refused = yield* Effect.flip(opened(memory, false))
-      assert.deepInclude(refused, { _tag: "Corruption" })
-      assert.isTrue(isSettledOnDisk(memory))
-      const { stop, storage } = yield* opened(memory, true)
-      assert.isTrue(storage.salvaged)
-      assert.isBelow((yield* collect(storage)).length, cells.length)
-      assert.isFalse(isSettledOnDisk(memory))
-      yield* stop
-      // The log has no flaw any more, but the node is still not level.
-      const again = yield* opened(memory, false)
-      assert.isFalse(again.storage.salvaged)
-      assert.isTrue(again.identity.fresh)
-      yield* again.identity.markSettled
-      yield* again.stop
-      const last = yield* opened(memory, false)
-      assert.isFalse(last.identity.fresh)
-      yield* last.stop
-    }))
+  inVirtualTime(
+    "opens a store whose log is damaged without what is lost, and the node counts as fresh until it is level",
+    () =>
+      Effect.gen(function*() {
+        const memory = yield* damaged
+        const refused = yield* Effect.flip(opened(memory, false))
+        assert.deepInclude(refused, { _tag: "Corruption" })
+        assert.isTrue(isSettledOnDisk(memory))
+        const { stop, storage } = yield* opened(memory, true)
+        assert.isTrue(storage.salvaged)
+        assert.isBelow((yield* collect(storage)).length, cells.length)
+        assert.isFalse(isSettledOnDisk(memory))
+        yield* stop
+        // The log has no flaw any more, but the node is still not level.
+        const again = yield* opened(memory, false)
+        assert.isFalse(again.storage.salvaged)
+        assert.isTrue(again.identity.fresh)
+        yield* again.identity.markSettled
+        yield* again.stop
+        const last = yield* opened(memory, false)
+        assert.isFalse(last.identity.fresh)
+        yield* last.stop
+      })
+  )
 
-  it.effect("changes nothing about a node with nothing to salvage", () =>
+  inVirtualTime("changes nothing about a node with nothing to salvage", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
       const first = yield* opened(memory, true)
@@ -80,25 +84,28 @@ describe("salvage", () => {
       yield* second.stop
     }))
 
-  it.effect("leaves no node that passes for level and has lost cells, wherever the power goes off", () =>
-    Effect.gen(function*() {
-      let crashes = 0
-      for (let operation = 1; operation < 200; operation++) {
-        const memory = yield* damaged
-        memory.powerOffAt(operation)
-        const { built, stop } = yield* start(memory, true)
-        const isThrough = !memory.isOff()
-        if (!isThrough) crashes++
-        yield* stop
-        if (isThrough && Exit.isSuccess(built)) break
-        memory.powerOff()
-        memory.powerOn()
-        const { built: again, stop: end } = yield* start(memory, false)
-        if (Exit.isSuccess(again)) {
-          assert.isTrue(Context.get(again.value, Identity).fresh, `power off at operation ${operation}`)
+  inVirtualTime(
+    "leaves no node that passes for level and has lost cells, wherever the power goes off",
+    () =>
+      Effect.gen(function*() {
+        let crashes = 0
+        for (let operation = 1; operation < 200; operation++) {
+          const memory = yield* damaged
+          memory.powerOffAt(operation)
+          const { built, stop } = yield* start(memory, true)
+          const isThrough = !memory.isOff()
+          if (!isThrough) crashes++
+          yield* stop
+          if (isThrough && Exit.isSuccess(built)) break
+          memory.powerOff()
+          memory.powerOn()
+          const { built: again, stop: end } = yield* start(memory, false)
+          if (Exit.isSuccess(again)) {
+            assert.isTrue(Context.get(again.value, Identity).fresh, `power off at operation ${operation}`)
+          }
+          yield* end
         }
-        yield* end
-      }
-      assert.isAbove(crashes, 10)
-    }))
+        assert.isAbove(crashes, 10)
+      })
+  )
 })

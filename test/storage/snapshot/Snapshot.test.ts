@@ -1,12 +1,13 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect, Exit, Fiber, Latch, Scope } from "effect"
 import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
 import type { Cell } from "../../../src/domain/cell/Cell.ts"
 import * as Engine from "../../../src/storage/Engine.ts"
 import * as Snapshot from "../../../src/storage/snapshot/Snapshot.ts"
 import type { Storage } from "../../../src/storage/Storage.ts"
+import { inVirtualTime } from "../../inVirtualTime.ts"
 import * as FaultyDisk from "../crashes/FaultyDisk.ts"
-import { settled } from "../crashes/settled.ts"
+import { orGiveUp } from "../crashes/giveUp.ts"
 import { cell, collect, crash, directory, open, openScoped, plain, tombstone, until } from "../store.ts"
 
 const target = "snapshots/one"
@@ -43,7 +44,7 @@ const filled = Effect.fnUntraced(function*(storage: Storage["Service"]) {
 })
 
 describe("a snapshot", () => {
-  it.effect("holds what was there, of memory too, whatever the store does next", () =>
+  inVirtualTime("holds what was there, of memory too, whatever the store does next", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
       const storage = yield* openScoped(memory)
@@ -56,41 +57,45 @@ describe("a snapshot", () => {
       yield* storage.apply([cell("a", 10), tombstone("b", 11), cell("e", 12)])
       yield* storage.compact
       assert.deepStrictEqual(yield* contentsOf(memory, target), some.map(plain))
-    }).pipe(Effect.scoped))
+    }))
 
-  it.effect("keeps its tables while a compaction replaces them, and lets them go afterwards", () =>
-    Effect.gen(function*() {
-      const memory = DiskMemory.make(1)
-      const linksAllowed = Latch.makeUnsafe(false)
-      const link: typeof memory.disk.link = (from, to) => Effect.andThen(linksAllowed.await, memory.disk.link(from, to))
-      const storage = yield* Engine.open({ ...memory.disk, link }, {
-        directory,
-        fsync: "always",
-        memtableBytesMax: 1024 * 1024,
-        blockCacheBytesMax: 0
+  inVirtualTime(
+    "keeps its tables while a compaction replaces them, and lets them go afterwards",
+    () =>
+      Effect.gen(function*() {
+        const memory = DiskMemory.make(1)
+        const linksAllowed = Latch.makeUnsafe(false)
+        const link: typeof memory.disk.link = (from, to) =>
+          Effect.andThen(linksAllowed.await, memory.disk.link(from, to))
+        const storage = yield* Engine.open({ ...memory.disk, link }, {
+          directory,
+          fsync: "always",
+          memtableBytesMax: 1024 * 1024,
+          blockCacheBytesMax: 0
+        })
+        yield* filled(storage)
+        const fiber = yield* Effect.forkChild(storage.snapshot(target))
+        yield* until(Effect.map(storage.stats, ({ flushes }) => flushes === 3))
+        yield* storage.compact
+        for (let turn = 0; turn < 200; turn++) yield* Effect.yieldNow
+        linksAllowed.openUnsafe()
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual(yield* contentsOf(memory, target), some.map(plain))
+        yield* until(
+          Effect.sync(() => filesIn(memory, directory).filter((path) => path.endsWith(".sst")).length === 1)
+        )
       })
-      yield* filled(storage)
-      const fiber = yield* Effect.forkChild(storage.snapshot(target))
-      yield* until(Effect.map(storage.stats, ({ flushes }) => flushes === 3))
-      yield* settled(storage.compact)
-      for (let turn = 0; turn < 200; turn++) yield* Effect.yieldNow
-      linksAllowed.openUnsafe()
-      yield* Fiber.join(fiber)
-      assert.deepStrictEqual(yield* contentsOf(memory, target), some.map(plain))
-      yield* until(
-        Effect.sync(() => filesIn(memory, directory).filter((path) => path.endsWith(".sst")).length === 1)
-      )
-    }).pipe(Effect.scoped))
+  )
 
-  it.effect("of an empty store is one too", () =>
+  inVirtualTime("of an empty store is one too", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
       const storage = yield* openScoped(memory)
       assert.strictEqual((yield* storage.snapshot(target)).tables, 0)
       assert.deepStrictEqual(yield* contentsOf(memory, target), [])
-    }).pipe(Effect.scoped))
+    }))
 
-  it.effect("has every call whole or not at all, and all that were answered before", () =>
+  inVirtualTime("has every call whole or not at all, and all that were answered before", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
       const storage = yield* openScoped(memory, { memtableBytesMax: 4000 })
@@ -106,9 +111,9 @@ describe("a snapshot", () => {
       while (answered < 150) {
         const path = `snapshots/${snapshots.length}`
         snapshots.push({ path, answeredBefore: answered })
-        yield* settled(storage.snapshot(path))
+        yield* storage.snapshot(path)
       }
-      yield* settled(Fiber.join(writer))
+      yield* Fiber.join(writer)
       assert.isAbove(snapshots.length, 3)
       for (const { answeredBefore, path } of snapshots) {
         const cells = new Map((yield* contentsOf(memory, path)).map((one) => [one!.key, one!.version.counter]))
@@ -119,9 +124,9 @@ describe("a snapshot", () => {
           assert.strictEqual(cells.get(`k${call % 13}`), call)
         }
       }
-    }).pipe(Effect.scoped))
+    }))
 
-  it.effect("refuses a directory that has something, which it leaves as it is", () =>
+  inVirtualTime("refuses a directory that has something, which it leaves as it is", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
       const storage = yield* openScoped(memory)
@@ -132,9 +137,9 @@ describe("a snapshot", () => {
       assert.strictEqual(error._tag, "SnapshotDirectoryTaken")
       assert.strictEqual(error.message, `${target} is not empty: name a directory that does not exist yet`)
       assert.deepStrictEqual(filesIn(memory, target), [`${target}/notes.txt`])
-    }).pipe(Effect.scoped))
+    }))
 
-  it.effect("of two into one directory at once, one is made and the other refused", () =>
+  inVirtualTime("of two into one directory at once, one is made and the other refused", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
       const storage = yield* openScoped(memory)
@@ -144,24 +149,27 @@ describe("a snapshot", () => {
       })
       assert.deepStrictEqual(both.map(({ _tag }) => _tag).toSorted(), ["Failure", "Success"])
       assert.deepStrictEqual(yield* contentsOf(memory, target), some.map(plain))
-    }).pipe(Effect.scoped))
+    }))
 
-  it.effect("keeps what is known to be lost, so that no older cell is taken for the newest", () =>
-    Effect.gen(function*() {
-      const memory = DiskMemory.make(1)
-      const first = yield* open(memory)
-      yield* filled(first.storage)
-      yield* first.close
-      memory.damage(`${directory}/000004.sst`, 5)
-      const storage = yield* openScoped(memory)
-      yield* settled(Effect.ignore(collect(storage)))
-      yield* settled(storage.compact)
-      const { holes } = yield* storage.stats
-      assert.strictEqual(holes.length, 1)
-      yield* storage.snapshot(target)
-      const error = yield* Effect.flip(contentsOf(memory, target))
-      assert.strictEqual(error._tag, "Corruption")
-    }).pipe(Effect.scoped))
+  inVirtualTime(
+    "keeps what is known to be lost, so that no older cell is taken for the newest",
+    () =>
+      Effect.gen(function*() {
+        const memory = DiskMemory.make(1)
+        const first = yield* open(memory)
+        yield* filled(first.storage)
+        yield* first.close
+        memory.damage(`${directory}/000004.sst`, 5)
+        const storage = yield* openScoped(memory)
+        yield* Effect.ignore(collect(storage))
+        yield* storage.compact
+        const { holes } = yield* storage.stats
+        assert.strictEqual(holes.length, 1)
+        yield* storage.snapshot(target)
+        const error = yield* Effect.flip(contentsOf(memory, target))
+        assert.strictEqual(error._tag, "Corruption")
+      })
+  )
 })
 
 /** Snapshots with a disk that fails the operation of a number, until no operation has that number. */
@@ -175,7 +183,7 @@ const everyOperation = Effect.fnUntraced(function*(
 
 describe("a snapshot that is disturbed", () => {
   for (const fault of ["EIO", "full"] as const) {
-    it.effect(
+    inVirtualTime(
       `leaves nothing behind when the disk answers ${fault}, at each of its operations`,
       () =>
         Effect.gen(function*() {
@@ -192,52 +200,54 @@ describe("a snapshot that is disturbed", () => {
             yield* filled(storage)
             const first = faulty.operations() + number
             faulty.setPlan(({ number }) => number === first ? fault : undefined)
-            const outcome = yield* settled(Effect.result(storage.snapshot(target)))
+            const outcome = yield* Effect.result(storage.snapshot(target))
             const reached = faulty.operations() >= first
             faulty.setPlan(() => undefined)
             // What the flusher repeats, or a fault that does not need space, harms nobody.
             if (outcome._tag === "Failure") {
               assert.isFalse(memory.files().has(manifest), `operation ${number}`)
               assert.deepStrictEqual(filesIn(memory, target), [], `operation ${number}`)
-              yield* settled(storage.snapshot(target))
+              yield* storage.snapshot(target)
             }
-            assert.deepStrictEqual(yield* settled(contentsOf(memory, target)), some.map(plain), `operation ${number}`)
-            yield* settled(storage.compact)
+            assert.deepStrictEqual(yield* contentsOf(memory, target), some.map(plain), `operation ${number}`)
+            yield* storage.compact
             assert.deepStrictEqual((yield* collect(storage)).map(plain), some.map(plain))
             yield* Scope.close(scope, Exit.void)
             return reached
           }))
           assert.isAtLeast(failures, 15)
-        }),
-      60_000
+        })
     )
   }
 
-  it.effect("is whole or has no manifest when the power fails at any of its operations", () =>
-    Effect.gen(function*() {
-      const outcomes = { whole: 0, incomplete: 0 }
-      yield* everyOperation(Effect.fnUntraced(function*(number) {
-        const memory = DiskMemory.make(1000 + number)
-        const opened = yield* open(memory)
-        yield* filled(opened.storage)
-        memory.powerOffAt(number)
-        yield* Effect.exit(settled(opened.storage.snapshot(target), memory.isOff))
-        const reached = memory.isOff()
-        yield* crash(memory, opened)
-        if (memory.files().has(manifest)) {
-          assert.deepStrictEqual(yield* settled(contentsOf(memory, target)), some.map(plain), `operation ${number}`)
-          outcomes.whole++
-        } else outcomes.incomplete++
-        const again = yield* open(memory)
-        assert.deepStrictEqual((yield* collect(again.storage)).map(plain), some.map(plain), `operation ${number}`)
-        yield* again.close
-        return reached
-      }))
-      assert.isAtLeast(outcomes.incomplete, 10)
-      assert.isAtLeast(outcomes.whole, 1)
-    }))
+  inVirtualTime(
+    "is whole or has no manifest when the power fails at any of its operations",
+    () =>
+      Effect.gen(function*() {
+        const outcomes = { whole: 0, incomplete: 0 }
+        yield* everyOperation(Effect.fnUntraced(function*(number) {
+          const memory = DiskMemory.make(1000 + number)
+          const opened = yield* open(memory)
+          yield* filled(opened.storage)
+          memory.powerOffAt(number)
+          yield* Effect.exit(orGiveUp(opened.storage.snapshot(target), memory.isOff))
+          const reached = memory.isOff()
+          yield* crash(memory, opened)
+          if (memory.files().has(manifest)) {
+            assert.deepStrictEqual(yield* contentsOf(memory, target), some.map(plain), `operation ${number}`)
+            outcomes.whole++
+          } else outcomes.incomplete++
+          const again = yield* open(memory)
+          assert.deepStrictEqual((yield* collect(again.storage)).map(plain), some.map(plain), `operation ${number}`)
+          yield* again.close
+          return reached
+        }))
+        assert.isAtLeast(outcomes.incomplete, 10)
+        assert.isAtLeast(outcomes.whole, 1)
+      })
+  )
 
-  it.effect("is never taken for whole while it is removed", () =>
+  inVirtualTime("is never taken for whole while it is removed", () =>
     Effect.gen(function*() {
       const outcomes = { whole: 0, incomplete: 0 }
       yield* everyOperation(Effect.fnUntraced(function*(number) {
@@ -250,7 +260,7 @@ describe("a snapshot that is disturbed", () => {
         const reached = memory.isOff()
         yield* crash(memory, opened)
         if (memory.files().has(manifest)) {
-          assert.deepStrictEqual(yield* settled(contentsOf(memory, target)), some.map(plain), `operation ${number}`)
+          assert.deepStrictEqual(yield* contentsOf(memory, target), some.map(plain), `operation ${number}`)
           outcomes.whole++
         } else outcomes.incomplete++
         return reached
@@ -259,7 +269,7 @@ describe("a snapshot that is disturbed", () => {
       assert.isAtLeast(outcomes.whole, 1)
     }))
 
-  it.effect("goes away when whoever asked for it leaves, and lets the tables go", () =>
+  inVirtualTime("goes away when whoever asked for it leaves, and lets the tables go", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)
       const storage = yield* openScoped(memory)
@@ -270,8 +280,8 @@ describe("a snapshot that is disturbed", () => {
       memory.syncs.openUnsafe()
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(filesIn(memory, target), [])
-      yield* settled(storage.compact)
+      yield* storage.compact
       for (let turn = 0; turn < 200; turn++) yield* Effect.yieldNow
       assert.strictEqual(filesIn(memory, directory).filter((path) => path.endsWith(".sst")).length, 1)
-    }).pipe(Effect.scoped))
+    }))
 })
