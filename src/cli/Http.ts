@@ -1,8 +1,8 @@
 /**
  * Leaf: how the commands reach a cluster over HTTP.
  *
- * Not Effect's `HttpClient`, because that takes a `URL`, and a `URL` rewrites paths such as `/kv/..`, which are keys
- * like any other.
+ * Not by Effect's `HttpClient`, which sends the path of a `URL`: a `URL` turns `/kv/%2E%2E`, a key like any other, into
+ * `/`.
  */
 import { NodeStream } from "@effect/platform-node"
 import * as Undici from "@effect/platform-node/Undici"
@@ -32,7 +32,7 @@ export class HttpFailed extends Schema.TaggedError<HttpFailed>()("HttpFailed", {
   code: Schema.String
 }) {
   override get message() {
-    return this.code === "ECONNREFUSED" ? `nothing answers at ${this.origin}` : `${this.origin}: ${this.code}`
+    return this.code === "ECONNREFUSED" ? `cannot connect to ${this.origin}` : `${this.origin}: ${this.code}`
   }
 }
 

@@ -128,8 +128,8 @@ export const deathMessage = (plan: Plan, node: PlannedNode, ending: Ending, left
     ? `was killed by ${ending.signal}`
     : `ended with exit code ${ending.code ?? "unknown"}`
   const rest = left === 0
-    ? "No node is left."
-    : `${left} of ${plan.nodes.length} nodes ${left === 1 ? "goes" : "go"} on.`
+    ? "No node is running."
+    : `${left} of ${plan.nodes.length} nodes still running.`
   return [
     "",
     `${node.id} ${how}. ${rest} To bring it back, in another terminal:`,
@@ -141,8 +141,8 @@ export const deathMessage = (plan: Plan, node: PlannedNode, ending: Ending, left
 export const portsTakenMessage = (taken: ReadonlyArray<number>, options: Options): string => {
   const ports = taken.join(", ")
   return `port${taken.length === 1 ? "" : "s"} ${ports} on this machine ${taken.length === 1 ? "is" : "are"} in use, ` +
-    `maybe by another rondo up (lsof -i :${taken[0]} tells). Stop that first, or choose other ports, ` +
-    `such as: rondo up --base-port ${options.basePort + 1000}`
+    `maybe by another rondo up (lsof -i :${taken[0]} shows it). Stop it, or choose other ports: ` +
+    `rondo up --base-port ${options.basePort + 1000}`
 }
 
 const colours = [36, 33, 35, 32, 34, 31]

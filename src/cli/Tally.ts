@@ -1,6 +1,7 @@
-/** What a long command has done so far, and how it says so: a bar on a terminal, a line now and then in a log. */
+/** What a long command has done so far, and how it shows that: a bar on a terminal, a line now and then in a log. */
 import { Clock, Effect } from "effect"
 import { Output } from "./Output.ts"
+import * as progress from "./progress.ts"
 
 /** Changed in place by the command while it works. */
 export interface Tally {
@@ -56,7 +57,7 @@ const bar = (fraction: number): string => {
 }
 
 /** One line of progress. `perSecond` is the recent rate. */
-export const progress = (tally: Tally, seconds: number, perSecond: number, withBar: boolean): string => {
+export const lineOf = (tally: Tally, seconds: number, perSecond: number, withBar: boolean): string => {
   const parts = [tally.verb]
   if (tally.fraction !== undefined) {
     parts.push(withBar ? bar(tally.fraction) : `${Math.floor(tally.fraction * 100)} %`)
@@ -89,40 +90,30 @@ export const summarize = (tally: Tally, seconds: number): Summary => ({
   errors: Object.fromEntries(tally.errors)
 })
 
-/** `imported 63,666 records in 0:14 (4,512/s); 20 retried, 0 failed; seen: ECONNREFUSED 20`. */
+/** `imported 63,666 records in 0:14 (4,512/s); 20 retried, 0 failed; errors: ECONNREFUSED 20`. */
 export const summaryText = (tally: Tally, pastTense: string, seconds: number): string =>
   `${pastTense} ${counted(tally.done, "record")} in ${clockTime(seconds)} (${
     count(tally.done / Math.max(seconds, 0.001))
   }/s); ` +
   `${count(tally.retried)} retried, ${count(tally.failed)} failed` +
-  (tally.errors.size === 0 ? "" : `; seen: ${errorKinds(tally)}`)
+  (tally.errors.size === 0 ? "" : `; errors: ${errorKinds(tally)}`)
 
-const redrawMillis = 200
-/** Often enough to see that it goes on, seldom enough for a log. */
-const logLineMillis = 5000
-/** Weight of the newest interval in the rate that is shown. */
+/** Weight of the newest interval in the rate that a terminal shows. */
 const rateWeight = 0.2
 
 /** Shows the progress of `work` on standard error while it runs; returns its result and the seconds it took. */
 export const during = <A, E, R>(tally: Tally, quiet: boolean, work: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
-    const output = yield* Output
-    const startedAt = yield* Clock.currentTimeMillis
-    const isTerminal = output.noticeIsTerminal
-    const show = Effect.gen(function*() {
-      let rate: number | undefined
-      let before = { done: tally.done, millis: startedAt }
-      while (true) {
-        yield* Effect.sleep(isTerminal ? redrawMillis : logLineMillis)
-        const millis = yield* Clock.currentTimeMillis
-        const latest = (tally.done - before.done) * 1000 / Math.max(millis - before.millis, 1)
-        rate = rate === undefined || !isTerminal ? latest : rate + (latest - rate) * rateWeight
-        before = { done: tally.done, millis }
-        const line = progress(tally, (millis - startedAt) / 1000, rate, isTerminal)
-        yield* output.notice(isTerminal ? `\r\x1b[K${line.slice(0, output.columns() - 1)}` : `${line}\n`)
-      }
+    const { noticeIsTerminal } = yield* Output
+    const startedAtMillis = yield* Clock.currentTimeMillis
+    let rate: number | undefined
+    let before = { done: tally.done, atMillis: startedAtMillis }
+    const line = Effect.map(Clock.currentTimeMillis, (atMillis) => {
+      const latest = (tally.done - before.done) * 1000 / Math.max(atMillis - before.atMillis, 1)
+      rate = rate === undefined || !noticeIsTerminal ? latest : rate + (latest - rate) * rateWeight
+      before = { done: tally.done, atMillis }
+      return lineOf(tally, (atMillis - startedAtMillis) / 1000, rate, noticeIsTerminal)
     })
-    const clear = isTerminal && !quiet ? output.notice("\r\x1b[K") : Effect.void
-    const result = yield* (quiet ? work : Effect.raceFirst(work, show)).pipe(Effect.ensuring(clear))
-    return { result, seconds: ((yield* Clock.currentTimeMillis) - startedAt) / 1000 }
+    const result = yield* progress.during(quiet, () => line, work)
+    return { result, seconds: ((yield* Clock.currentTimeMillis) - startedAtMillis) / 1000 }
   })

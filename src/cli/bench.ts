@@ -1,7 +1,8 @@
-/** `rondo bench`: loads a running cluster and says how it did. */
+/** `rondo bench`: loads a running cluster and measures it. */
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { CommandFailed, report } from "./CommandFailed.ts"
+import * as flags from "./flags.ts"
 import * as LoadGenerator from "./LoadGenerator.ts"
 import { printLine } from "./Output.ts"
 import { count } from "./Tally.ts"
@@ -28,27 +29,20 @@ export const render = (load: LoadGenerator.Load, outcome: LoadGenerator.Outcome)
   ].join("\n")
 }
 
-const positive = (name: string, description: string, fallback: number) =>
-  Flag.Int(name).pipe(
-    Flag.withDescription(description),
-    Flag.filter((value) => value >= 1, () => "must be 1 or more"),
-    Flag.withDefault(fallback)
-  )
-
 export const bench = Command.make("bench", {
   url: target.url,
   op: Flag.Literals("op", ["put", "get", "mixed"]).pipe(
-    Flag.withDescription("What to send; get and mixed write every key once before"),
+    Flag.withDescription("What to send; get and mixed first write every key (default put)"),
     Flag.withDefault("put")
   ),
-  connections: positive("connections", "Connections, spread over the nodes of --url", 32),
-  duration: positive("duration", "Seconds to measure, after one of warm-up", 10),
-  valueBytes: positive("value-bytes", "Size of each value", 100),
-  keys: positive("keys", "Distinct keys, all under bench/", 10_000),
-  seed: positive("seed", "Equal seeds send equal keys", 1),
+  connections: flags.integer("connections", "Connections, spread over the nodes of --url", 32),
+  duration: flags.integer("duration", "Seconds to measure, after one second of warm-up", 10),
+  valueBytes: flags.integer("value-bytes", "Bytes of each value", 100),
+  keys: flags.integer("keys", "Distinct keys, all under bench/", 10_000),
+  seed: flags.integer("seed", "Equal seeds send equal keys", 1),
   w: target.writeQuorum,
   r: target.readQuorum,
-  json: Flag.Boolean("json").pipe(Flag.withDescription("Print the outcome as JSON"), Flag.withDefault(false))
+  json: flags.json
 }, (given) =>
   report(Effect.gen(function*() {
     const urls = yield* target.parseUrls(given.url)

@@ -20,6 +20,6 @@ export const remove = Command.make("delete", {
     if (answer.status !== 204) return yield* new CommandFailed({ message: target.describeProblem(answer) })
     yield* printLine(`deleted ${key}`)
   }))).pipe(
-    Command.withDescription("Delete a key; succeeds when there was nothing"),
+    Command.withDescription("Delete a key; deleting a key that does not exist succeeds"),
     Command.withExamples([{ command: "rondo delete greeting", description: "Delete a key" }])
   )

@@ -1,12 +1,12 @@
 /**
  * `rondo export`: writes every record of the cluster as a line of JSON, in key order. It reads all nodes at once and
- * keeps the newest version of each key, so it does not matter which replica missed what.
+ * keeps the newest version of each key, so a replica may have missed some of them.
  *
- * Not a snapshot: what is written during the export may or may not be in it.
+ * Not a snapshot: a record that is written during the export may or may not be in it.
  */
 import { NodeStream } from "@effect/platform-node"
 import { Effect, FileSystem, Option, type Redacted, Schema, Stream } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import { Argument, Command } from "effect/cli"
 import { createGzip } from "node:zlib"
 import { Cluster } from "../api/AdminApi.ts"
 import * as environment from "../config/environment.ts"
@@ -15,6 +15,7 @@ import * as CellLine from "../domain/cell/CellLine.ts"
 import * as PeerAuth from "../peer/PeerAuth.ts"
 import * as StreamEnd from "../peer/StreamEnd.ts"
 import { CommandFailed, report } from "./CommandFailed.ts"
+import * as flags from "./flags.ts"
 import { Http } from "./Http.ts"
 import { LineSplitter } from "./lines.ts"
 import { mergeCells } from "./mergeCells.ts"
@@ -30,12 +31,12 @@ const readCluster = Effect.fnUntraced(function*(urls: ReadonlyArray<string>) {
   const answer = yield* target.ask(urls, { method: "GET", path: "/cluster" })
   const cluster = decodeCluster(answer.body.toString("utf8"))
   if (answer.status !== 200 || Option.isNone(cluster)) {
-    return yield* new CommandFailed({ message: `/cluster answered ${answer.status}, which is not a Rondo cluster's` })
+    return yield* new CommandFailed({ message: `not a Rondo node: /cluster answered ${answer.status}` })
   }
   return cluster.value
 })
 
-/** The nodes to read. Every acknowledged write is on W replicas, so W - 1 nodes may be missing and none is lost. */
+/** The nodes to read. Every acknowledged write is on W replicas, so W - 1 nodes may be down. */
 export const sourcesOf = (cluster: ClusterView): Effect.Effect<ReadonlyArray<string>, CommandFailed> => {
   const present = cluster.members.filter(({ liveness }) => liveness !== "down")
   const missing = cluster.members.filter(({ liveness }) => liveness === "down")
@@ -43,8 +44,8 @@ export const sourcesOf = (cluster: ClusterView): Effect.Effect<ReadonlyArray<str
     ? Effect.succeed(present.map(({ address }) => address))
     : Effect.fail(
       new CommandFailed({
-        message: `${missing.map(({ id }) => id).join(", ")} are down: with fewer than ` +
-          `${cluster.members.length - cluster.quorums.write + 1} nodes some records would be missing`
+        message: `an export needs ${cluster.members.length - cluster.quorums.write + 1} of ${cluster.members.length} ` +
+          `nodes, or it may miss records; down: ${missing.map(({ id }) => id).join(", ")}`
       })
     )
 }
@@ -59,7 +60,7 @@ const nodeCells = (http: Http["Service"], address: string, secret: Redacted.Reda
     Stream.mapError((error) =>
       new CommandFailed({
         message: error.code === "401"
-          ? `${address} refused the secret: set CLUSTER_SECRET to the cluster's`
+          ? `${address} refused the secret: set CLUSTER_SECRET to that of the cluster`
           : `reading ${address} failed: ${error.code}`
       })
     ),
@@ -96,7 +97,7 @@ export const records = (addresses: ReadonlyArray<string>, secret: Redacted.Redac
     )
   )
 
-/** A file gets its name when it is whole, so that a broken export is not taken for a good one. */
+/** A file gets its name when it is complete, so that nobody takes a broken export for a good one. */
 const write = Effect.fnUntraced(function*<R>(file: string, text: Stream.Stream<string, CommandFailed, R>) {
   if (file === "-") {
     const output = yield* Output
@@ -117,11 +118,11 @@ const write = Effect.fnUntraced(function*<R>(file: string, text: Stream.Stream<s
 
 export const exportRecords = Command.make("export", {
   file: Argument.String("file").pipe(
-    Argument.withDescription("File to write; .gz is packed, - is standard output")
+    Argument.withDescription("File to write; .gz is compressed, - is standard output")
   ),
   url: target.url,
-  quiet: Flag.Boolean("quiet").pipe(Flag.withDescription("Show no progress"), Flag.withDefault(false)),
-  json: Flag.Boolean("json").pipe(Flag.withDescription("Print the summary as JSON"), Flag.withDefault(false))
+  quiet: flags.quiet,
+  json: flags.json
 }, ({ file, json, quiet, url }) =>
   report(Effect.gen(function*() {
     const output = yield* Output

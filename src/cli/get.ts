@@ -1,16 +1,14 @@
 /** `rondo get`: reads one value. */
 import { Effect } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import { Argument, Command } from "effect/cli"
 import { CommandFailed, report } from "./CommandFailed.ts"
+import * as flags from "./flags.ts"
 import { Output } from "./Output.ts"
 import * as target from "./target.ts"
 
 export const get = Command.make("get", {
   key: Argument.String("key").pipe(Argument.withDescription("Key to read")),
-  json: Flag.Boolean("json").pipe(
-    Flag.withDescription("Print key, value and version as JSON instead of the bytes"),
-    Flag.withDefault(false)
-  ),
+  json: flags.onOff("json", "Print key, value and version as JSON instead of the bytes"),
   url: target.url,
   r: target.readQuorum,
   timeout: target.timeout
@@ -23,13 +21,13 @@ export const get = Command.make("get", {
       path: target.keyPath(key) + target.query({ r, timeout }),
       headers: { accept: json ? "application/json" : "*/*" }
     })
-    if (answer.status === 404) return yield* new CommandFailed({ message: `there is no ${key}` })
+    if (answer.status === 404) return yield* new CommandFailed({ message: `key not found: ${key}` })
     if (answer.status !== 200) return yield* new CommandFailed({ message: target.describeProblem(answer) })
     yield* output.result(answer.body)
-    // A shell's prompt right behind the value helps nobody; a pipe gets the bytes alone.
+    // A shell's prompt would stick to the value; a pipe gets the bytes alone.
     if (json || output.resultIsTerminal) yield* output.result("\n")
   }))).pipe(
-    Command.withDescription("Read a value: the bytes on standard output, exit code 1 when there is none"),
+    Command.withDescription("Print a value to standard output; exit code 1 when there is none"),
     Command.withExamples([
       { command: "rondo get greeting", description: "Print the value" },
       { command: "rondo get logo > logo.png", description: "Save the value" },

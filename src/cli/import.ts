@@ -1,14 +1,15 @@
 /**
  * `rondo import`: writes the records of a file, or with `--verify` reads every one of them back and compares.
  *
- * Reading, sending and waiting overlap, and no more than `--concurrency` records are held at once. A put may be
- * repeated safely, so what fails for a passing reason is tried again, at the next node of `--url`.
+ * Reading, sending and waiting overlap, and at most `--concurrency` records are in flight. A put may be repeated safely,
+ * so one that fails for a passing reason is retried, at the next node of `--url`.
  */
 import { NodeStream } from "@effect/platform-node"
 import { Duration, Effect, FileSystem, Option, Schedule, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { createGunzip } from "node:zlib"
 import { CommandFailed, report } from "./CommandFailed.ts"
+import * as flags from "./flags.ts"
 import { type Answer, Http } from "./Http.ts"
 import { type Line, LineSplitter } from "./lines.ts"
 import { Output, printLine } from "./Output.ts"
@@ -17,7 +18,7 @@ import * as retry from "./retry.ts"
 import * as Tally from "./Tally.ts"
 import * as target from "./target.ts"
 
-/** Lines with errors that are named one by one; the summary counts all. */
+/** How many lines with errors are named; the summary counts all. */
 const complaintsMax = 20
 const answerTimeout = Duration.seconds(20)
 
@@ -74,7 +75,7 @@ const retryAfter = (answer: Answer): Duration.Duration | undefined => {
 
 const refused = (answer: Answer): retry.AttemptFailed => ({
   kind: target.problemKind(answer),
-  // 5xx comes from the node's state, 429 from its load: both pass. Other statuses are about the record.
+  // 5xx is about the state of the node, 429 about its load: both pass. Other statuses are about the record.
   retryable: answer.status >= 500 && answer.status !== 507 || answer.status === 429,
   retryAfter: retryAfter(answer)
 })
@@ -139,7 +140,7 @@ export const run = (options: Options, tally: Tally.Tally) =>
       )
       return Effect.matchEffect(Effect.retry(trial, schedule), {
         onFailure: (failure) =>
-          // As long as it was tried, nobody took any record: the rest would fare no better, one minute each.
+          // No node took any record in all that time: the other records would fail too, after a minute each.
           failure.retryable && tally.done === doneBefore
             ? Effect.fail(nobodyAnswers(options, failure.kind))
             : complain(line.number, failure.kind),
@@ -163,24 +164,19 @@ const nobodyAnswers = ({ giveUpAfter, urls }: Options, kind: string) =>
 
 export const importRecords = Command.make("import", {
   file: Argument.String("file").pipe(
-    Argument.withDescription("Lines of JSON, {\"key\":...,\"value\":...} each; .gz is unpacked, - is standard input")
+    Argument.withDescription(
+      "File of lines such as {\"key\":\"a\",\"value\":\"b\"}; .gz is decompressed, - is standard input"
+    )
   ),
   url: target.url,
-  concurrency: Flag.Int("concurrency").pipe(
-    Flag.withDescription("Records under way at once"),
-    Flag.filter((value) => value >= 1 && value <= 4096, () => "must be 1 to 4096"),
-    Flag.withDefault(64)
-  ),
-  verify: Flag.Boolean("verify").pipe(
-    Flag.withDescription("Write nothing: read every record back and compare byte for byte"),
-    Flag.withDefault(false)
-  ),
+  concurrency: flags.integer("concurrency", "Records in flight", 64, { minimum: 1, maximum: 4096 }),
+  verify: flags.onOff("verify", "Write nothing: read every record back and compare byte for byte"),
   retrySeconds: Flag.Finite("retry-seconds").pipe(
-    Flag.withDescription("How long a record that cannot be written for now is tried again"),
+    Flag.withDescription("How long to retry a record that cannot be written now (default 60)"),
     Flag.withDefault(60)
   ),
-  quiet: Flag.Boolean("quiet").pipe(Flag.withDescription("Show no progress"), Flag.withDefault(false)),
-  json: Flag.Boolean("json").pipe(Flag.withDescription("Print the summary as JSON"), Flag.withDefault(false)),
+  quiet: flags.quiet,
+  json: flags.json,
   w: target.writeQuorum,
   r: target.readQuorum,
   timeout: target.timeout
@@ -204,7 +200,7 @@ export const importRecords = Command.make("import", {
     )
     if (tally.failed > 0) {
       return yield* new CommandFailed({
-        message: `${Tally.count(tally.failed)} records ${verify ? "are not as in the file" : "were not written"}`
+        message: `${Tally.count(tally.failed)} records ${verify ? "differ from the file" : "were not written"}`
       })
     }
   }))).pipe(

@@ -1,7 +1,8 @@
 /** `rondo put`: writes one value. */
 import { Effect, FileSystem, Option, Stdio, Stream } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import { Argument, Command } from "effect/cli"
 import { CommandFailed, report } from "./CommandFailed.ts"
+import * as flags from "./flags.ts"
 import { printLine } from "./Output.ts"
 import * as target from "./target.ts"
 
@@ -24,14 +25,11 @@ const readValue = Effect.fnUntraced(function*(value: Option.Option<string>, file
 export const put = Command.make("put", {
   key: Argument.String("key").pipe(Argument.withDescription("Key to write, such as users/42")),
   value: Argument.String("value").pipe(
-    Argument.withDescription("Value; without it, --file or standard input is read"),
+    Argument.withDescription("The value; without it, --file or standard input is read"),
     Argument.optional
   ),
-  file: Flag.String("file").pipe(
-    Flag.withDescription("File to read the value from; - is standard input"),
-    Flag.optional
-  ),
-  type: Flag.String("type").pipe(Flag.withDescription("Content type to keep with the value"), Flag.optional),
+  file: flags.text("file", "File to read the value from; - is standard input"),
+  type: flags.text("type", "Content type to store with the value"),
   url: target.url,
   w: target.writeQuorum,
   timeout: target.timeout

@@ -1,4 +1,4 @@
-/** `rondo serve`: one node in the foreground, until it is told to stop. */
+/** `rondo serve`: one node in the foreground, until it is stopped. */
 import { ConfigProvider, Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
@@ -14,12 +14,12 @@ const startLine = (node: NodeSettings): string =>
   (node.listen === node.address ? "" : `, listening on ${node.listen}`) +
   `, data in ${node.dataDirectory}, process ${process.pid}`
 
-/** What can be done about files of the data directory that are damaged. */
+/** What to do about a damaged file of the data directory. */
 const advice = (path: string) =>
   /\/wal-\d+\.log$/.test(path)
-    ? "\n  Start it once with --salvage (SALVAGE=true) to go on without what cannot be read of its log. It may have " +
-      "acknowledged\n  some of that, so it then counts for no quorum until it has compared its data with every other replica's."
-    : "\n  The other replicas hold this node's data: move its data directory away, start it empty, and they bring it level."
+    ? "\n  Start it once with --salvage (SALVAGE=true) to run without the damaged part of its log. It may have acknowledged" +
+      "\n  writes there, so it does not vote in quorums until it has synced with every other replica."
+    : "\n  The other replicas hold this node's data: move its data directory away and start it empty; it syncs from them."
 
 /** One sentence, and what to do next; a stack trace would only hide them. */
 const cannotStart = (error: unknown) => {
@@ -27,7 +27,7 @@ const cannotStart = (error: unknown) => {
   return new CommandFailed({ message: `cannot start: ${text}${error instanceof Corruption ? advice(error.path) : ""}` })
 }
 
-/** `node` is the whole node but for its settings, which this command reads. */
+/** `node` is the whole node except its settings, which this command reads. */
 export const serve = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>) =>
   Command.make("serve", {
     settings: settings.flags,
@@ -53,7 +53,7 @@ export const serve = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>)
         )
       )
     }))).pipe(
-      Command.withDescription("Run one node in the foreground; each flag stands for an environment variable"),
+      Command.withDescription("Run one node in the foreground; the variable in parentheses sets the same as the flag"),
       Command.withExamples([
         {
           command: "rondo serve --node-id node1 --node-addr 127.0.0.1:8081 --peers 127.0.0.1:8081,127.0.0.1:8082",

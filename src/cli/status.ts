@@ -1,8 +1,9 @@
 /** `rondo status`: the cluster as one of its nodes sees it. */
 import { Clock, Effect, Option, Schema } from "effect"
-import { Command, Flag } from "effect/cli"
+import { Command } from "effect/cli"
 import { Cluster, Health } from "../api/AdminApi.ts"
 import { CommandFailed, report } from "./CommandFailed.ts"
+import * as flags from "./flags.ts"
 import { type Answer, Http } from "./Http.ts"
 import { printLine } from "./Output.ts"
 import * as statusTable from "./statusTable.ts"
@@ -13,7 +14,7 @@ const decodeHealth = Schema.decodeUnknownOption(Schema.fromJsonString(Health))
 
 const text = (answer: Answer): string => answer.body.toString("utf8")
 
-/** Both pages of the first node that answers. An unavailable cluster answers 503, and that is what one wants to see. */
+/** Both pages of the first node that answers. That of an unavailable cluster, a 503, is shown as well. */
 const readBoth = Effect.fnUntraced(function*(urls: ReadonlyArray<string>) {
   const http = yield* Http
   let failure = ""
@@ -32,7 +33,7 @@ const readBoth = Effect.fnUntraced(function*(urls: ReadonlyArray<string>) {
 
 export const status = Command.make("status", {
   url: target.url,
-  json: Flag.Boolean("json").pipe(Flag.withDescription("Print both pages as JSON"), Flag.withDefault(false))
+  json: flags.json
 }, ({ json, url }) =>
   report(Effect.gen(function*() {
     const [clusterAnswer, healthAnswer] = yield* readBoth(yield* target.parseUrls(url))
@@ -40,8 +41,7 @@ export const status = Command.make("status", {
     const health = decodeHealth(text(healthAnswer))
     if (Option.isNone(cluster) || Option.isNone(health)) {
       return yield* new CommandFailed({
-        message:
-          `/cluster answered ${clusterAnswer.status} and /healthz ${healthAnswer.status}, which is not a Rondo node's`
+        message: `not a Rondo node: /cluster answered ${clusterAnswer.status}, /healthz ${healthAnswer.status}`
       })
     }
     yield* printLine(

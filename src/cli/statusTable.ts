@@ -41,14 +41,14 @@ const memberRows = (cluster: ClusterView, nowMillis: number): ReadonlyArray<Read
     const hints = cluster.replicator.hints.find(({ peer }) => peer === member.id)
     const comparison = cluster.replicator.comparisons.find(({ peer }) => peer === member.id)
     return [
-      isSelf ? `${member.id} *` : member.id,
+      member.id,
       member.address,
       member.liveness,
       isSelf ? "-" : ago(nowMillis - member.heardAtMillis),
       String(member.partitions.replica),
       `${(member.partitions.share * 100).toFixed(1)} %`,
       isSelf ? "-" : count(hints?.pending ?? 0),
-      comparison?.state ?? "-"
+      comparison?.state.replace("-", " ") ?? "-"
     ]
   })
 ]
@@ -59,12 +59,12 @@ const scrubText = (scrub: ScrubView, nowMillis: number): string => {
     ? counted(passes, "pass", "passes")
     : `${counted(passes, "pass", "passes")}, the last ended ${ago(nowMillis - lastPassEndedAtMillis)}`
   const now = running ? `; now at ${bytes(bytesDone)} of ${bytes(bytesTotal)}` : ""
-  return `Its tables are reread in the background: ${last}${now}; ${counted(damaged, "damaged place")} found.`
+  return `Scrub: ${last}${now}; ${counted(damaged, "damaged place")} found.`
 }
 
 const capitalized = (sentence: string): string => sentence.slice(0, 1).toUpperCase() + sentence.slice(1)
 
-/** `nowMillis` is this machine's clock, by which the node that answers is assumed to go too. */
+/** `nowMillis` is the time of this machine; the clock of the node that answers is assumed to agree. */
 export const render = (cluster: ClusterView, health: HealthView, nowMillis: number): string => {
   const { partitions, storage } = health
   return [
@@ -75,17 +75,15 @@ export const render = (cluster: ClusterView, health: HealthView, nowMillis: numb
     "",
     columnsOf(memberRows(cluster, nowMillis)),
     "",
-    `* asked. It holds ${counted(storage.tables, "table")} (${bytes(storage.tableBytes)}), a log of ${
-      bytes(storage.logBytes)
-    } and ` +
-    `${counted(storage.memtableCells, "cell")} in memory, ` +
-    (storage.writable ? "and takes writes." : `and refuses writes: ${storage.refusing ?? "no reason given"}.`),
+    `${cluster.node} (answering): ${counted(storage.tables, "table")} (${bytes(storage.tableBytes)}), ` +
+    `${bytes(storage.logBytes)} log, ${counted(storage.memtableCells, "cell")} in memory, ` +
+    (storage.writable ? "writable" : `refuses writes: ${storage.refusing ?? "no reason given"}`),
     ...(storage.scrub === undefined ? [] : [scrubText(storage.scrub, nowMillis)]),
     ...(storage.damage === undefined
       ? []
-      : [`It has damage: ${storage.damage.found}. ${capitalized(storage.damage.next)}.`]),
+      : [`Damage: ${storage.damage.found}. ${capitalized(storage.damage.next)}.`]),
     ...(health.recovering
-      ? ["It is recovering: its data directory is new or salvaged, and it does not answer reads yet."]
+      ? ["Recovering: the data directory is new or salvaged; reads are answered once it has synced with every replica."]
       : [])
   ].join("\n")
 }

@@ -4,11 +4,12 @@ import { Flag } from "effect/cli"
 import * as environment from "../config/environment.ts"
 import { Key } from "../domain/Key.ts"
 import { CommandFailed } from "./CommandFailed.ts"
+import * as flags from "./flags.ts"
 import { type Answer, Http, type Request } from "./Http.ts"
 
 export const defaultUrl = "http://127.0.0.1:8081"
 
-/** Longer than any deadline that a node keeps by default. */
+/** Longer than the longest deadline that a node keeps by default. */
 const answerTimeout = "30 seconds"
 
 const parseUrl = (text: string): string | undefined => {
@@ -25,7 +26,9 @@ export const parseUrls = (text: string): Effect.Effect<ReadonlyArray<string>, Co
     for (const part of text.split(",").map((part) => part.trim()).filter((part) => part !== "")) {
       const url = parseUrl(part)
       if (url === undefined) {
-        return yield* new CommandFailed({ message: `--url: "${part}" is not a node's address, such as ${defaultUrl}` })
+        return yield* new CommandFailed({
+          message: `--url: "${part}" is not the address of a node, such as ${defaultUrl}`
+        })
       }
       urls.push(url)
     }
@@ -39,12 +42,18 @@ export const url = Flag.String("url").pipe(
   Flag.withDefault(defaultUrl)
 )
 
-const option = (name: string, description: string) =>
-  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
-
-export const writeQuorum = option("w", "Replicas that must take the write: a number, one, quorum or all")
-export const readQuorum = option("r", "Replicas that must answer the read: a number, one, quorum or all")
-export const timeout = option("timeout", "How long the node may take, as in its ?timeout=")
+export const writeQuorum = flags.text(
+  "w",
+  "Replicas that must take the write: a number, one, quorum or all (default: the cluster's W)"
+)
+export const readQuorum = flags.text(
+  "r",
+  "Replicas that must answer the read: a number, one, quorum or all (default: the cluster's R)"
+)
+export const timeout = flags.text(
+  "timeout",
+  "How long the node may take, such as 500ms or 2s (default: its REQUEST_TIMEOUT)"
+)
 
 /** `?w=2&timeout=500`, or nothing. */
 export const query = (options: Readonly<Record<string, Option.Option<string>>>): string => {
@@ -63,7 +72,7 @@ export const checkedKey = (text: string): Effect.Effect<string, CommandFailed> =
     ? Effect.succeed(text)
     : Effect.fail(new CommandFailed({ message: "a key must have 1 to 1024 bytes of valid UTF-8" }))
 
-/** Asks the nodes in turn until one gives an answer that another would not better. Puts and deletes may be repeated. */
+/** Asks the nodes in turn until one gives an answer that no other node would improve on. Puts and deletes may be repeated. */
 export const ask = (
   urls: ReadonlyArray<string>,
   request: Omit<Request, "origin">

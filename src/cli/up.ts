@@ -1,20 +1,22 @@
 /**
- * `rondo up`: a whole cluster on this machine, one operating-system process a node.
+ * `rondo up`: a whole cluster on this machine, one operating-system process per node.
  *
- * It shows what each node says and does not restart a node that dies: it says how to, so that one can watch what a
- * cluster does meanwhile. The children watch their standard input, a pipe from here, and stop when it closes, so none
- * is left behind whatever becomes of this process.
+ * It shows the output of each node. It does not restart a node that dies, so that one can watch the cluster without it,
+ * but prints the command that does. The children watch their standard input, a pipe from here, and stop when it closes,
+ * so none is left behind however this process ends.
  */
 import { Deferred, Duration, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as environment from "../config/environment.ts"
 import { CommandFailed, report } from "./CommandFailed.ts"
+import * as flags from "./flags.ts"
 import { Http } from "./Http.ts"
 import * as LocalCluster from "./LocalCluster.ts"
 import { type Child, NodeProcess } from "./NodeProcess.ts"
 import { Output } from "./Output.ts"
 
-/** What a child's own shutdown may take before it is killed. */
+const nodesMax = 64
+/** How long a child may take to shut down before it is killed. */
 const stopTimeout = Duration.seconds(5)
 const readyPollInterval = Duration.millis(100)
 const readyAnswerTimeout = Duration.seconds(2)
@@ -71,7 +73,7 @@ const isReady = Effect.fnUntraced(function*(node: LocalCluster.PlannedNode) {
   return Option.isSome(answer) && answer.value.status === 200
 })
 
-/** Which nodes are ready once every one of them is ready or dead. */
+/** Waits until every node is ready or dead, and says which are ready. */
 const waitReady = Effect.fnUntraced(function*(running: ReadonlyArray<Running>) {
   const ready = new Set<string>()
   yield* Effect.forEach(running, ({ child, node }) => {
@@ -110,23 +112,18 @@ export const run = (options: LocalCluster.Options, launcher: Launcher) =>
       yield* output.result(LocalCluster.startMessage(plan, pids, ready))
     }
     yield* Deferred.await(allGone)
-    return yield* new CommandFailed({ message: "all nodes are gone" })
+    return yield* new CommandFailed({ message: "all nodes have stopped" })
   }))
 
 export const up = (launcher: Launcher) =>
   Command.make("up", {
-    nodes: Flag.Int("nodes").pipe(
-      Flag.withDescription("Nodes to start"),
-      Flag.filter((value) => value >= 1 && value <= 64, () => "must be 1 to 64"),
-      Flag.withDefault(3)
-    ),
-    basePort: Flag.Int("base-port").pipe(
-      Flag.withDescription("Port of the first node; the others follow"),
-      Flag.filter((value) => value >= 1 && value <= 65535 - 64, () => "must be 1 to 65471"),
-      Flag.withDefault(8081)
-    ),
+    nodes: flags.integer("nodes", "Nodes to start", 3, { minimum: 1, maximum: nodesMax }),
+    basePort: flags.integer("base-port", "Port of the first node; the others follow", 8081, {
+      minimum: 1,
+      maximum: 65535 - nodesMax
+    }),
     data: Flag.String("data").pipe(
-      Flag.withDescription("Directory for the data, a subdirectory a node"),
+      Flag.withDescription("Directory for the data, with a subdirectory for each node (default ./data)"),
       Flag.withDefault("./data")
     )
   }, ({ basePort, data, nodes }) =>
@@ -139,7 +136,7 @@ export const up = (launcher: Launcher) =>
         currentDirectory: process.cwd(),
         environment
       }, launcher)))).pipe(
-      Command.withDescription("Run a cluster on this machine, one process a node, until Ctrl-C"),
+      Command.withDescription("Run a cluster on this machine, one process per node, until Ctrl-C"),
       Command.withExamples([
         { command: "rondo up", description: "Three nodes at ports 8081 to 8083, data in ./data" },
         { command: "rondo up --nodes 5 --base-port 9001 --data /tmp/rondo", description: "Five nodes elsewhere" }

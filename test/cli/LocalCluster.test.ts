@@ -72,8 +72,8 @@ describe("LocalCluster", () => {
   it("tells which ports are taken and what to do", () => {
     assert.strictEqual(
       LocalCluster.portsTakenMessage([8082], options()),
-      "port 8082 on this machine is in use, maybe by another rondo up (lsof -i :8082 tells). " +
-        "Stop that first, or choose other ports, such as: rondo up --base-port 9081"
+      "port 8082 on this machine is in use, maybe by another rondo up (lsof -i :8082 shows it). " +
+        "Stop it, or choose other ports: rondo up --base-port 9081"
     )
     assert.include(
       LocalCluster.portsTakenMessage([8081, 8083], options()),
@@ -85,11 +85,11 @@ describe("LocalCluster", () => {
     const plan = LocalCluster.plan(options())
     const node = plan.nodes[1]!
     const killed = LocalCluster.deathMessage(plan, node, { code: undefined, signal: "SIGKILL" }, 2)
-    assert.include(killed, "node2 was killed by SIGKILL. 2 of 3 nodes go on.")
+    assert.include(killed, "node2 was killed by SIGKILL. 2 of 3 nodes still running.")
     assert.include(killed, `cd /home/ada/rondo && ${LocalCluster.startCommand(plan, node)}`)
     assert.include(
       LocalCluster.deathMessage(plan, node, { code: 1, signal: undefined }, 0),
-      "node2 ended with exit code 1. No node is left."
+      "node2 ended with exit code 1. No node is running."
     )
   })
 

@@ -12,14 +12,14 @@ describe("Tally", () => {
     Tally.countError(tally, "503 WriteQuorumFailed")
     for (let times = 0; times < 11; times++) Tally.countError(tally, "ECONNREFUSED")
     assert.strictEqual(
-      Tally.progress(tally, 42, 5230.4, true),
+      Tally.lineOf(tally, 42, 5230.4, true),
       "import  ████████░░░░░░░░░░░░  42 %  26,812 records  5,230/s  0:58 left  12 retried  1 failed  " +
         "(ECONNREFUSED 11, 503 WriteQuorumFailed 1)"
     )
   })
 
   it("shows no share and no time left when the size of the work is not known", () => {
-    assert.strictEqual(Tally.progress(tallyOf({ done: 5 }), 1, 5, true), "import  5 records  5/s")
+    assert.strictEqual(Tally.lineOf(tallyOf({ done: 5 }), 1, 5, true), "import  5 records  5/s")
   })
 
   it("sums up for people", () => {
@@ -29,7 +29,7 @@ describe("Tally", () => {
       "imported 63,666 records in 0:14 (4,548/s); 20 retried, 0 failed"
     )
     Tally.countError(tally, "timeout")
-    assert.include(Tally.summaryText(tally, "imported", 14), "; seen: timeout 1")
+    assert.include(Tally.summaryText(tally, "imported", 14), "; errors: timeout 1")
   })
 
   it("sums up for programs", () => {

@@ -45,7 +45,7 @@ describe("put", () => {
           [["put", "", "v"], "1 to 1024 bytes"],
           [["put", "k".repeat(1025), "v"], "1 to 1024 bytes"],
           [["put", "k", "v", "--file", "f"], "not both"],
-          [["put", "k", "v", "--url", "http://a/b"], "\"http://a/b\" is not a node's address"],
+          [["put", "k", "v", "--url", "http://a/b"], "\"http://a/b\" is not the address of a node"],
           [["put", "k", "v", "--url", " , "], "names no node"]
         ] as const
       ) {
@@ -85,7 +85,7 @@ describe("put", () => {
         "rondo: http://node2:2 answered 503 WriteQuorumFailed: 1 of 2 replicas took the write (outcome: unknown)\n"
       )
       const gone = yield* run(["put", "k", "v"], { http: FakeHttp.layer(({ origin }) => FakeHttp.unreachable(origin)) })
-      assert.strictEqual(gone.notice, "rondo: nothing answers at http://127.0.0.1:8081\n")
+      assert.strictEqual(gone.notice, "rondo: cannot connect to http://127.0.0.1:8081\n")
     }))
 
   it.effect("does not repeat elsewhere what is wrong everywhere", () =>
@@ -118,7 +118,7 @@ describe("get and delete", () => {
   it.effect("fails with a sentence when there is no such key, and when the node refuses", () =>
     Effect.gen(function*() {
       const absent = yield* run(["get", "k"], { http: FakeHttp.layer(() => FakeHttp.answer(404)) })
-      assert.deepStrictEqual([absent.result, absent.notice, absent.succeeded], ["", "rondo: there is no k\n", false])
+      assert.deepStrictEqual([absent.result, absent.notice, absent.succeeded], ["", "rondo: key not found: k\n", false])
       const refused = yield* run(["get", "."], {
         http: FakeHttp.layer(() => problem(400, { title: "Bad", detail: "why" }))
       })
@@ -166,9 +166,9 @@ describe("status", () => {
   it.effect("says when no node answers, or what answers is no node", () =>
     Effect.gen(function*() {
       const away = yield* run(["status"], { http: FakeHttp.layer(({ origin }) => FakeHttp.unreachable(origin)) })
-      assert.include(away.notice, "nothing answers at")
+      assert.include(away.notice, "cannot connect to")
       const other = yield* run(["status"], { http: FakeHttp.layer(() => FakeHttp.answer(404, "<html>")) })
-      assert.include(other.notice, "/cluster answered 404 and /healthz 404")
+      assert.include(other.notice, "not a Rondo node: /cluster answered 404, /healthz 404")
       const fiber = yield* Effect.forkChild(run(["status"], { http: FakeHttp.layer(() => "hang") }))
       yield* TestClock.adjust("11 seconds")
       assert.include((yield* Fiber.join(fiber)).notice, "did not answer within 10 seconds")

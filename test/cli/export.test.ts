@@ -94,7 +94,7 @@ describe("export", () => {
       }
       const out = yield* run(["export", "-"], { http: nodes(three, twoDown) })
       assert.isFalse(out.succeeded)
-      assert.include(out.notice, "node2, node3 are down: with fewer than 2 nodes some records would be missing")
+      assert.include(out.notice, "an export needs 2 of 3 nodes, or it may miss records; down: node2, node3")
     }))
 
   it.effect("says what is wrong: the secret, a line, the order, the node, the cluster", () =>
@@ -113,6 +113,6 @@ describe("export", () => {
         assert.include(out.notice, message)
       }
       const other = yield* run(["export", "-"], { http: FakeHttp.layer(() => FakeHttp.answer(404, "<html>")) })
-      assert.include(other.notice, "is not a Rondo cluster's")
+      assert.include(other.notice, "not a Rondo node: /cluster answered")
     }))
 })

@@ -133,7 +133,7 @@ describe("import", () => {
         out.notice,
         "line 2: not JSON\nline 3: 413 ValueTooLarge\nrondo: 2 records were not written\n"
       )
-      assert.include(out.result, "2 failed; seen: 413 ValueTooLarge 1, not JSON 1")
+      assert.include(out.result, "2 failed; errors: 413 ValueTooLarge 1, not JSON 1")
       assert.deepStrictEqual(Array.from(held.keys()), ["a", "b"])
     }))
 
@@ -164,7 +164,7 @@ describe("import", () => {
       assert.include(out.result, "verified 1 record")
       assert.include(out.notice, "line 2: different bytes\n")
       assert.include(out.notice, "line 3: absent\n")
-      assert.include(out.notice, "2 records are not as in the file")
+      assert.include(out.notice, "2 records differ from the file")
       assert.isTrue(asked.every(({ method, path }) => method === "GET" && path.endsWith("?r=one")))
     }))
 

@@ -48,7 +48,7 @@ describe("serve", () => {
       }
       const log = yield* noticeOf("data/n7/wal-000012.log")
       assert.include(log, "data/n7/wal-000012.log is damaged at byte 7: on purpose")
-      assert.match(log, /--salvage \(SALVAGE=true\).*counts for no quorum/s)
+      assert.match(log, /--salvage \(SALVAGE=true\).*does not vote in quorums/s)
       const manifest = yield* noticeOf("data/n7/MANIFEST")
       assert.include(manifest, "move its data directory away")
       assert.notInclude(manifest, "--salvage")

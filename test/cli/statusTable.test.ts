@@ -8,12 +8,12 @@ describe("statusTable", () => {
       "degraded: 1024 of 1024 partitions have a quorum, 0 have all replicas",
       "N = 3, W = 2, R = 2, ring epoch 3",
       "",
-      "node     address         state  heard     partitions  share   hints for it  comparison",
-      "node1 *  127.0.0.1:8081  up     -         1024        33.1 %  -             -",
-      "node2    127.0.0.1:8082  down   10 s ago  1024        33.4 %  1,200         failed",
-      "node3    127.0.0.1:8083  up     now       1024        33.5 %  0             in-sync",
+      "node   address         state  heard     partitions  share   hints for it  comparison",
+      "node1  127.0.0.1:8081  up     -         1024        33.1 %  -             -",
+      "node2  127.0.0.1:8082  down   10 s ago  1024        33.4 %  1,200         failed",
+      "node3  127.0.0.1:8083  up     now       1024        33.5 %  0             in sync",
       "",
-      "* asked. It holds 2 tables (1.5 KiB), a log of 20 MiB and 1,234 cells in memory, and takes writes."
+      "node1 (answering): 2 tables (1.5 KiB), 20 MiB log, 1,234 cells in memory, writable"
     ])
   })
 
@@ -23,8 +23,8 @@ describe("statusTable", () => {
       { ...health, recovering: true, storage: { ...health.storage, writable: false, refusing: "no space left" } },
       10_000
     )
-    assert.include(text, "refuses writes: no space left.")
-    assert.include(text, "It is recovering")
+    assert.include(text, "in memory, refuses writes: no space left\n")
+    assert.include(text, "Recovering: the data directory is new")
   })
 
   it("says how far the scrub is and what it found", () => {
@@ -32,14 +32,14 @@ describe("statusTable", () => {
       statusTable.render(cluster, { ...health, storage: { ...health.storage, scrub } }, nowMillis).split("\n").at(-1)
     assert.strictEqual(
       lastLine({ running: true, bytesDone: 512, bytesTotal: 1536, passes: 0, damaged: 0 }, 0),
-      "Its tables are reread in the background: 0 passes; now at 512 B of 1.5 KiB; 0 damaged places found."
+      "Scrub: 0 passes; now at 512 B of 1.5 KiB; 0 damaged places found."
     )
     const rests = { running: false, bytesDone: 1536, bytesTotal: 1536, passes: 1, damaged: 1, lastPassEndedAtMillis: 0 }
     const times = { "599 s": 599_000, "10 min": 600_000, "599 min": 35_940_000, "10 h": 36_000_000 }
     for (const [text, millis] of Object.entries(times)) {
       assert.strictEqual(
         lastLine(rests, millis),
-        `Its tables are reread in the background: 1 pass, the last ended ${text} ago; 1 damaged place found.`
+        `Scrub: 1 pass, the last ended ${text} ago; 1 damaged place found.`
       )
     }
   })

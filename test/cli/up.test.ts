@@ -110,7 +110,7 @@ describe("up", () => {
       yield* TestClock.adjust("1 second")
       yield* end(1, { code: undefined, signal: "SIGKILL" })
       yield* TestClock.adjust("1 minute")
-      assert.include(written.result, "node2 was killed by SIGKILL. 2 of 3 nodes go on.")
+      assert.include(written.result, "node2 was killed by SIGKILL. 2 of 3 nodes still running.")
       assert.include(written.result, "DATA_DIR=data/node2 bin/rondo serve")
       assert.isUndefined(fiber.pollUnsafe())
       assert.deepStrictEqual(signals, [])
@@ -122,8 +122,8 @@ describe("up", () => {
       const fiber = yield* start
       yield* TestClock.adjust("1 second")
       for (const index of [0, 1, 2]) yield* end(index, { code: 1, signal: undefined })
-      assert.strictEqual((yield* Effect.flip(Fiber.join(fiber))).message, "all nodes are gone")
-      assert.include(written.result, "No node is left.")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(fiber))).message, "all nodes have stopped")
+      assert.include(written.result, "No node is running.")
       assert.notInclude(written.result, "Rondo is up")
     }))
 

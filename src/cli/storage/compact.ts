@@ -5,10 +5,10 @@ import * as Holes from "../../storage/manifest/Holes.ts"
 import * as Manifest from "../../storage/manifest/Manifest.ts"
 import * as describe from "../../storage/offline/describeDamage.ts"
 import { printLine } from "../Output.ts"
+import * as progress from "../progress.ts"
 import { bytes } from "../statusTable.ts"
 import { count, counted } from "../Tally.ts"
 import * as directory from "./directory.ts"
-import * as progress from "./progress.ts"
 
 export interface Given {
   readonly directory: string
@@ -27,7 +27,7 @@ export const compact = (given: Given) =>
       const isKept = (yield* directory.tombstonesOf(yield* Disk, given.directory)) === "keep"
       const isDone = isKept && before.holes.length === known.length && before.damage === undefined &&
         before.levels.slice(0, -1).every(({ tables }) => tables === 0)
-      if (isDone && !given.json) return yield* printLine("nothing to compact: one sorted run already")
+      if (isDone && !given.json) return yield* printLine("nothing to compact: the store is one sorted run already")
       if (!isDone) {
         yield* progress.during(
           given.quiet,
@@ -56,7 +56,7 @@ export const compact = (given: Given) =>
             `${count(after.tables)} of ${bytes(after.tableBytes)}`,
             ...(lost.length === 0 ? [] : [
               `${counted(lost.length, "range")} could not be read and ${lost.length === 1 ? "is" : "are"} lost here: ` +
-              "a node that starts on this directory takes it from other replicas",
+              "a node that starts on this directory gets the cells from other replicas",
               ...lost.map(describe.place)
             ])
           ].join("\n")

@@ -21,12 +21,12 @@ const isStorageError = Schema.is(StorageError)
 
 const adviceOn = (directory: string, { path }: Corruption): string =>
   path.endsWith("/MANIFEST")
-    ? "Without its MANIFEST the store cannot be opened. Of a node: treat the disk as lost (start it with an empty " +
-      "DATA_DIR, or restore a snapshot). The cells can still be read:\n" +
+    ? "The store cannot be opened without its MANIFEST. If it is a node's, treat the disk as lost (start the node with an " +
+      "empty DATA_DIR, or restore a snapshot). The cells can still be read:\n" +
       `  jq -c 'select(.key)' ${directoryOf(path)}/*.sst`
     : path.endsWith(".log")
     ? "start the node once with --salvage, then stop it and try again"
-    : `rondo storage verify ${directory}  says what else is damaged`
+    : `rondo storage verify ${directory}  lists all damage`
 
 const sentenceOf = (directory: string, error: unknown): string => {
   if (error instanceof DirectoryLocked) return `${error.path} is in use by a running node: ${liveHint}`
@@ -34,9 +34,9 @@ const sentenceOf = (directory: string, error: unknown): string => {
   switch (error._tag) {
     case "DiskError":
       return error.code === "ENOENT" && (error.path === directory || error.operation === "list")
-        ? `there is no directory ${error.path}`
+        ? `no such directory: ${error.path}`
         : error.code === "ENOTDIR" && error.operation === "list"
-        ? `${error.path} is a file: name its directory`
+        ? `${error.path} is a file: give its directory`
         : error.message
     case "Corruption":
       return `${error.message}\n  ${adviceOn(directory, error)}`
@@ -57,10 +57,10 @@ const runWith = <E>(logs: typeof quiet, directory: string, work: Work<E>) =>
     )
   )
 
-/** What is damaged is part of the result of what only reads. */
+/** A command that only reads reports damage in its result. */
 const quiet = Logger.layer([])
 
-/** What the engine logs goes to standard error, where it does not mix with results. */
+/** The engine logs to standard error, apart from results. */
 const noisy = Logger.layer([Logger.withConsoleError(Logging.human)])
 
 /** Runs a command's work with the real disk, in a scope; every failure becomes a sentence. */
@@ -69,7 +69,7 @@ export const run = <E>(directory: string, work: Work<E>) => runWith(noisy, direc
 /** The same for work that only reads, also long after the directory was opened. */
 export const runReading = <E>(directory: string, work: Work<E>) => runWith(quiet, directory, work)
 
-/** Nothing is changed, not even by a lock: where no node has ever run, there is none to keep out. */
+/** Changes nothing and leaves no lock behind: where no node has ever run, there is none to keep out. */
 export const openReadOnly = Effect.fnUntraced(function*(directory: string) {
   const disk = yield* Disk
   if ((yield* disk.list(directory)).includes("LOCK")) yield* disk.lock(directory)

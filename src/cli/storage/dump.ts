@@ -1,6 +1,6 @@
 /**
- * `rondo storage dump`: the cells of one store or of several as lines of JSON, in key order. Of several stores, as of the
- * nodes of one cluster, the newest cell of each key.
+ * `rondo storage dump`: the cells of one or more stores as lines of JSON, in key order. Several stores, such as the nodes
+ * of one cluster, are merged: the newest cell of each key wins.
  */
 import { Effect, Option, Stream } from "effect"
 import { type Cell, isTombstone } from "../../domain/cell/Cell.ts"
@@ -46,7 +46,7 @@ export const dump = (given: Given) =>
         Effect.map(cursorOf(store, given), (cursor) => ({ name: store.directory, cells: pages(cursor) })))
       const tally = Tally.make("dump")
       const print = (sources.length === 1 ? sources[0]!.cells : mergeCells(sources)).pipe(
-        // Only now: a tombstone hides what another store still has.
+        // Not before the merge: a tombstone hides the cell that another store still has.
         Stream.filter((cell) =>
           given.tombstones || !isTombstone(cell)
         ),
@@ -61,8 +61,8 @@ export const dump = (given: Given) =>
         Effect.catchTag("Corruption", (error) =>
           Effect.fail(
             new CommandFailed({
-              message: `${error.message}\n  --skip-damage passes over what is lost; ` +
-                "a key there may then come with an older value, or not at all"
+              message: `${error.message}\n  --skip-damage skips what is lost: ` +
+                "a key there may be missing, or have an older value"
             })
           ))
       )
@@ -76,7 +76,7 @@ const recordLine = ({ key, value }: Cell): string => `${Record.encode({ key, ...
 
 const refuseContradictions = ({ cells, directories, reverse, table, tombstones }: Given) => {
   const problem = tombstones && !cells
-    ? "--tombstones needs --cells: a record without a value would be none"
+    ? "--tombstones needs --cells: records have values"
     : directories.length > 1 && reverse
     ? "--reverse is for one directory"
     : directories.length > 1 && Option.isSome(table)
@@ -85,7 +85,7 @@ const refuseContradictions = ({ cells, directories, reverse, table, tombstones }
   return problem === undefined ? Effect.void : Effect.fail(new CommandFailed({ message: problem }))
 }
 
-/** Said at the end: what cannot be read is found on the way. */
+/** Reported at the end, since damage is found on the way. */
 const passedOver = (stores: ReadonlyArray<ReadOnly>, given: Given): ReadonlyArray<string> => {
   const { from, to } = Cursor.rangeOf(scanOf(given))
   const ranges = stores
@@ -94,10 +94,10 @@ const passedOver = (stores: ReadonlyArray<ReadOnly>, given: Given): ReadonlyArra
   const logs = Option.isSome(given.table) ? [] : stores.flatMap((store) => describe.logProblems(store.logs))
   return [
     ...(ranges.length === 0 ? [] : [
-      `passed over ${counted(ranges.length, "damaged range")}: ${ranges.map(describe.keysOf).join("; ")}; ` +
-      "a key there may be missing, or older than it was"
+      `skipped ${counted(ranges.length, "damaged range")}: ${ranges.map(describe.keysOf).join("; ")}; ` +
+      "a key there may be missing, or have an older value"
     ]),
-    ...logs.map((log) => `${log}: what it held there is missing`)
+    ...logs.map((log) => `${log}: the cells there are missing`)
   ]
 }
 
@@ -115,7 +115,7 @@ const cursorOf = Effect.fnUntraced(function*(store: ReadOnly, given: Given) {
     const [damagedLog] = given.skipDamage ? [] : describe.logProblems(store.logs)
     if (damagedLog === undefined) return yield* store.cursor(options)
     return yield* new CommandFailed({
-      message: `${damagedLog}\n  --skip-damage dumps every whole record of it`
+      message: `${damagedLog}\n  --skip-damage dumps every record of it that can be read`
     })
   }
   const wanted = given.table.value

@@ -1,4 +1,4 @@
-/** `rondo storage forget-lost`: gives up what damage has taken, when no replica can give it back. */
+/** `rondo storage forget-lost`: gives up cells that damage destroyed, when no replica has them any more. */
 import { Effect } from "effect"
 import * as describe from "../../storage/offline/describeDamage.ts"
 import { printLine } from "../Output.ts"
@@ -15,7 +15,7 @@ export const forgetLost = (given: Given) =>
   directory.run(
     given.directory,
     Effect.gen(function*() {
-      // Without consent not even a log is cut.
+      // Nothing is changed without --yes, not even the end of a damaged log.
       const { holes, logs = [] } = given.yes
         ? { holes: yield* forget(given.directory) }
         : yield* directory.openReadOnly(given.directory)
@@ -25,19 +25,19 @@ export const forgetLost = (given: Given) =>
       else if (holes.length === 0) {
         yield* printLine(
           damagedLogs.length === 0
-            ? "nothing is known to be lost"
-            : `no cells of tables are known to be lost; ${damagedLogs.join(", ")} ` +
+            ? "no lost cells are known"
+            : `no lost cells are known in tables; ${damagedLogs.join(", ")} ` +
               `${damagedLogs.length === 1 ? "is" : "are"} damaged: see rondo storage verify`
         )
-      } else if (given.yes) yield* printLine(["gave up what was lost of", ...ranges].join("\n"))
+      } else if (given.yes) yield* printLine(["gave up the lost cells of", ...ranges].join("\n"))
       else {
         yield* printLine([
           `${
             counted(holes.length, "range has", "ranges have")
           } lost cells, which a running node takes from other replicas:`,
           ...ranges,
-          "Give them up only when no replica has them any more. Reads there will answer what is left, which may be an",
-          "older value of a key, a deleted one, or nothing, and the other replicas may take it over. With --yes it is done."
+          "Give them up only when no replica has them any more. A read there then returns what is left: an older value, a",
+          "deleted one, or nothing. Other replicas may take that over. Add --yes to confirm."
         ].join("\n"))
       }
     })

@@ -1,4 +1,4 @@
-/** `rondo storage inspect`: what a store consists of, and how it does. */
+/** `rondo storage inspect`: the parts of a store and their sizes. */
 import { Effect } from "effect"
 import { Disk } from "../../disk/Disk.ts"
 import type { Cell } from "../../domain/cell/Cell.ts"
@@ -9,9 +9,9 @@ import type * as ReadOnly from "../../storage/offline/ReadOnly.ts"
 import type { Table } from "../../storage/sstable/Table.ts"
 import * as TableIndex from "../../storage/sstable/TableIndex.ts"
 import { printLine } from "../Output.ts"
+import * as progress from "../progress.ts"
 import * as directory from "./directory.ts"
 import { type Inspection, type Newest, render, type TableView } from "./inspectText.ts"
-import * as progress from "./progress.ts"
 
 export interface Given {
   readonly directory: string
@@ -85,7 +85,7 @@ const sum = <A>(list: ReadonlyArray<A>, of: (one: A) => number): number =>
 
 const cellsPerPage = 1024
 
-/** What the newest cells take, which is what a store of nothing else would. */
+/** The bytes of the newest cells: the size of a store without obsolete ones. */
 const measure = Effect.fnUntraced(function*(store: ReadOnly.ReadOnly, isQuiet: boolean) {
   const newest = { cells: 0, tombstones: 0, bytes: 0 }
   const count = (cell: Cell) => {

@@ -64,7 +64,7 @@ export interface Inspection {
 
 const keyWidthMax = 28
 
-/** Long keys are cut: the beginning tells most. */
+/** Long keys are cut at the end. */
 const shortened = (key: string): string => {
   const text = JSON.stringify(key)
   return text.length <= keyWidthMax ? text : `${text.slice(0, keyWidthMax - 2)}…"`
@@ -124,7 +124,7 @@ export const render = (inspection: Inspection, withTables: boolean): string => {
       ? [
         tables === 0
           ? `no tables yet: ${counted(inspection.cellsInLogs, "cell is", "cells are")} in logs`
-          : `${counted(inspection.cellsInLogs, "key is", "keys are")} in logs, of which tables may have older cells`
+          : `${counted(inspection.cellsInLogs, "key is", "keys are")} in logs, of which tables may hold older cells`
       ]
       : []),
     ...(tables === 0 ? [] : amplifications(inspection)),
@@ -132,6 +132,6 @@ export const render = (inspection: Inspection, withTables: boolean): string => {
       ? ["", ...inspection.problems]
       : newest === undefined
       ? ["nothing is known to be lost (the tables were not read: rondo storage verify does)"]
-      : ["nothing is lost of what was read"])
+      : ["nothing was lost in what was read"])
   ].join("\n")
 }

@@ -33,7 +33,7 @@ export const restore = (given: Given) =>
             `${given.snapshot} is damaged in ${counted(damage.length, "place")}: ${
               damage.map(damageText).join("; ")
             }. ` +
-            "With --allow-damage it is restored all the same, and the node asks other replicas for what is lost"
+            "--allow-damage restores it all the same; the node then gets what is lost from other replicas"
         })
       }
       const report = yield* into(given, given.directory)
@@ -42,7 +42,7 @@ export const restore = (given: Given) =>
     })
   )
 
-/** Of a restore that fails, nothing is left: a directory that was made for it goes. */
+/** A restore that fails leaves nothing behind: it removes the directory that it made. */
 const into = Effect.fnUntraced(function*({ allowDamage, snapshot }: Given, path: string) {
   const disk = yield* Disk
   const isNew = Option.isNone(yield* Effect.option(disk.list(path)))
@@ -65,12 +65,13 @@ const text = (report: restoring.RestoreReport, known: ReadonlyArray<Hole>, damag
     ...known.map(describe.lostSentence),
     ...(damage.length === 0 ? [] : [
       `${counted(damage.length, "place is", "places are")} damaged: ${damage.map(describe.place).join("; ")}. ` +
-      "The node takes them from other replicas"
+      "The node gets them from other replicas"
     ]),
     "",
-    `Start a node with DATA_DIR=${report.directory}, and the NODE_ID of the node that the snapshot is of.`,
-    "The directory has no identity on purpose: the node counts as new, and for no quorum (/readyz says so), until it has",
-    "compared with every other replica. What was written after the snapshot comes from them.",
-    "For a whole cluster, restore every node before you start the first. For a cluster of other nodes, start it empty:",
+    `Start a node with DATA_DIR=${report.directory}, and the NODE_ID of the node that the snapshot was taken of.`,
+    "The directory has no identity on purpose: the node counts as new and does not vote in quorums (/readyz says so)",
+    "until it has synced with every other replica. It gets writes that are newer than the snapshot from them.",
+    "To restore a whole cluster, restore every node before you start the first. To fill a cluster of other nodes, start it",
+    "empty, then:",
     "  rondo storage dump SNAPSHOT... | rondo import - --url HOST:PORT"
   ].join("\n")

@@ -1,4 +1,4 @@
-/** `rondo storage snapshot`: of running nodes through their endpoint, or of a stopped one's directory. */
+/** `rondo storage snapshot`: copies running nodes by their endpoint, or a stopped node's directory. */
 import { Effect, Option, Schema } from "effect"
 import { SnapshotList, SnapshotTaken } from "../../api/AdminApi.ts"
 import * as environment from "../../config/environment.ts"
@@ -28,8 +28,8 @@ const offline = (given: Given) => {
       Effect.fail(
         new CommandFailed({
           message: given.list || given.remove
-            ? "--list and --remove are for the snapshots that a running node keeps: add --node URL"
-            : "name the directory of a stopped node and the new directory of the snapshot, or use --node URL NAME"
+            ? "--list and --remove are for snapshots of a running node: add --node URL"
+            : "give the directory of a stopped node and a new directory for the snapshot, or --node URL NAME"
         })
       )
     )
@@ -59,8 +59,8 @@ const live = (given: Given, node: string) =>
         message: given.list
           ? "--list takes no name"
           : given.names.length > 1
-          ? "one name, not two"
-          : "name the snapshot, such as 2026-11-22"
+          ? "give one name"
+          : "give the snapshot a name, such as 2026-11-22"
       })
     }
     const failures: Array<string> = []
@@ -72,7 +72,7 @@ const live = (given: Given, node: string) =>
         : take(origin, name!, given.json)
       yield* Effect.catch(work, ({ message }) => Effect.sync(() => failures.push(message)))
     }
-    // Every node has been asked, so that one that is away does not keep the others from theirs.
+    // Every node was asked: one that is down does not keep the others from taking theirs.
     if (failures.length > 0) return yield* new CommandFailed({ message: failures.join("\nrondo: ") })
   }))
 
@@ -85,7 +85,7 @@ const take = Effect.fnUntraced(function*(origin: string, name: string, json: boo
     { method: "POST", path: "/snapshots", body: Buffer.from(JSON.stringify({ name })) },
     201,
     {
-      409: `there is a snapshot ${name}: choose another name, or remove it: ` +
+      409: `a snapshot ${name} exists already: choose another name, or remove it: ` +
         `rondo storage snapshot --node ${origin.replace(/^http:\/\//, "")} ${name} --remove`
     }
   )
@@ -114,7 +114,7 @@ const remove = Effect.fnUntraced(function*(origin: string, name: string, json: b
   yield* printLine(json ? JSON.stringify({ node: origin, removed: name }) : `${origin}: removed ${name}`)
 })
 
-/** Without a deadline: where the file system has no links, a snapshot takes as long as copying the store. */
+/** No deadline: where the file system has no hard links, a snapshot copies the store. */
 const ask = Effect.fnUntraced(function*(
   origin: string,
   request: Pick<Request, "method" | "path" | "body">,
@@ -133,10 +133,10 @@ const ask = Effect.fnUntraced(function*(
   if (answer.status === wanted) return answer
   return yield* new CommandFailed({
     message: answer.status === 401
-      ? `${origin} refused the secret: set CLUSTER_SECRET to the cluster's`
+      ? `${origin} refused the secret: set CLUSTER_SECRET to that of the cluster`
       : `${origin}: ${refusals[answer.status] ?? target.describeProblem(answer)}`
   })
 })
 
 const decoded = <A, E>(origin: string, decoding: Effect.Effect<A, E>) =>
-  Effect.mapError(decoding, () => new CommandFailed({ message: `${origin} does not answer as a Rondo node does` }))
+  Effect.mapError(decoding, () => new CommandFailed({ message: `not a Rondo node: ${origin}` }))

@@ -1,4 +1,4 @@
-/** `rondo storage verify`: reads everything, and says what is damaged. */
+/** `rondo storage verify`: reads everything and lists damage. */
 import { Effect } from "effect"
 import { Disk } from "../../disk/Disk.ts"
 import * as verification from "../../storage/integrity/verify.ts"
@@ -7,10 +7,10 @@ import * as describe from "../../storage/offline/describeDamage.ts"
 import type * as ReadOnly from "../../storage/offline/ReadOnly.ts"
 import { CommandFailed } from "../CommandFailed.ts"
 import { printLine } from "../Output.ts"
+import * as progress from "../progress.ts"
 import { bytes } from "../statusTable.ts"
 import { counted } from "../Tally.ts"
 import * as directory from "./directory.ts"
-import * as progress from "./progress.ts"
 
 export interface Given {
   readonly directory: string
@@ -18,7 +18,7 @@ export interface Given {
   readonly quiet: boolean
 }
 
-/** Of a store that was opened: its tables line by line, and what opening it has told. */
+/** Reads the tables of an open store line by line; the report includes the damage that opening it found. */
 export const check = Effect.fnUntraced(function*(store: ReadOnly.ReadOnly, isQuiet: boolean) {
   const disk = yield* Disk
   const tables = Levels.all(store.levels)
@@ -84,10 +84,10 @@ export const verify = (given: Given) =>
 
 const advice = (path: string, problems: ReadonlyArray<string>, logProblems: ReadonlyArray<string>): string =>
   logProblems.length > 0
-    ? `${path} is damaged. A node does not start on its log: start it once with --salvage, when other replicas have ` +
-      "the data. rondo storage dump --skip-damage saves what is left."
+    ? `${path} is damaged. A node does not start with this log; if other replicas have the data, start it once with ` +
+      "--salvage. rondo storage dump --skip-damage saves what is left."
     : problems.length > 0
-    ? `${path} is damaged. A node that starts on it takes what tables have lost from other replicas; ` +
+    ? `${path} is damaged. A node that starts on it gets what tables have lost from other replicas; ` +
       "rondo storage dump --skip-damage saves what is left"
-    : `${path} has lost cells. A node that starts on it takes them from other replicas; when none has them any more, ` +
+    : `${path} has lost cells. A node that starts on it gets them from other replicas; when none has them any more, ` +
       "rondo storage forget-lost gives them up"

@@ -109,7 +109,7 @@ describe("storage inspect", () => {
     Effect.gen(function*() {
       const root = yield* temporary
       const missing = yield* run(["storage", "inspect", join(root, "none")], { http })
-      assert.strictEqual(missing.notice, `rondo: there is no directory ${join(root, "none")}\n`)
+      assert.strictEqual(missing.notice, `rondo: no such directory: ${join(root, "none")}\n`)
       const empty = yield* run(["storage", "inspect", root], { http })
       assert.include(empty.notice, "is neither a data directory nor a snapshot")
       assert.isFalse(empty.succeeded)
@@ -162,8 +162,8 @@ describe("storage verify", () => {
       assert.include(damaged.result, "damaged: 1 table, ")
       assert.include(
         damaged.notice,
-        "node1 is damaged. A node does not start on its log: start it once with --salvage, when other replicas have " +
-          "the data. rondo storage dump --skip-damage saves what is left."
+        "node1 is damaged. A node does not start with this log; if other replicas have the data, start it once with " +
+          "--salvage. rondo storage dump --skip-damage saves what is left."
       )
       const json = JSON.parse((yield* run(["storage", "verify", directory, "--json"], { http })).result)
       assert.deepStrictEqual([json.problems.length, json.damage.length, json.tables], [3, 2, 1])
@@ -217,7 +217,7 @@ describe("storage dump", () => {
       )
     }).pipe(Effect.scoped))
 
-  it.effect("stops at damage, unless it is to be passed over", () =>
+  it.effect("stops at damage, unless told to skip it", () =>
     Effect.gen(function*() {
       const directory = yield* usual(join(yield* temporary, "node1"))
       damage(join(directory, "000002.sst"), 30)
@@ -228,7 +228,7 @@ describe("storage dump", () => {
       assert.deepStrictEqual([rest.succeeded, keysOf(rest.result)], [true, ["b", "d/2"]])
       assert.strictEqual(
         rest.notice,
-        "passed over 1 damaged range: keys from \"a\" to \"d/1\"; a key there may be missing, or older than it was\n"
+        "skipped 1 damaged range: keys from \"a\" to \"d/1\"; a key there may be missing, or have an older value\n"
       )
       const elsewhere = yield* run(["storage", "dump", directory, "--skip-damage", "--from", "d/2"], { http })
       assert.strictEqual(elsewhere.notice, "")
@@ -286,7 +286,7 @@ describe("storage compact, snapshot and restore", () => {
       const compacted = yield* run(["storage", "compact", directory, "--json"], { http })
       assert.deepInclude(JSON.parse(compacted.result), { tablesBefore: 3, tables: 1 })
       const again = yield* run(["storage", "compact", directory], { http })
-      assert.strictEqual(again.result, "nothing to compact: one sorted run already\n")
+      assert.strictEqual(again.result, "nothing to compact: the store is one sorted run already\n")
       const [copy, restored] = [join(root, "copy"), join(root, "restored")]
       const taken = yield* run(["storage", "snapshot", directory, copy], { http })
       assert.match(taken.result, /copy: 1 table of \d+ B, by hard links\n$/)
@@ -294,7 +294,7 @@ describe("storage compact, snapshot and restore", () => {
       assert.include(refused.notice, "copy is not empty: name a directory that does not exist yet")
       const done = yield* run(["storage", "restore", copy, restored], { http })
       assert.match(done.result, /^restored 1 table of \d+ B with 5 cells into .*, by hard links\n/)
-      assert.include(done.result, "until it has\ncompared with every other replica")
+      assert.include(done.result, "(/readyz says so)\nuntil it has synced with every other replica")
       assert.isFalse(fs.existsSync(join(restored, "identity.json")))
       assert.strictEqual((yield* run(["storage", "dump", restored], { http })).result, before)
       const twice = yield* run(["storage", "restore", copy, restored], { http })
@@ -314,7 +314,7 @@ describe("storage compact, snapshot and restore", () => {
       assert.isTrue(done.succeeded)
       assert.match(
         done.result,
-        /\n1 place is damaged: keys from "a" to "b", of .*copy\/\d{6}\.sst\. The node takes them from other replicas\n/
+        /\n1 place is damaged: keys from "a" to "b", of .*copy\/\d{6}\.sst\. The node gets them from other replicas\n/
       )
       assert.isFalse(fs.existsSync(join(target, "LOCK")))
       const parameters = ["storage", "restore", snapshot, `${target}-2`, "--allow-damage", "--json"]
@@ -376,7 +376,7 @@ describe("storage compact, snapshot and restore", () => {
       const compacted = yield* run(["storage", "compact", directory], { http })
       assert.include(
         compacted.result,
-        "1 range could not be read and is lost here: a node that starts on this directory takes it from other " +
+        "1 range could not be read and is lost here: a node that starts on this directory gets the cells from other " +
           "replicas\nkeys from \"a\" to \"d/1\", of "
       )
       const verified = yield* run(["storage", "verify", directory], { http })
@@ -397,12 +397,12 @@ describe("storage compact, snapshot and restore", () => {
       const dumped = yield* run(["storage", "dump", directory], { http })
       assert.match(
         dumped.notice,
-        /\.log is damaged at byte 0, and .*\n {2}--skip-damage dumps every whole record of it/
+        /\.log is damaged at byte 0, and .*\n {2}--skip-damage dumps every record of it that can be read/
       )
       const lost = yield* run(["storage", "forget-lost", directory], { http })
       assert.match(
         lost.result,
-        /^no cells of tables are known to be lost; .*\.log is damaged: see rondo storage verify/
+        /^no lost cells are known in tables; .*\.log is damaged: see rondo storage verify/
       )
       for (
         const spoil of [() => damage(join(directory, "MANIFEST"), 5), () => fs.rmSync(join(directory, "MANIFEST"))]
@@ -410,7 +410,7 @@ describe("storage compact, snapshot and restore", () => {
         spoil()
         for (const command of ["inspect", "verify", "dump", "compact"]) {
           const { notice } = yield* run(["storage", command, directory], { http })
-          assert.include(notice, "Without its MANIFEST the store cannot be opened.", command)
+          assert.include(notice, "The store cannot be opened without its MANIFEST.", command)
           assert.include(notice, `jq -c 'select(.key)' ${directory}/*.sst`, command)
         }
       }
@@ -433,10 +433,10 @@ describe("storage compact, snapshot and restore", () => {
       const directory = yield* usual(join(yield* temporary, "node1"))
       const file = join(directory, "000002.sst")
       const { notice } = yield* run(["storage", "verify", file], { http })
-      assert.strictEqual(notice, `rondo: ${file} is a file: name its directory\n`)
+      assert.strictEqual(notice, `rondo: ${file} is a file: give its directory\n`)
       assert.include(
         (yield* run(["storage", "compact", join(directory, "none")], { http })).notice,
-        "there is no directory"
+        "no such directory"
       )
     }).pipe(Effect.scoped))
 
@@ -488,10 +488,10 @@ describe("storage snapshot --node", () => {
       assert.include(out.result, "http://d:4: d/snapshots/monday")
       assert.strictEqual(
         out.notice,
-        "rondo: nothing answers at http://a:1\n" +
-          "rondo: http://b:2: there is a snapshot monday: choose another name, or remove it: " +
+        "rondo: cannot connect to http://a:1\n" +
+          "rondo: http://b:2: a snapshot monday exists already: choose another name, or remove it: " +
           "rondo storage snapshot --node b:2 monday --remove\n" +
-          "rondo: http://c:3 refused the secret: set CLUSTER_SECRET to the cluster's\n"
+          "rondo: http://c:3 refused the secret: set CLUSTER_SECRET to that of the cluster\n"
       )
     }))
 
@@ -517,10 +517,10 @@ describe("storage snapshot --node", () => {
     Effect.gen(function*() {
       for (
         const [parameters, message] of [
-          [["a"], "name the directory of a stopped node and the new directory"],
+          [["a"], "give the directory of a stopped node and a new directory"],
           [["a", "--list"], "add --node URL"],
-          [["--node", "a:1"], "name the snapshot, such as"],
-          [["--node", "a:1", "x", "y"], "one name, not two"],
+          [["--node", "a:1"], "give the snapshot a name, such as"],
+          [["--node", "a:1", "x", "y"], "give one name"],
           [["--node", "a:1", "--list", "x"], "--list takes no name"]
         ] as const
       ) {
@@ -534,17 +534,17 @@ describe("storage forget-lost", () => {
     Effect.gen(function*() {
       const directory = yield* usual(join(yield* temporary, "node1"))
       const nothing = yield* run(["storage", "forget-lost", directory], { http })
-      assert.deepStrictEqual([nothing.succeeded, nothing.result], [true, "nothing is known to be lost\n"])
+      assert.deepStrictEqual([nothing.succeeded, nothing.result], [true, "no lost cells are known\n"])
       damage(join(directory, "000004.idx"), 30)
       const before = picture(directory)
       const asked = yield* run(["storage", "forget-lost", directory], { http })
       assert.deepStrictEqual([asked.succeeded, asked.notice], [true, ""])
       assert.include(asked.result, "1 range has lost cells")
       assert.include(asked.result, "keys from \"b\" to \"c\"")
-      assert.include(asked.result, "With --yes it is done")
+      assert.include(asked.result, "Add --yes to confirm")
       assert.deepStrictEqual(picture(directory), before)
       const done = yield* run(["storage", "forget-lost", directory, "--yes"], { http })
-      assert.strictEqual(done.result, "gave up what was lost of\nkeys from \"b\" to \"c\"\n")
+      assert.strictEqual(done.result, "gave up the lost cells of\nkeys from \"b\" to \"c\"\n")
       const { result } = yield* run(["storage", "dump", directory], { http })
       // The newer `b` is in the log; the tombstone of `c` is what was lost.
       assert.deepStrictEqual(keysOf(result), ["a", "b", "c", "d/1", "d/2"])

@@ -1,8 +1,9 @@
-/** How far long work is, on standard error: redrawn on a terminal, a line now and then in a log. */
+/** The progress of long work on standard error: one line redrawn on a terminal, a line now and then in a log. */
 import { Effect } from "effect"
-import { Output } from "../Output.ts"
+import { Output } from "./Output.ts"
 
 const redrawMillis = 200
+/** Often enough to see that work is running, seldom enough for a log. */
 const logLineMillis = 5000
 
 export const during = <A, E, R>(isQuiet: boolean, line: () => Effect.Effect<string>, work: Effect.Effect<A, E, R>) =>
