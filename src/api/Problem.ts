@@ -6,7 +6,7 @@
  */
 import { Schema } from "effect"
 import { HttpApiError } from "effect/http-api"
-import { Outcome, ReplicaFailure } from "../coordinator/CoordinatorError.ts"
+import { missing, Outcome } from "../coordinator/CoordinatorError.ts"
 import { type PeerProblem, tagged } from "../peer/PeerProblem.ts"
 
 /** Retry after this many seconds: long enough to let a queue drain, short enough not to be noticed. */
@@ -71,23 +71,14 @@ export class WriteQuorumFailed extends HttpApiError.Problem<WriteQuorumFailed>()
 }, {
   ...tagged("WriteQuorumFailed", true),
   outcome: Outcome,
-  wanted: Schema.Int,
-  got: Schema.Int,
-  replicas: Schema.Int,
-  failures: Schema.Array(ReplicaFailure)
+  ...missing
 }) {}
 
 export class ReadQuorumFailed extends HttpApiError.Problem<ReadQuorumFailed>()("ReadQuorumFailed", {
   type: "urn:rondo:problem:read-quorum-failed",
   status: 503,
   title: "Too few replicas answered"
-}, {
-  ...tagged("ReadQuorumFailed", true),
-  wanted: Schema.Int,
-  got: Schema.Int,
-  replicas: Schema.Int,
-  failures: Schema.Array(ReplicaFailure)
-}) {}
+}, { ...tagged("ReadQuorumFailed", true), ...missing }) {}
 
 /** Decided before the operation begins, so nothing was sent to any replica. */
 export class Overloaded extends HttpApiError.Problem<Overloaded>()("Overloaded", {

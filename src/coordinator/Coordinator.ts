@@ -22,7 +22,12 @@ import type { Done } from "../replication/Call.ts"
 import { ReplicaCalls } from "../replication/ReplicaCalls.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Ring } from "../ring/Ring.ts"
-import { type Outcome, type ReadQuorumFailed, type ReplicaFailure, WriteQuorumFailed } from "./CoordinatorError.ts"
+import {
+  type Outcome,
+  type ReadQuorumNotReached,
+  type ReplicaFailure,
+  WriteQuorumNotReached
+} from "./CoordinatorError.ts"
 import * as Deadlines from "./Deadlines.ts"
 import * as readQuorum from "./readQuorum.ts"
 import * as ReadRepair from "./ReadRepair.ts"
@@ -31,10 +36,10 @@ import * as ReplicaOrder from "./ReplicaOrder.ts"
 import * as writeQuorum from "./writeQuorum.ts"
 
 export class Coordinator extends Context.Service<Coordinator, {
-  readonly put: (key: Key, value: Value, options?: WriteOptions) => Effect.Effect<WriteReceipt, WriteQuorumFailed>
+  readonly put: (key: Key, value: Value, options?: WriteOptions) => Effect.Effect<WriteReceipt, WriteQuorumNotReached>
   /** Writes a tombstone, also when there was nothing. */
-  readonly delete: (key: Key, options?: WriteOptions) => Effect.Effect<WriteReceipt, WriteQuorumFailed>
-  readonly get: (key: Key, options?: ReadOptions) => Effect.Effect<ReadReceipt, ReadQuorumFailed>
+  readonly delete: (key: Key, options?: WriteOptions) => Effect.Effect<WriteReceipt, WriteQuorumNotReached>
+  readonly get: (key: Key, options?: ReadOptions) => Effect.Effect<ReadReceipt, ReadQuorumNotReached>
 }>()("rondo/coordinator/Coordinator") {
   static readonly layer = Layer.effect(
     Coordinator,
@@ -63,13 +68,13 @@ export class Coordinator extends Context.Service<Coordinator, {
           done(Exit.failCause(exit.cause))
         })
 
-      const stampAndSend = (write: WriteInProgress): Effect.Effect<WriteReceipt, WriteQuorumFailed> =>
+      const stampAndSend = (write: WriteInProgress): Effect.Effect<WriteReceipt, WriteQuorumNotReached> =>
         Effect.matchEffect(lamport.next, {
           onFailure: () => Effect.fail(failedWrite(write, [...write.absent, { node: gossip.self, reason: "storage" }])),
           onSuccess: (version) => send(write, { key: write.key, version, value: write.value })
         })
 
-      const send = (write: WriteInProgress, cell: Cell): Effect.Effect<WriteReceipt, WriteQuorumFailed> => {
+      const send = (write: WriteInProgress, cell: Cell): Effect.Effect<WriteReceipt, WriteQuorumNotReached> => {
         for (const { node } of write.absent) replicator.hint(node, cell)
         return Effect.flatMap(
           writeQuorum.attempt({
@@ -117,7 +122,7 @@ export class Coordinator extends Context.Service<Coordinator, {
             : stampAndSend(inProgress)
         })
 
-      const get = (key: Key, options?: ReadOptions): Effect.Effect<ReadReceipt, ReadQuorumFailed> =>
+      const get = (key: Key, options?: ReadOptions): Effect.Effect<ReadReceipt, ReadQuorumNotReached> =>
         Effect.suspend(() => read(key, options?.r ?? defaultR, expiry(options?.timeout), readAttempts))
 
       const read = (
@@ -125,7 +130,7 @@ export class Coordinator extends Context.Service<Coordinator, {
         wanted: number,
         expiresAt: number,
         attempts: number
-      ): Effect.Effect<ReadReceipt, ReadQuorumFailed> =>
+      ): Effect.Effect<ReadReceipt, ReadQuorumNotReached> =>
         Effect.catchTag(
           readOnce(key, wanted, expiresAt),
           "HoldersLost",
@@ -133,7 +138,7 @@ export class Coordinator extends Context.Service<Coordinator, {
         )
 
       const readOnce = (key: Key, wanted: number, expiresAt: number) =>
-        Effect.suspend((): Effect.Effect<ReadReceipt, ReadQuorumFailed | ReadRepair.HoldersLost> => {
+        Effect.suspend((): Effect.Effect<ReadReceipt, ReadQuorumNotReached | ReadRepair.HoldersLost> => {
           const { absent, present } = order.split(ring.preferenceList(key))
           const replicas = present.length + absent.length
           return Effect.flatMap(
@@ -146,7 +151,7 @@ export class Coordinator extends Context.Service<Coordinator, {
               hedgeAt: deadlines.now() + order.hedgeAfterMillis(),
               expiresAt
             }),
-            (answers): Effect.Effect<ReadReceipt, ReadQuorumFailed | ReadRepair.HoldersLost> => {
+            (answers): Effect.Effect<ReadReceipt, ReadQuorumNotReached | ReadRepair.HoldersLost> => {
               const resolution = readQuorum.resolve(answers)
               if (resolution.newest === undefined || (resolution.stale.length === 0 && resolution.cell !== undefined)) {
                 return Effect.succeed({ cell: resolution.cell, answers: answers.length, replicas })
@@ -198,7 +203,7 @@ const replicasOf = (write: WriteInProgress) => write.present.length + write.abse
 
 /** Fails outside of an attempt: too few replicas are known to be up, no version could be stamped, or time is up. */
 const failedWrite = (write: WriteInProgress, failures: ReadonlyArray<ReplicaFailure>) =>
-  new WriteQuorumFailed({
+  new WriteQuorumNotReached({
     wanted: write.wanted,
     got: 0,
     replicas: replicasOf(write),

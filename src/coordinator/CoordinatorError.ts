@@ -17,25 +17,24 @@ export type ReplicaFailure = typeof ReplicaFailure.Type
 export const Outcome = Schema.Literals(["not-applied", "unknown"])
 export type Outcome = typeof Outcome.Type
 
-export class WriteQuorumFailed extends Schema.TaggedError<WriteQuorumFailed>()("WriteQuorumFailed", {
+/** What was missing. */
+export const missing = {
   wanted: Schema.Int,
   got: Schema.Int,
   /** Replicas that the key has at the moment. */
   replicas: Schema.Int,
-  outcome: Outcome,
   failures: Schema.Array(ReplicaFailure)
-}) {
+}
+
+export class WriteQuorumNotReached
+  extends Schema.TaggedError<WriteQuorumNotReached>()("WriteQuorumNotReached", { ...missing, outcome: Outcome })
+{
   override get message() {
     return `a write needs ${this.wanted} replicas, ${this.got} of ${this.replicas} took it` + list(this.failures)
   }
 }
 
-export class ReadQuorumFailed extends Schema.TaggedError<ReadQuorumFailed>()("ReadQuorumFailed", {
-  wanted: Schema.Int,
-  got: Schema.Int,
-  replicas: Schema.Int,
-  failures: Schema.Array(ReplicaFailure)
-}) {
+export class ReadQuorumNotReached extends Schema.TaggedError<ReadQuorumNotReached>()("ReadQuorumNotReached", missing) {
   override get message() {
     return `a read needs ${this.wanted} replicas, ${this.got} of ${this.replicas} answered` + list(this.failures)
   }

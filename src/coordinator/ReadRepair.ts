@@ -12,7 +12,7 @@ import * as Version from "../domain/Version.ts"
 import type { WriteAnswer } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 import type { Replicator } from "../replicator/Replicator.ts"
-import { ReadQuorumFailed, type ReplicaFailure } from "./CoordinatorError.ts"
+import { ReadQuorumNotReached, type ReplicaFailure } from "./CoordinatorError.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import * as quorum from "./quorum.ts"
 import type { ReplicaAnswer, Resolution } from "./readQuorum.ts"
@@ -22,9 +22,9 @@ import type { ReadReceipt } from "./receipts.ts"
  * Those that said to hold the newest version do not hand it over any more. Perhaps nobody else has it, and then it was
  * acknowledged to nobody: a read that asks again does without them.
  */
-export class HoldersLost extends Schema.TaggedError<HoldersLost>()("HoldersLost", { failure: ReadQuorumFailed }) {}
+export class HoldersLost extends Schema.TaggedError<HoldersLost>()("HoldersLost", { failure: ReadQuorumNotReached }) {}
 
-export interface RepairOptions {
+export interface ReadRepairOptions {
   readonly replicator: Replicator["Service"]
   readonly key: Key
   readonly answers: ReadonlyArray<ReplicaAnswer>
@@ -39,7 +39,7 @@ export interface RepairOptions {
 }
 
 export const repair = Effect.fnUntraced(
-  function*(options: RepairOptions): Effect.fn.Return<ReadReceipt, ReadQuorumFailed | HoldersLost> {
+  function*(options: ReadRepairOptions): Effect.fn.Return<ReadReceipt, ReadQuorumNotReached | HoldersLost> {
     const { answers, others, replicas, replicator, wanted } = options
     const { cell, holder } = yield* newestCell(options)
     const isLevel = (answer: ReplicaAnswer) =>
@@ -60,12 +60,13 @@ export const repair = Effect.fnUntraced(
 
 /** The newest cell itself: among the answers, or asked of a replica that said it has the version. */
 const newestCell = (
-  { deadlines, expiresAt, key, replicator, resolution, ...options }: RepairOptions
-): Effect.Effect<{ readonly cell: Cell; readonly holder: NodeId }, ReadQuorumFailed | HoldersLost> => {
+  { deadlines, expiresAt, key, replicator, resolution, ...options }: ReadRepairOptions
+): Effect.Effect<{ readonly cell: Cell; readonly holder: NodeId }, ReadQuorumNotReached | HoldersLost> => {
   const [holder] = resolution.holders
   if (resolution.cell !== undefined) return Effect.succeed({ cell: resolution.cell, holder: holder! })
   const failures: Array<ReplicaFailure> = []
-  const failed = () => new ReadQuorumFailed({ wanted: options.wanted, got: 0, replicas: options.replicas, failures })
+  const failed = () =>
+    new ReadQuorumNotReached({ wanted: options.wanted, got: 0, replicas: options.replicas, failures })
   const lost = () => new HoldersLost({ failure: failed() })
   const fetches = resolution.holders.map((node) =>
     Effect.map(replicator.read(node, { key, full: true }), ({ cell }) => ({ node, cell }))
@@ -74,7 +75,7 @@ const newestCell = (
     { node: NodeId; cell: Cell | undefined },
     PeerFailed,
     { cell: Cell; holder: NodeId },
-    ReadQuorumFailed | HoldersLost
+    ReadQuorumNotReached | HoldersLost
   >({
     deadlines,
     requests: fetches.slice(0, 1),
@@ -92,17 +93,17 @@ const newestCell = (
 
 /** Waits until `needed` more replicas hold the cell: the stale ones, or others when those fail. */
 const bringLevel = (
-  options: RepairOptions,
+  options: ReadRepairOptions,
   cell: Cell,
   stale: ReadonlyArray<NodeId>,
   needed: number
-): Effect.Effect<void, ReadQuorumFailed> => {
+): Effect.Effect<void, ReadQuorumNotReached> => {
   const { deadlines, expiresAt, others, replicator, replicas, wanted } = options
   const nodes = [...stale, ...others]
   const failures: Array<ReplicaFailure> = []
   let level = 0
-  const failed = () => new ReadQuorumFailed({ wanted, got: wanted - needed + level, replicas, failures })
-  return quorum.collectEffects<WriteAnswer, PeerFailed, void, ReadQuorumFailed>({
+  const failed = () => new ReadQuorumNotReached({ wanted, got: wanted - needed + level, replicas, failures })
+  return quorum.collectEffects<WriteAnswer, PeerFailed, void, ReadQuorumNotReached>({
     deadlines,
     requests: stale.map((node) => replicator.repair(node, cell)),
     spares: others.map((node) => replicator.repair(node, cell)),

@@ -12,7 +12,7 @@ import * as Metrics from "../observability/Metrics.ts"
 import type { ReadAnswer } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 import type { Cancel, Done } from "../replication/Call.ts"
-import { ReadQuorumFailed, type ReplicaFailure } from "./CoordinatorError.ts"
+import { ReadQuorumNotReached, type ReplicaFailure } from "./CoordinatorError.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import * as quorum from "./quorum.ts"
 
@@ -32,15 +32,15 @@ export interface ReadAttempt {
   readonly expiresAt: number
 }
 
-export const attempt = (options: ReadAttempt): Effect.Effect<ReadonlyArray<ReplicaAnswer>, ReadQuorumFailed> =>
+export const attempt = (options: ReadAttempt): Effect.Effect<ReadonlyArray<ReplicaAnswer>, ReadQuorumNotReached> =>
   Effect.suspend(() => {
     const { absent, nodes, wanted } = options
     const failures: Array<ReplicaFailure> = [...absent]
     const answers: Array<ReplicaAnswer> = []
     const failed = () =>
-      new ReadQuorumFailed({ wanted, got: answers.length, replicas: nodes.length + absent.length, failures })
+      new ReadQuorumNotReached({ wanted, got: answers.length, replicas: nodes.length + absent.length, failures })
     if (nodes.length < wanted) return Effect.fail(failed())
-    return quorum.collect<ReadAnswer, PeerFailed, ReadonlyArray<ReplicaAnswer>, ReadQuorumFailed>({
+    return quorum.collect<ReadAnswer, PeerFailed, ReadonlyArray<ReplicaAnswer>, ReadQuorumNotReached>({
       deadlines: options.deadlines,
       start: (index, done) => {
         if (index >= wanted) Metrics.readHedged()

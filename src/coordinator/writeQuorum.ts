@@ -10,7 +10,7 @@ import type { Version } from "../domain/Version.ts"
 import type { Uncounted, WriteAnswer } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 import type { Done } from "../replication/Call.ts"
-import { type ReplicaFailure, WriteQuorumFailed } from "./CoordinatorError.ts"
+import { type ReplicaFailure, WriteQuorumNotReached } from "./CoordinatorError.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import * as quorum from "./quorum.ts"
 
@@ -35,21 +35,21 @@ export interface WriteAttempt {
 }
 
 /** Fails with `outcome: "unknown"`, since a replica that did not answer may have taken the write. */
-export const attempt = (options: WriteAttempt): Effect.Effect<WriteOutcome, WriteQuorumFailed> =>
+export const attempt = (options: WriteAttempt): Effect.Effect<WriteOutcome, WriteQuorumNotReached> =>
   Effect.suspend(() => {
     const { absent, nodes, wanted } = options
     const failures: Array<ReplicaFailure> = [...absent]
     let accepted = 0
     let replaced = false
     const failed = () =>
-      new WriteQuorumFailed({
+      new WriteQuorumNotReached({
         wanted,
         got: accepted,
         replicas: nodes.length + absent.length,
         outcome: "unknown",
         failures
       })
-    return quorum.collect<CountedAnswer, PeerFailed, WriteOutcome, WriteQuorumFailed>({
+    return quorum.collect<CountedAnswer, PeerFailed, WriteOutcome, WriteQuorumNotReached>({
       deadlines: options.deadlines,
       start: (index, done) => {
         options.send(nodes[index]!, done)

@@ -16,7 +16,7 @@ import { PeerFailed } from "./PeerError.ts"
 /** Shorter than a node keeps an idle connection, so that no request goes out on one that is just being closed. */
 const idleMillisMax = 55_000
 
-export interface Peers {
+export interface Exchange {
   /**
    * Fails as `unreachable` when there is no whole answer. Interruption closes the connection, since an answer may still
    * come on it. Each call that is under way has a connection of its own: callers bound how many there are.
@@ -124,7 +124,7 @@ export const make = Effect.fnUntraced(function*(
     return connection
   }
 
-  const post: Peers["post"] = (address, path, body) =>
+  const post: Exchange["post"] = (address, path, body) =>
     Effect.callback((resume) => {
       const target = parseAddress(address)
       if (target === undefined) return resume(unreachable(address, new Error("not host:port")))

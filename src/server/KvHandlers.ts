@@ -171,7 +171,7 @@ const tooSlow = problemResponse(
   { connection: "close" }
 )
 
-const writeFailed = (failure: CoordinatorError.WriteQuorumFailed) => {
+const writeFailed = (failure: CoordinatorError.WriteQuorumNotReached) => {
   const { failures, got, message, outcome, replicas, wanted } = failure
   const advice = outcome === "not-applied"
     ? "nothing was sent: try again"
@@ -180,7 +180,7 @@ const writeFailed = (failure: CoordinatorError.WriteQuorumFailed) => {
   return problemResponse(new Problem.WriteQuorumFailed({ detail, outcome, wanted, got, replicas, failures }))
 }
 
-const readFailed = (failure: CoordinatorError.ReadQuorumFailed) => {
+const readFailed = (failure: CoordinatorError.ReadQuorumNotReached) => {
   const { failures, got, message, replicas, wanted } = failure
   return problemResponse(new Problem.ReadQuorumFailed({ detail: message, wanted, got, replicas, failures }))
 }

@@ -4,7 +4,7 @@
  */
 import { Cause, Context, Effect, Exit } from "effect"
 import { Coordinator } from "../coordinator/Coordinator.ts"
-import type { ReadQuorumFailed, WriteQuorumFailed } from "../coordinator/CoordinatorError.ts"
+import type { ReadQuorumNotReached, WriteQuorumNotReached } from "../coordinator/CoordinatorError.ts"
 import type { Value } from "../domain/cell/Cell.ts"
 import { Key } from "../domain/Key.ts"
 import type { SeededRandom } from "../domain/SeededRandom.ts"
@@ -204,7 +204,7 @@ const valueOf = (text: string): Value => ({ bytes: Buffer.from(text), contentTyp
 const perform = (
   services: Context.Context<Services>,
   { key, kind, quorum, value }: Intent
-): Effect.Effect<Seen, WriteQuorumFailed | ReadQuorumFailed> => {
+): Effect.Effect<Seen, WriteQuorumNotReached | ReadQuorumNotReached> => {
   const coordinator = Context.get(services, Coordinator)
   if (kind === "get") {
     return Effect.map(coordinator.get(key, { r: quorum }), ({ cell }) => ({
@@ -218,12 +218,12 @@ const perform = (
   )
 }
 
-const outcomeOf = (exit: Exit.Exit<Seen, WriteQuorumFailed | ReadQuorumFailed>): Outcome => {
+const outcomeOf = (exit: Exit.Exit<Seen, WriteQuorumNotReached | ReadQuorumNotReached>): Outcome => {
   if (Exit.isSuccess(exit)) return { _tag: "Ok", ...exit.value }
   const failure = exit.cause.reasons.find(Cause.isFailReason)?.error
   if (failure === undefined) return { _tag: "Defect", detail: Cause.pretty(exit.cause) }
   const { _tag: error, message: detail } = failure
-  const isUnknown = failure._tag === "WriteQuorumFailed" && failure.outcome === "unknown"
+  const isUnknown = failure._tag === "WriteQuorumNotReached" && failure.outcome === "unknown"
   return { _tag: isUnknown ? "Unknown" : "NotApplied", error, detail }
 }
 

@@ -272,7 +272,7 @@ describe("Coordinator", () => {
       world.read.set(b, ({ full }) =>
         full ? Effect.fail(failedBy(b, "storage")) : Effect.succeed({ version: version(2), cell: undefined }))
       const failure = yield* Effect.flip(coordinator.get(key))
-      assert.deepInclude(failure, { _tag: "ReadQuorumFailed", got: 0, wanted: 2 })
+      assert.deepInclude(failure, { _tag: "ReadQuorumNotReached", got: 0, wanted: 2 })
       assert.strictEqual(
         world.reads.filter(([node, full]) =>
           node === b && full

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import type { ReadQuorumFailed } from "../../src/coordinator/CoordinatorError.ts"
+import type { ReadQuorumNotReached } from "../../src/coordinator/CoordinatorError.ts"
 import * as Deadlines from "../../src/coordinator/Deadlines.ts"
 import * as readQuorum from "../../src/coordinator/readQuorum.ts"
 import * as ReadRepair from "../../src/coordinator/ReadRepair.ts"
@@ -64,7 +64,7 @@ const repairing = Effect.fnUntraced(function*(
 })
 
 /** The failure of a repair whose holders were lost. */
-const lostBy = (fiber: Fiber.Fiber<unknown, ReadQuorumFailed | ReadRepair.HoldersLost>) =>
+const lostBy = (fiber: Fiber.Fiber<unknown, ReadQuorumNotReached | ReadRepair.HoldersLost>) =>
   Effect.map(Effect.flip(Fiber.join(fiber)), (error) => {
     assert.strictEqual(error._tag, "HoldersLost")
     return (error as ReadRepair.HoldersLost).failure
@@ -146,7 +146,7 @@ describe("ReadRepair", () => {
       repair(b).fail(failedBy(b, "storage"))
       repair(c).fail(failedBy(c, "unreachable"))
       const failure = yield* Effect.flip(Fiber.join(fiber))
-      if (failure._tag !== "ReadQuorumFailed") return assert.fail(failure._tag)
+      if (failure._tag !== "ReadQuorumNotReached") return assert.fail(failure._tag)
       assert.deepInclude(failure, { wanted: 2, got: 1, replicas: 3 })
       assert.sameDeepMembers([...failure.failures], [
         { node: b, reason: "storage" },

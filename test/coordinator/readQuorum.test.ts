@@ -123,7 +123,7 @@ describe("readQuorum", () => {
       requests[0]!.succeed(full(1))
       requests[1]!.fail(failedBy(b, "recovering"))
       const failure = yield* Effect.flip(Fiber.join(fiber))
-      assert.strictEqual(failure._tag, "ReadQuorumFailed")
+      assert.strictEqual(failure._tag, "ReadQuorumNotReached")
       assert.deepInclude(failure, { wanted: 2, got: 1, replicas: 3 })
       assert.deepStrictEqual(failure.failures, [{ node: c, reason: "down" }, { node: b, reason: "recovering" }])
       assert.strictEqual(failure.message, "a read needs 2 replicas, 1 of 3 answered (c: down, b: recovering)")

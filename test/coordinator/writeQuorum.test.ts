@@ -70,7 +70,7 @@ describe("writeQuorum", () => {
       requests[0]!.succeed(accepted)
       requests[1]!.fail(failedBy(b, "storage"))
       const failure = yield* Effect.flip(Fiber.join(fiber))
-      assert.strictEqual(failure._tag, "WriteQuorumFailed")
+      assert.strictEqual(failure._tag, "WriteQuorumNotReached")
       assert.deepInclude(failure, { wanted: 2, got: 1, replicas: 3, outcome: "unknown" })
       assert.deepStrictEqual(failure.failures, [{ node: c, reason: "unreachable" }, { node: b, reason: "storage" }])
       assert.strictEqual(

@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { pathOf } from "../../src/api/KvApi.ts"
-import { ReadQuorumFailed, WriteQuorumFailed } from "../../src/coordinator/CoordinatorError.ts"
+import { ReadQuorumNotReached, WriteQuorumNotReached } from "../../src/coordinator/CoordinatorError.ts"
 import type { Key } from "../../src/domain/Key.ts"
 import * as Logging from "../../src/observability/Logging.ts"
 import { type Answer, serve, type Server } from "./client.ts"
@@ -132,7 +132,7 @@ describe("PUT", () => {
       const server = yield* serve()
       const failures = [{ node: node2, reason: "down" }, { node: node3, reason: "timeout" }]
       for (const outcome of ["not-applied", "unknown"] as const) {
-        server.cluster.writeFailure = new WriteQuorumFailed({ wanted: 2, got: 1, replicas: 3, outcome, failures })
+        server.cluster.writeFailure = new WriteQuorumNotReached({ wanted: 2, got: 1, replicas: 3, outcome, failures })
         for (const method of ["PUT", "DELETE"]) {
           const answer = yield* server.send("/kv/a", { method })
           const problem = isProblem(answer, 503, "WriteQuorumFailed")
@@ -244,7 +244,7 @@ describe("GET", () => {
     Effect.gen(function*() {
       const server = yield* serve()
       const failures = [{ node: node2, reason: "unreachable" }]
-      server.cluster.readFailure = new ReadQuorumFailed({ wanted: 2, got: 1, replicas: 3, failures })
+      server.cluster.readFailure = new ReadQuorumNotReached({ wanted: 2, got: 1, replicas: 3, failures })
       const answer = yield* server.send("/kv/a?r=2")
       assert.deepInclude(isProblem(answer, 503, "ReadQuorumFailed"), { wanted: 2, got: 1, failures })
       assert.strictEqual(answer.headers["retry-after"], "1")

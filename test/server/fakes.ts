@@ -3,7 +3,7 @@ import { Effect, Layer, Redacted, Stream } from "effect"
 import { ClusterConfig, type ClusterSettings, defaults as clusterDefaults } from "../../src/config/ClusterConfig.ts"
 import { defaults as nodeDefaults, NodeConfig, type NodeSettings } from "../../src/config/NodeConfig.ts"
 import { Coordinator } from "../../src/coordinator/Coordinator.ts"
-import type { ReadQuorumFailed, WriteQuorumFailed } from "../../src/coordinator/CoordinatorError.ts"
+import type { ReadQuorumNotReached, WriteQuorumNotReached } from "../../src/coordinator/CoordinatorError.ts"
 import type { ReadOptions, WriteOptions } from "../../src/coordinator/receipts.ts"
 import type { Cell, Value } from "../../src/domain/cell/Cell.ts"
 import type { Key } from "../../src/domain/Key.ts"
@@ -90,8 +90,8 @@ export class Cluster {
   readonly reads: Array<{ readonly key: string; readonly options: ReadOptions | undefined }> = []
   counter = 0
   acks = 2
-  writeFailure: WriteQuorumFailed | undefined
-  readFailure: ReadQuorumFailed | undefined
+  writeFailure: WriteQuorumNotReached | undefined
+  readFailure: ReadQuorumNotReached | undefined
   /** The replicator's answers to batches of peers. */
   receive: Replicator["Service"]["receive"] = () => Effect.die("not used here")
   answer: Replicator["Service"]["answer"] = () => Effect.die("not used here")

@@ -4,8 +4,8 @@ import { operationWords } from "./words.ts"
 
 /** The store's errors, then what a client calls the end of its connection and of its patience. */
 export const knownErrors: ReadonlySet<string> = new Set([
-  "WriteQuorumFailed",
-  "ReadQuorumFailed",
+  "WriteQuorumNotReached",
+  "ReadQuorumNotReached",
   "Overloaded",
   "ConnectionRefused",
   "ConnectionLost",

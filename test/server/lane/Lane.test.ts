@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, Option, Redacted } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { KvApi } from "../../../src/api/KvApi.ts"
-import { ReadQuorumFailed, WriteQuorumFailed } from "../../../src/coordinator/CoordinatorError.ts"
+import { ReadQuorumNotReached, WriteQuorumNotReached } from "../../../src/coordinator/CoordinatorError.ts"
 import type { Cell } from "../../../src/domain/cell/Cell.ts"
 import { Key } from "../../../src/domain/Key.ts"
 import { PeerApi } from "../../../src/peer/PeerApi.ts"
@@ -81,8 +81,8 @@ const situations: Readonly<Record<string, (cluster: Cluster) => void>> = {
   well: () => {},
   "without a quorum": (cluster) => {
     const failure = { wanted: 2, got: 1, replicas: 3, failures: [{ node: node2, reason: "down" }] }
-    cluster.writeFailure = new WriteQuorumFailed({ ...failure, outcome: "unknown" })
-    cluster.readFailure = new ReadQuorumFailed(failure)
+    cluster.writeFailure = new WriteQuorumNotReached({ ...failure, outcome: "unknown" })
+    cluster.readFailure = new ReadQuorumNotReached(failure)
     cluster.receive = () => Effect.fail(new PeerFailed({ peer: "node1", reason: "storage", detail: "no space left" }))
     cluster.answer = () => Effect.fail(new PeerFailed({ peer: "node1", reason: "recovering", detail: "x" }))
   },

@@ -14,10 +14,13 @@ describe("availability", () => {
   it("breaks when an operation fails while one other node is disturbed, or none", () => {
     const violations = availability(run([failing], { disturbances: [disturbance(["node2"], 90, 120)] }))
     assert.deepStrictEqual(shown(violations), [[100]])
-    assert.include(violations[0]!.detail, "failed with WriteQuorumFailed (by hand), though only node2 was disturbed")
+    assert.include(
+      violations[0]!.detail,
+      "failed with WriteQuorumNotReached (by hand), though only node2 was disturbed"
+    )
     assert.include(availability(run([failing]))[0]!.detail, "though only no node was disturbed")
     assert.lengthOf(availability(run([unknownPut("a", [100, 101])])), 1)
-    assert.lengthOf(availability(run([{ ...get([100, 101]), outcome: notApplied("ReadQuorumFailed") }])), 1)
+    assert.lengthOf(availability(run([{ ...get([100, 101]), outcome: notApplied("ReadQuorumNotReached") }])), 1)
     assert.lengthOf(availability(run([{ ...get([100, 101]), outcome: { _tag: "Defect", detail: "oops" } }])), 1)
   })
 

@@ -5,9 +5,9 @@ import { get, notApplied, put, run, shown, unknown } from "./histories.ts"
 describe("clear-refusal", () => {
   it("holds for answers, for known errors, and for operations that are still open", () => {
     const failures = [
-      notApplied("WriteQuorumFailed"),
-      unknown("WriteQuorumFailed"),
-      notApplied("ReadQuorumFailed"),
+      notApplied("WriteQuorumNotReached"),
+      unknown("WriteQuorumNotReached"),
+      notApplied("ReadQuorumNotReached"),
       notApplied("Overloaded"),
       notApplied("ConnectionRefused"),
       unknown("ConnectionLost"),

@@ -63,13 +63,13 @@ export const get = (
   operation("get", span, { _tag: "Ok", version: counter === undefined ? undefined : at(counter), value }, details)
 
 export const unknownPut = (value: string, span: Span, details: Partial<Operation> = {}): Operation =>
-  operation("put", span, unknown("WriteQuorumFailed"), { value, ...details })
+  operation("put", span, unknown("WriteQuorumNotReached"), { value, ...details })
 
 export const unknownRemove = (span: Span, details: Partial<Operation> = {}): Operation =>
-  operation("delete", span, unknown("WriteQuorumFailed"), details)
+  operation("delete", span, unknown("WriteQuorumNotReached"), details)
 
 export const refusedPut = (value: string, span: Span, details: Partial<Operation> = {}): Operation =>
-  operation("put", span, notApplied("WriteQuorumFailed"), { value, ...details })
+  operation("put", span, notApplied("WriteQuorumNotReached"), { value, ...details })
 
 export const unknown = (error: string): Outcome => ({ _tag: "Unknown", error, detail: "by hand" })
 export const notApplied = (error: string): Outcome => ({ _tag: "NotApplied", error, detail: "by hand" })

@@ -60,7 +60,7 @@ describe("a register's history is linearizable", () => {
   })
 
   it("when a read failed that could have seen anything", () => {
-    const failed = { ...get([3, 4]), outcome: unknown("ReadQuorumFailed") }
+    const failed = { ...get([3, 4]), outcome: unknown("ReadQuorumNotReached") }
     assert.strictEqual(checkRegister([put("a", [1, 2], 1), failed]), "linearizable")
   })
 })
@@ -96,7 +96,7 @@ describe("a register's history is not linearizable", () => {
   })
 
   it("when an absence follows a write, and the only delete was refused", () => {
-    const refused = { ...remove([3, 4], 2), outcome: notApplied("WriteQuorumFailed") }
+    const refused = { ...remove([3, 4], 2), outcome: notApplied("WriteQuorumNotReached") }
     assert.strictEqual(stuckAt([put("a", [1, 2], 1), refused, get([5, 6])]), 5)
   })
 })

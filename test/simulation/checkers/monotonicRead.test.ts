@@ -11,7 +11,7 @@ describe("monotonic-read", () => {
       get([6, 9], 1, "a"),
       get([10, 11], 2, "b"),
       get([12, 13], 2, "b"),
-      { ...get([14, 15]), outcome: unknown("ReadQuorumFailed") },
+      { ...get([14, 15]), outcome: unknown("ReadQuorumNotReached") },
       get([16, 17], undefined, undefined, { key: "other" }),
       get([18, 19], 3)
     ]
