@@ -6,34 +6,28 @@
  *   an acknowledged write never loses to one that was acknowledged before it began.
  * - A read answers only with a version that R replicas hold by then, so no later quorum read goes back.
  */
-import { Cause, Context, Duration, Effect, Exit, Layer } from "effect"
+import { Context, Duration, Effect, Layer } from "effect"
 import { LamportClock } from "../clock/LamportClock.ts"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import type { Cell, Value } from "../domain/cell/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
-import type { Version } from "../domain/Version.ts"
 import { Gossip } from "../gossip/Gossip.ts"
 import * as Metrics from "../observability/Metrics.ts"
-import type { Uncounted } from "../peer/PeerClient.ts"
-import { PeerFailed } from "../peer/PeerError.ts"
-import type { Done } from "../replication/Call.ts"
-import { ReplicaCalls } from "../replication/ReplicaCalls.ts"
+import type { ReadAnswer, ReadRequest, WriteAnswer } from "../peer/PeerClient.ts"
+import type { PeerFailed } from "../peer/PeerError.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Ring } from "../ring/Ring.ts"
-import {
-  type Outcome,
-  type ReadQuorumNotReached,
-  type ReplicaFailure,
-  WriteQuorumNotReached
-} from "./CoordinatorError.ts"
+import * as attempt from "./attempt.ts"
+import { type Outcome, ReadQuorumNotReached, type ReplicaFailure, WriteQuorumNotReached } from "./CoordinatorError.ts"
 import * as Deadlines from "./Deadlines.ts"
-import * as readQuorum from "./readQuorum.ts"
+import * as Latencies from "./Latencies.ts"
+import * as quorum from "./quorum.ts"
 import * as ReadRepair from "./ReadRepair.ts"
 import type { ReadOptions, ReadReceipt, WriteOptions, WriteReceipt } from "./receipts.ts"
 import * as ReplicaOrder from "./ReplicaOrder.ts"
-import * as writeQuorum from "./writeQuorum.ts"
+import { resolve } from "./resolution.ts"
 
 export class Coordinator extends Context.Service<Coordinator, {
   readonly put: (key: Key, value: Value, options?: WriteOptions) => Effect.Effect<WriteReceipt, WriteQuorumNotReached>
@@ -47,135 +41,144 @@ export class Coordinator extends Context.Service<Coordinator, {
       const { readQuorum: defaultR, writeQuorum: defaultW } = yield* ClusterConfig
       const { requestTimeout } = yield* NodeConfig
       const ring = yield* Ring
-      const gossip = yield* Gossip
+      const { liveness, self } = yield* Gossip
       const replicator = yield* Replicator
-      const calls = yield* ReplicaCalls
       const lamport = yield* LamportClock
       const scope = yield* Effect.scope
       const deadlines = yield* Deadlines.make
-      const order = ReplicaOrder.make(gossip, deadlines.now)
+      const latencies = Latencies.make()
+      const outlook: ReplicaOrder.Outlook = { self, liveness, averageMillis: latencies.averageMillis }
+      let reads = 0
 
       const expiry = (timeout: Duration.Duration = requestTimeout) => deadlines.now() + Duration.toMillis(timeout)
 
-      /** A replica that fails after all, whenever that is, gets a hint. */
-      const writeTo = (node: NodeId, cell: Cell, done: Done<writeQuorum.CountedAnswer, PeerFailed>) =>
-        calls.write(node, cell, (exit) => {
-          if (Exit.isSuccess(exit)) {
-            const answer = exit.value
-            return done(answer._tag === "Uncounted" ? Exit.fail(uncounted(node, answer)) : Exit.succeed(answer))
-          }
-          if (node !== gossip.self && Cause.hasFails(exit.cause)) replicator.hint(node, cell)
-          done(Exit.failCause(exit.cause))
-        })
+      const write = Effect.fnUntraced(function*(
+        key: Key,
+        value: Value | undefined,
+        options: WriteOptions | undefined
+      ): Effect.fn.Return<WriteReceipt, WriteQuorumNotReached> {
+        const expiresAtMillis = expiry(options?.timeout)
+        const { absent, present } = ReplicaOrder.split(ring.preferenceList(key), liveness)
+        const wanted = options?.w ?? defaultW
+        const replicas = present.length + absent.length
+        let outcome: Outcome = "not-applied"
+        const failed = (failures: ReadonlyArray<ReplicaFailure>, got = 0) =>
+          new WriteQuorumNotReached({ wanted, got, replicas, outcome, failures })
 
-      const stampAndSend = (write: WriteInProgress): Effect.Effect<WriteReceipt, WriteQuorumNotReached> =>
-        Effect.matchEffect(lamport.next, {
-          onFailure: () => Effect.fail(failedWrite(write, [...write.absent, { node: gossip.self, reason: "storage" }])),
-          onSuccess: (version) => send(write, { key: write.key, version, value: write.value })
-        })
-
-      const send = (write: WriteInProgress, cell: Cell): Effect.Effect<WriteReceipt, WriteQuorumNotReached> => {
-        for (const { node } of write.absent) replicator.hint(node, cell)
-        return Effect.flatMap(
-          writeQuorum.attempt({
-            nodes: write.present,
-            send: (node, done) => writeTo(node, cell, done),
-            absent: write.absent,
-            wanted: write.wanted,
-            deadlines,
-            expiresAt: write.expiresAt
-          }),
-          (outcome) =>
-            outcome._tag === "Acknowledged"
-              ? Effect.succeed({
-                version: cell.version,
-                acks: outcome.acks,
-                replicas: replicasOf(write),
-                replaced: outcome.replaced
-              })
-              : stampAgain({ ...write, outcome: "unknown" }, outcome.newest, outcome.by)
-        )
-      }
-
-      /** Somebody wrote with a clock ahead of ours: stamp above it, as long as the deadline allows. */
-      const stampAgain = (write: WriteInProgress, newest: Version, by: NodeId) => {
-        Metrics.writeSuperseded()
-        return lamport.observe(newest.counter) && deadlines.now() < write.expiresAt
-          ? stampAndSend(write)
-          : Effect.fail(failedWrite(write, [...write.absent, { node: by, reason: "superseded" }]))
-      }
-
-      const write = (key: Key, value: Value | undefined, options: WriteOptions | undefined) =>
-        Effect.suspend(() => {
-          const { absent, present } = order.split(ring.preferenceList(key))
-          const inProgress: WriteInProgress = {
-            key,
-            value,
-            present,
+        if (present.length < wanted) return yield* failed(absent)
+        while (true) {
+          const version = yield* Effect.mapError(
+            lamport.next,
+            () => failed([...absent, { node: self, reason: "storage" }])
+          )
+          const cell = { key, version, value }
+          for (const { node } of absent) replicator.hint(node, cell)
+          outcome = "unknown"
+          const verdict = yield* attempt.run({
+            nodes: present,
+            atOnce: present.length,
             absent,
-            wanted: options?.w ?? defaultW,
-            expiresAt: expiry(options?.timeout),
-            outcome: "not-applied"
+            ask: (node) => writeTo(node, cell),
+            rule: quorum.write(wanted),
+            deadlines,
+            expiresAtMillis,
+            stragglers: scope
+          })
+          if (verdict._tag === "Acknowledged") {
+            return { version, acks: verdict.acks, replicas, replaced: verdict.replaced }
           }
-          return present.length < inProgress.wanted
-            ? Effect.fail(failedWrite(inProgress, absent))
-            : stampAndSend(inProgress)
-        })
+          if (verdict._tag === "NotEnough") return yield* failed(verdict.failures, verdict.got)
+          // Somebody wrote with a clock ahead of this one: stamp above it, as long as there is time.
+          Metrics.writeSuperseded()
+          if (!lamport.observe(verdict.newest.counter) || deadlines.now() >= expiresAtMillis) {
+            return yield* failed([...absent, { node: verdict.by, reason: "superseded" }])
+          }
+        }
+      })
 
-      const get = (key: Key, options?: ReadOptions): Effect.Effect<ReadReceipt, ReadQuorumNotReached> =>
-        Effect.suspend(() => read(key, options?.r ?? defaultR, expiry(options?.timeout), readAttempts))
+      /** A replica that fails gets a hint, however late it fails. */
+      const writeTo = (node: NodeId, cell: Cell): Effect.Effect<WriteAnswer, PeerFailed> => {
+        const writing = replicator.write(node, cell)
+        return node === self ? writing : Effect.tapError(writing, () => Effect.sync(() => replicator.hint(node, cell)))
+      }
 
       const read = (
         key: Key,
         wanted: number,
-        expiresAt: number,
+        expiresAtMillis: number,
         attempts: number
       ): Effect.Effect<ReadReceipt, ReadQuorumNotReached> =>
         Effect.catchTag(
-          readOnce(key, wanted, expiresAt),
+          readOnce(key, wanted, expiresAtMillis),
           "HoldersLost",
-          ({ failure }) => attempts > 1 ? read(key, wanted, expiresAt, attempts - 1) : Effect.fail(failure)
+          ({ failure }) => attempts > 1 ? read(key, wanted, expiresAtMillis, attempts - 1) : Effect.fail(failure)
         )
 
-      const readOnce = (key: Key, wanted: number, expiresAt: number) =>
-        Effect.suspend((): Effect.Effect<ReadReceipt, ReadQuorumNotReached | ReadRepair.HoldersLost> => {
-          const { absent, present } = order.split(ring.preferenceList(key))
-          const replicas = present.length + absent.length
-          return Effect.flatMap(
-            readQuorum.attempt({
-              nodes: order.forReading(present),
-              read: (node, full, done) => calls.read(node, { key, full }, order.timed(node, done)),
-              absent,
-              wanted,
-              deadlines,
-              hedgeAt: deadlines.now() + order.hedgeAfterMillis(),
-              expiresAt
-            }),
-            (answers): Effect.Effect<ReadReceipt, ReadQuorumNotReached | ReadRepair.HoldersLost> => {
-              const resolution = readQuorum.resolve(answers)
-              if (resolution.newest === undefined || (resolution.stale.length === 0 && resolution.cell !== undefined)) {
-                return Effect.succeed({ cell: resolution.cell, answers: answers.length, replicas })
-              }
-              return ReadRepair.repair({
-                replicator,
-                key,
-                answers,
-                resolution,
-                others: present.filter((node) => !answers.some((answer) => answer.node === node)),
-                wanted,
-                replicas,
-                deadlines,
-                expiresAt,
-                scope
-              })
-            }
-          )
+      const readOnce = Effect.fnUntraced(function*(
+        key: Key,
+        wanted: number,
+        expiresAtMillis: number
+      ): Effect.fn.Return<ReadReceipt, ReadQuorumNotReached | ReadRepair.HoldersLost> {
+        const { absent, present } = ReplicaOrder.split(ring.preferenceList(key), liveness)
+        const replicas = present.length + absent.length
+        const failed = (failures: ReadonlyArray<ReplicaFailure>, got = 0) =>
+          new ReadQuorumNotReached({ wanted, got, replicas, failures })
+
+        if (present.length < wanted) return yield* failed(absent)
+        const verdict = yield* attempt.run({
+          nodes: ReplicaOrder.forReading(present, outlook, ++reads),
+          atOnce: wanted,
+          absent,
+          ask: (node, index) => {
+            const isSpare = index >= wanted
+            if (isSpare) Metrics.readHedged()
+            // The first brings the cell. A spare brings it too, since it may stand in for the first.
+            return readFrom(node, { key, full: index === 0 || isSpare })
+          },
+          rule: quorum.count(wanted),
+          deadlines,
+          hedgeAtMillis: deadlines.now() + latencies.hedgeAfterMillis(),
+          expiresAtMillis,
+          stragglers: "interrupt"
         })
+        if (verdict._tag === "NotEnough") return yield* failed(verdict.failures, verdict.got)
+        const { answers } = verdict
+        const resolution = resolve(answers)
+        const { cell, newest, stale } = resolution
+        if (newest === undefined || (stale.length === 0 && cell !== undefined)) {
+          return { cell, answers: answers.length, replicas }
+        }
+        const others = present.filter((node) => !answers.some((answer) => answer.node === node))
+        return yield* ReadRepair.repair({
+          replicator,
+          key,
+          answers,
+          resolution,
+          others,
+          wanted,
+          replicas,
+          deadlines,
+          expiresAtMillis,
+          scope
+        })
+      })
+
+      /** Takes the time until another node answers. */
+      const readFrom = (node: NodeId, request: ReadRequest): Effect.Effect<ReadAnswer, PeerFailed> => {
+        const asking = replicator.read(node, request)
+        if (node === self) return asking
+        const askedAtMillis = deadlines.now()
+        return Effect.map(asking, (answer) => {
+          latencies.record(node, deadlines.now() - askedAtMillis)
+          return answer
+        })
+      }
 
       return Coordinator.of({
         put: (key, value, options) => write(key, value, options),
         delete: (key, options) => write(key, undefined, options),
-        get
+        get: (key, options) =>
+          Effect.suspend(() => read(key, options?.r ?? defaultR, expiry(options?.timeout), readAttempts))
       })
     })
   )
@@ -183,30 +186,3 @@ export class Coordinator extends Context.Service<Coordinator, {
 
 /** A replica that holds the newest version may be lost while it is asked for it, and another one after it. */
 const readAttempts = 3
-
-/** What stays the same when a write is stamped again. */
-interface WriteInProgress {
-  readonly key: Key
-  readonly value: Value | undefined
-  readonly present: ReadonlyArray<NodeId>
-  readonly absent: ReadonlyArray<ReplicaFailure>
-  readonly wanted: number
-  readonly expiresAt: number
-  /** What is known if it fails now: `not-applied` until something was sent. */
-  readonly outcome: Outcome
-}
-
-const uncounted = (peer: NodeId, { reason }: Uncounted) =>
-  new PeerFailed({ peer, reason, detail: "its answer does not count towards a quorum" })
-
-const replicasOf = (write: WriteInProgress) => write.present.length + write.absent.length
-
-/** Fails outside of an attempt: too few replicas are known to be up, no version could be stamped, or time is up. */
-const failedWrite = (write: WriteInProgress, failures: ReadonlyArray<ReplicaFailure>) =>
-  new WriteQuorumNotReached({
-    wanted: write.wanted,
-    got: 0,
-    replicas: replicasOf(write),
-    outcome: write.outcome,
-    failures
-  })

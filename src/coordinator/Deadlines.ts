@@ -1,15 +1,15 @@
 /**
- * All deadlines of this node's requests, watched by one fiber that sleeps until the earliest: a fiber and a timer for
+ * All deadlines of this node's requests, watched by one fiber that sleeps until the earliest. A fiber and a timer for
  * each would cost more than the rest of the request, and almost all of them are cancelled.
  *
- * Deadlines equally far away when they are set fall due in the order in which they are set, so each distance has a
- * list of its own, sorted as it grows, from which a cancelled one is taken at once. (Varghese and Lauck, "Hashed and
+ * Deadlines equally far away when they are set expire in the order in which they were set. So each distance has a list
+ * of its own, which is always sorted, and a cancelled deadline leaves its list at once. (Varghese and Lauck, "Hashed and
  * Hierarchical Timing Wheels", SOSP 1987, scheme 2, with a list for each interval.)
  *
  * Invariants
- * - None falls due early, except when the scope closes: then all do at once, so that nobody waits for ever.
- * - None falls due later than a millisecond and the delay of the sleep.
- * - Nothing sleeps once every deadline was met or cancelled and the one slept for has passed.
+ * - No deadline expires early, except when the scope closes: then all do at once, so that nobody waits for ever.
+ * - No deadline expires later than a millisecond after the sleeper wakes.
+ * - Nothing sleeps once every deadline has expired or was cancelled and the last sleep is over.
  */
 import { Clock, Duration, Effect, type Fiber, type Scope } from "effect"
 import { uptimeMillisUnsafe } from "../observability/uptime.ts"
@@ -17,8 +17,8 @@ import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 export interface Deadlines {
   /** Milliseconds on a clock that nobody sets. */
   readonly now: () => number
-  /** Calls `expire` when `now` has reached `due`, unless it was cancelled; it must not throw. */
-  readonly at: (due: number, expire: () => void) => Deadline
+  /** Calls `expire`, which must not throw, when `now` reaches `dueAtMillis`, unless it is cancelled before. */
+  readonly at: (dueAtMillis: number, expire: () => void) => Deadline
 }
 
 export interface Deadline {
@@ -28,11 +28,11 @@ export interface Deadline {
 class Entry implements Deadline {
   previous: Entry = this
   next: Entry = this
-  readonly due: number
+  readonly dueAtMillis: number
   readonly expire: () => void
 
-  constructor(due: number, expire: () => void) {
-    this.due = due
+  constructor(dueAtMillis: number, expire: () => void) {
+    this.dueAtMillis = dueAtMillis
     this.expire = expire
   }
 
@@ -43,7 +43,7 @@ class Entry implements Deadline {
   }
 }
 
-/** Circular, through an entry that stands for the list. */
+/** A circle of entries. The first one stands for the list itself. */
 const makeList = () => new Entry(Number.POSITIVE_INFINITY, () => {})
 
 const append = (list: Entry, entry: Entry) => {
@@ -59,7 +59,7 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const lists = new Map<number, Entry>()
   let sleeper: Fiber.Fiber<void> | undefined
-  let sleepsUntil = Number.POSITIVE_INFINITY
+  let sleepsUntilMillis = Number.POSITIVE_INFINITY
   let isClosed = false
 
   const now = () => uptimeMillisUnsafe(clock)
@@ -72,16 +72,16 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
     return list
   }
 
-  const sleepUntil = (due: number, nowMillis: number) => {
+  const sleepUntil = (dueAtMillis: number, nowMillis: number) => {
     sleeper?.interruptUnsafe()
-    sleepsUntil = due
-    const millis = Math.ceil(due - nowMillis)
+    sleepsUntilMillis = dueAtMillis
+    const millis = Math.ceil(dueAtMillis - nowMillis)
     sleeper = run(Effect.andThen(millis > 0 ? clock.sleep(Duration.millis(millis)) : Effect.yieldNow, sweep))
   }
 
   const expireThose = (nowMillis: number) => {
     for (const list of lists.values()) {
-      for (let first = list.next; first !== list && first.due <= nowMillis; first = list.next) {
+      for (let first = list.next; first !== list && first.dueAtMillis <= nowMillis; first = list.next) {
         first.cancel()
         first.expire()
       }
@@ -89,19 +89,19 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
   }
 
   const sleepUntilEarliest = () => {
-    let earliest = Number.POSITIVE_INFINITY
+    let earliestMillis = Number.POSITIVE_INFINITY
     for (const [distanceMillis, list] of lists) {
       if (list.next === list) lists.delete(distanceMillis)
-      else earliest = Math.min(earliest, list.next.due)
+      else earliestMillis = Math.min(earliestMillis, list.next.dueAtMillis)
     }
-    sleepsUntil = Number.POSITIVE_INFINITY
-    if (earliest < sleepsUntil) sleepUntil(earliest, now())
+    sleepsUntilMillis = Number.POSITIVE_INFINITY
+    if (earliestMillis < sleepsUntilMillis) sleepUntil(earliestMillis, now())
   }
 
   const sweep = Effect.sync(() => {
     sleeper = undefined
-    // Those set by the ones that expire wait until the end.
-    sleepsUntil = Number.NEGATIVE_INFINITY
+    // An expiring deadline may set new ones. The next sleep is chosen when all have expired.
+    sleepsUntilMillis = Number.NEGATIVE_INFINITY
     try {
       expireThose(now())
     } finally {
@@ -113,21 +113,21 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
     Effect.sync(() => {
       isClosed = true
       sleeper?.interruptUnsafe()
-      // Or a deadline that is set from now on would count on the one who slept.
+      // Otherwise a deadline set after this would wait for a sleeper that is gone.
       sleeper = undefined
-      sleepsUntil = Number.POSITIVE_INFINITY
+      sleepsUntilMillis = Number.POSITIVE_INFINITY
       expireThose(Number.POSITIVE_INFINITY)
     })
   )
 
   return {
     now,
-    at: (due, expire) => {
+    at: (dueAtMillis, expire) => {
       const nowMillis = now()
-      const distanceMillis = isClosed ? 0 : Math.max(0, Math.ceil(due - nowMillis))
+      const distanceMillis = isClosed ? 0 : Math.max(0, Math.ceil(dueAtMillis - nowMillis))
       const entry = new Entry(nowMillis + distanceMillis, expire)
       append(listOf(distanceMillis), entry)
-      if (entry.due < sleepsUntil) sleepUntil(entry.due, nowMillis)
+      if (entry.dueAtMillis < sleepsUntilMillis) sleepUntil(entry.dueAtMillis, nowMillis)
       return entry
     }
   }

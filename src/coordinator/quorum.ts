@@ -1,116 +1,128 @@
 /**
- * Asks several replicas at once and decides as soon as enough is known.
+ * The rules that decide an attempt. Pure: the record of what the replicas have said so far goes in, a verdict comes out,
+ * or `undefined` while the attempt is open. `attempt.ts` asks the replicas and keeps the record.
  *
- * When the outcome is decided, or the caller is interrupted, requests still open are cancelled (reads) or go on in the
- * background, bounded by their own timeouts (writes: a cell that some replica took should reach the others, or become
- * a hint).
+ * Invariants
+ * - An attempt is decided as soon as enough replicas answered, or as soon as too few are left that may answer.
+ * - An attempt whose time is up is decided.
+ * - The order of the answers in a record does not change its verdict.
+ *
+ * Source: `enough/1` in riak_kv's riak_kv_put_core and riak_kv_get_core.
  */
-import { Cause, type Context, Effect, Exit } from "effect"
-import * as Call from "../replication/Call.ts"
-import type { Deadline, Deadlines } from "./Deadlines.ts"
+import type { NodeId } from "../domain/NodeId.ts"
+import * as Version from "../domain/Version.ts"
+import type { WriteAnswer } from "../peer/PeerClient.ts"
+import type { ReplicaFailure } from "./CoordinatorError.ts"
 
-export interface CollectOptions<A, E, B, E2> {
-  readonly deadlines: Deadlines
-  /** Starts the request of that place among those asked at once, then the spares. */
-  readonly start: (index: number, done: Call.Done<A, E>) => Call.Cancel
-  /** How many are asked at once. */
-  readonly requests: number
-  /** How many more may be asked, one by one: when a request fails, or at `hedgeAt` without a decision. */
+export interface Answer<A> {
+  readonly node: NodeId
+  readonly answer: A
+}
+
+/** What is known of one attempt. */
+export interface Answers<A> {
+  /** In the order in which they came. */
+  readonly given: ReadonlyArray<Answer<A>>
+  /** Replicas that did not answer, and why. */
+  readonly failures: ReadonlyArray<ReplicaFailure>
+  /** How many replicas were asked and may still answer. */
+  readonly open: number
+  /** How many more may be asked. */
   readonly spares: number
-  /** Both in the time of `deadlines`. */
-  readonly hedgeAt?: number | undefined
-  readonly expiresAt: number
-  readonly stragglers: "interrupt" | "continue"
-  /** Called after each answer; `undefined` waits for more. */
-  readonly onAnswer: (index: number, answer: A) => Exit.Exit<B, E2> | undefined
-  /** Called after each failure, with how many requests are still open (a spare that it starts included). */
-  readonly onFailure: (index: number, error: E, open: number) => Exit.Exit<B, E2> | undefined
-  readonly onTimeout: () => Exit.Exit<B, E2>
+  readonly isExpired: boolean
 }
 
-export const collect = <A, E, B, E2>(options: CollectOptions<A, E, B, E2>): Effect.Effect<B, E2> =>
-  Effect.callback<B, E2>((resume) => {
-    const { deadlines, expiresAt, hedgeAt, requests, spares, start } = options
-    const interrupts = options.stragglers === "interrupt"
-    const cancels: Array<Call.Cancel> = []
-    // Those that have not begun yet are open too: the first may fail before the second is started.
-    let open = requests
-    let decided = false
-    let sparesStarted = 0
-    let deadline: Deadline | undefined
+/** `absent` replicas are known to be down. */
+export const begin = (open: number, spares: number, absent: ReadonlyArray<ReplicaFailure>): Answers<never> => ({
+  given: [],
+  failures: absent,
+  open,
+  spares,
+  isExpired: false
+})
 
-    const ask = (index: number) => {
-      const cancel = start(index, (exit) => {
-        open--
-        if (!decided) decide(Exit.isSuccess(exit) ? options.onAnswer(index, exit.value) : failed(index, exit.cause))
-      })
-      if (interrupts) cancels.push(cancel)
-    }
+export const answered = <A>(known: Answers<A>, node: NodeId, answer: A): Answers<A> => ({
+  ...known,
+  given: [...known.given, { node, answer }],
+  open: known.open - 1
+})
 
-    const failed = (index: number, cause: Cause.Cause<E>): Exit.Exit<B, E2> | undefined => {
-      const failure = cause.reasons.find(Cause.isFailReason)
-      // A defect is a bug of ours: it must surface, not count as an absent replica.
-      if (failure === undefined) return Exit.failCause(cause as Cause.Cause<never>)
-      // Told first: the spare may fail, and decide, at once.
-      const outcome = options.onFailure(index, failure.error, sparesStarted < spares ? open + 1 : open)
-      if (outcome === undefined) askSpare()
-      return outcome
-    }
+export const failed = <A>(known: Answers<A>, node: NodeId, reason: string): Answers<A> => ({
+  ...known,
+  failures: [...known.failures, { node, reason }],
+  open: known.open - 1
+})
 
-    const askSpare = () => {
-      if (sparesStarted === spares) return
-      open++
-      ask(requests + sparesStarted++)
-    }
+export const spareAsked = <A>(known: Answers<A>): Answers<A> => ({
+  ...known,
+  open: known.open + 1,
+  spares: known.spares - 1
+})
 
-    const decide = (outcome: Exit.Exit<B, E2> | undefined) => {
-      if (outcome === undefined || decided) return
-      end()
-      resume(outcome)
-    }
+export const expired = <A>(known: Answers<A>): Answers<A> => ({ ...known, isExpired: true })
 
-    const end = () => {
-      decided = true
-      deadline?.cancel()
-      for (const cancel of cancels) cancel()
-    }
-
-    const expire = () => decide(options.onTimeout())
-
-    const hedge = () => {
-      deadline = deadlines.at(expiresAt, expire)
-      askSpare()
-    }
-
-    for (let index = 0; index < requests; index++) {
-      // A write goes to every replica, also when the first ones decide before the last is asked.
-      if (decided && interrupts) break
-      ask(index)
-    }
-    if (!decided) {
-      deadline = hedgeAt === undefined || hedgeAt >= expiresAt
-        ? deadlines.at(expiresAt, expire)
-        : deadlines.at(hedgeAt, hedge)
-    }
-    return Effect.sync(end)
-  })
-
-type EffectsOptions<A, E, B, E2> = Omit<CollectOptions<A, E, B, E2>, "start" | "requests" | "spares"> & {
-  readonly requests: ReadonlyArray<Effect.Effect<A, E>>
-  readonly spares: ReadonlyArray<Effect.Effect<A, E>>
+/** Too few replicas can still answer, or the time is up. */
+export interface NotEnough {
+  readonly _tag: "NotEnough"
+  /** How many answers counted. */
+  readonly got: number
+  readonly failures: ReadonlyArray<ReplicaFailure>
+  readonly isExpired: boolean
 }
 
-/** `collect` with effects for requests, each in a fiber of its own. */
-export const collectEffects = <A, E, B, E2>(
-  { requests, spares, ...options }: EffectsOptions<A, E, B, E2>
-): Effect.Effect<B, E2> =>
-  Effect.contextWith((context: Context.Context<never>) => {
-    const start = Call.starter(context)
-    const effects = [...requests, ...spares]
-    return collect({
-      ...options,
-      start: (index, done) => start(effects[index]!, done),
-      requests: requests.length,
-      spares: spares.length
-    })
-  })
+export interface Enough<A> {
+  readonly _tag: "Enough"
+  readonly answers: ReadonlyArray<Answer<A>>
+}
+
+export interface Acknowledged {
+  readonly _tag: "Acknowledged"
+  readonly acks: number
+  /** Whether one of the replicas that took the write held a value before. */
+  readonly replaced: boolean
+}
+
+/** A replica holds something newer. */
+export interface Superseded {
+  readonly _tag: "Superseded"
+  readonly newest: Version.Version
+  readonly by: NodeId
+}
+
+/**
+ * A write: replicas that took the cell as their newest count. One that holds something newer supersedes the write, unless
+ * enough took it. One that cannot vouch for what it holds counts as failed.
+ */
+export const write =
+  (wanted: number) => (known: Answers<WriteAnswer>): Acknowledged | Superseded | NotEnough | undefined => {
+    let acks = 0
+    let replaced = false
+    let superseded: Superseded | undefined
+    let { failures } = known
+    for (const { answer, node } of known.given) {
+      if (answer._tag === "Accepted") {
+        acks++
+        replaced ||= answer.replaced
+      } else if (answer._tag === "Uncounted") {
+        failures = [...failures, { node, reason: answer.reason }]
+      } else if (superseded === undefined || Version.compare(answer.newest, superseded.newest) > 0) {
+        superseded = { _tag: "Superseded", newest: answer.newest, by: node }
+      }
+    }
+    if (acks >= wanted) return { _tag: "Acknowledged", acks, replaced }
+    return superseded ?? notEnough(known, failures, acks, wanted)
+  }
+
+/** A read, or the repair of replicas: any answer counts. */
+export const count = (wanted: number) => <A>(known: Answers<A>): Enough<A> | NotEnough | undefined =>
+  known.given.length >= wanted
+    ? { _tag: "Enough", answers: known.given }
+    : notEnough(known, known.failures, known.given.length, wanted)
+
+const notEnough = (
+  { isExpired, open, spares }: Answers<unknown>,
+  failures: ReadonlyArray<ReplicaFailure>,
+  got: number,
+  wanted: number
+): NotEnough | undefined =>
+  isExpired || got + open + spares < wanted ? { _tag: "NotEnough", got, failures, isExpired } : undefined

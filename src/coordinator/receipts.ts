@@ -1,9 +1,9 @@
-/** What a client may ask of one operation, and what it is told of its success. */
+/** The options of one operation, and what a successful one returns. */
 import type { Duration } from "effect"
 import type { Cell } from "../domain/cell/Cell.ts"
 import type { Version } from "../domain/Version.ts"
 
-/** Left out means the cluster's default quorum and this node's `REQUEST_TIMEOUT`. */
+/** The defaults are the cluster's quorum and this node's `REQUEST_TIMEOUT`. */
 export interface WriteOptions {
   /** Replicas to wait for; 1 to N, checked by the caller. */
   readonly w?: number | undefined

@@ -1,22 +1,19 @@
 /**
- * One queue towards one peer, and at most one request under way: what arrives meanwhile goes together in the next.
- * So load makes batches larger, not queues longer.
+ * One queue towards one peer, and at most one batch under way. Requests that arrive meanwhile go together in the next, so
+ * load makes batches larger, not queues longer.
  *
  * Invariants
  * - Answers reach their callers in the order of the batch; a failed batch fails all of its callers alike.
- * - A caller that is interrupted before its batch left takes its request along; later, the answer is dropped.
+ * - A request whose caller is interrupted before its batch leaves is not sent. Later, the answer is dropped.
  */
 import { Cause, Effect, Exit, type Scope } from "effect"
 import * as Metrics from "../observability/Metrics.ts"
 import { restarting } from "../observability/restarting.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
-import * as Call from "./Call.ts"
 
 export interface Batcher<Request, Answer> {
-  /** Waits for the answer, in the company of whatever else waits for this peer. */
+  /** Queues the request and waits for its answer. */
   readonly submit: (request: Request) => Effect.Effect<Answer, PeerFailed>
-  /** `submit` as a plain call. */
-  readonly enqueue: (request: Request, done: Call.Done<Answer, PeerFailed>) => Call.Cancel
   /** Requests that wait or are under way. */
   readonly depth: () => number
 }
@@ -30,16 +27,16 @@ export interface BatcherOptions<Request, Answer> {
   /** A queue this long, or this large, refuses more: the peer does not keep up. */
   readonly queueMax: number
   readonly queueBytesMax: number
-  /** Whether those who wait behind a batch that failed like this fail with it, instead of one batch after another. */
+  /** Whether a batch that failed like this fails the queue behind it too, instead of one batch after another. */
   readonly failsAll: (failure: PeerFailed) => boolean
   readonly overloaded: () => PeerFailed
 }
 
 interface Waiting<Request, Answer> {
   readonly request: Request
-  readonly done: Call.Done<Answer, PeerFailed>
+  readonly resume: (exit: Exit.Exit<Answer, PeerFailed>) => void
   readonly bytes: number
-  cancelled: boolean
+  isCancelled: boolean
 }
 
 /** The sending loop lives in the scope. */
@@ -52,7 +49,7 @@ export const make = <Request, Answer>(
     let underWay = 0
     let wake: (() => void) | undefined
 
-    /** Looks again: something may have arrived between the look at the queue and this. */
+    /** Waits until the queue holds something. */
     const arrival = Effect.callback<void>((resume) => {
       if (queue.length > 0) resume(Effect.void)
       else wake = () => resume(Effect.void)
@@ -64,7 +61,7 @@ export const make = <Request, Answer>(
       let index = 0
       for (; index < queue.length && batch.length < options.batchRequestsMax; index++) {
         const waiting = queue[index]!
-        if (!waiting.cancelled) {
+        if (!waiting.isCancelled) {
           if (batch.length > 0 && bytes + waiting.bytes > options.batchBytesMax) break
           bytes += waiting.bytes
           batch.push(waiting)
@@ -88,55 +85,52 @@ export const make = <Request, Answer>(
       underWay = batch.length
       Metrics.batchSent(batch.length)
       return Effect.matchCause(options.send(batch.map(({ request }) => request)), {
-        // A defect too, so that nobody waits for a bug until a timeout, and the next batch goes out all the same.
+        // A defect reaches the callers too: nobody waits for a timeout because of a bug, and the next batch goes out.
         onFailure: (cause) => {
           underWay = 0
           const failure = cause.reasons.find(Cause.isFailReason)
           const behind = failure !== undefined && options.failsAll(failure.error) ? drain() : []
           const exit = Exit.failCause(cause)
-          tell([...batch, ...behind], () => exit)
+          answer([...batch, ...behind], () => exit)
         },
         onSuccess: (answers) => {
           underWay = 0
-          tell(batch, (index) => Exit.succeed(answers[index]!))
+          answer(batch, (index) => Exit.succeed(answers[index]!))
         }
       })
     })
 
-    /** Two turns of the event loop bring in what clients sent on the answers of the last batch: larger batches, fewer. */
+    /** Clients send their next requests when the last batch is answered. Two turns of the event loop bring those in. */
     const gather = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
     const round = Effect.andThen(arrival, Effect.andThen(gather, sendWaiting))
     yield* Effect.forkScoped(restarting("batches to a peer", Effect.forever(round, { disableYield: true })))
 
-    const enqueue = (request: Request, done: Call.Done<Answer, PeerFailed>): Call.Cancel => {
-      if (queue.length >= options.queueMax || queueBytes >= options.queueBytesMax) {
-        done(Exit.fail(options.overloaded()))
-        return nothing
-      }
-      const waiting: Waiting<Request, Answer> = { request, done, bytes: options.bytesOf(request), cancelled: false }
-      queue.push(waiting)
-      queueBytes += waiting.bytes
-      if (wake !== undefined) {
+    const submit = (request: Request): Effect.Effect<Answer, PeerFailed> =>
+      Effect.callback((resume) => {
+        if (queue.length >= options.queueMax || queueBytes >= options.queueBytesMax) {
+          return resume(Effect.fail(options.overloaded()))
+        }
+        const waiting: Waiting<Request, Answer> = {
+          request,
+          resume,
+          bytes: options.bytesOf(request),
+          isCancelled: false
+        }
+        queue.push(waiting)
+        queueBytes += waiting.bytes
         const wakeNow = wake
         wake = undefined
-        wakeNow()
-      }
-      return () => {
-        waiting.cancelled = true
-      }
-    }
+        wakeNow?.()
+        return Effect.sync(() => {
+          waiting.isCancelled = true
+        })
+      })
 
-    return {
-      submit: (request) => Call.toEffect((done) => enqueue(request, done)),
-      enqueue,
-      depth: () => queue.length + underWay
-    }
+    return { submit, depth: () => queue.length + underWay }
   })
 
-const nothing = () => {}
-
-/** Tells everyone, also when one of them throws, which then ends the loop as its defect. */
-const tell = <Request, Answer>(
+/** Answers everyone, even when an observer of one of them throws. That ends the loop as its defect. */
+const answer = <Request, Answer>(
   batch: ReadonlyArray<Waiting<Request, Answer>>,
   exitOf: (index: number) => Exit.Exit<Answer, PeerFailed>
 ): void => {
@@ -144,7 +138,7 @@ const tell = <Request, Answer>(
   for (let index = 0; index < batch.length; index++) {
     const waiting = batch[index]!
     try {
-      if (!waiting.cancelled) waiting.done(exitOf(index))
+      if (!waiting.isCancelled) waiting.resume(exitOf(index))
     } catch (thrown) {
       defect ??= { thrown }
     }

@@ -1,6 +1,4 @@
-/**
- * One queue of writes and one of reads towards each peer, made when first needed.
- */
+/** One queue of writes and one of reads towards each peer, made when first needed. */
 import { Duration, Effect, Scope } from "effect"
 import type { NodeSettings } from "../config/NodeConfig.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
@@ -10,14 +8,13 @@ import { batchBytesMax, batchCellsMax } from "../peer/PeerApi.ts"
 import type { PeerClient, ReadAnswer, ReadRequest, WriteAnswer } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
 import * as Batcher from "./Batcher.ts"
-import * as Call from "./Call.ts"
 import { bytesOf } from "./cellBytes.ts"
 
-/** Four full batches: a peer further behind than that is refused more, so that memory stays bounded. */
+/** Four full batches. More for a peer that is so far behind is refused, so that memory stays bounded. */
 const queueMax = 4 * batchCellsMax
 const queueBytesMax = 4 * batchBytesMax
 
-/** What an answer is taken to weigh before it is known, so that a batch of large values stays bounded too. */
+/** Assumed sizes of answers that are not known yet, so that a batch of large values stays bounded too. */
 const fullReadBytes = 256 * 1024
 const versionReadBytes = 64
 
@@ -27,15 +24,15 @@ interface Queues {
 }
 
 export interface Peers {
-  readonly write: (peer: NodeId, cell: Cell, done: Call.Done<WriteAnswer, PeerFailed>) => Call.Cancel
-  readonly read: (peer: NodeId, request: ReadRequest, done: Call.Done<ReadAnswer, PeerFailed>) => Call.Cancel
+  readonly write: (peer: NodeId, cell: Cell) => Effect.Effect<WriteAnswer, PeerFailed>
+  readonly read: (peer: NodeId, request: ReadRequest) => Effect.Effect<ReadAnswer, PeerFailed>
   /** One request of its own, outside the queues: for deliveries in bulk. */
   readonly writeAll: (peer: NodeId, cells: ReadonlyArray<Cell>) => Effect.Effect<ReadonlyArray<WriteAnswer>, PeerFailed>
 }
 
 /**
- * Fails when the time is up. Slept in two halves: after a pause of this process an overdue timer comes before the
- * answers that wait in its sockets, and the second half lets them in.
+ * Fails when the time is up. It sleeps in two halves: after a pause of this process, an overdue timer fires before the
+ * answers that wait in its sockets are read. The second half lets them in.
  */
 const silence = (peer: NodeId, timeout: Duration.Duration): Effect.Effect<never, PeerFailed> => {
   const half = Effect.sleep(Duration.times(timeout, 0.5))
@@ -50,10 +47,9 @@ export const make = Effect.fnUntraced(function*(
   { replicaTimeout }: Pick<NodeSettings, "replicaTimeout">
 ): Effect.fn.Return<Peers, never, Scope.Scope> {
   const scope = yield* Effect.scope
-  const start = Call.starter(yield* Effect.context<never>())
   const queues = new Map<NodeId, Queues>()
 
-  /** Bounds a request in time and tells the failure detector when it came to nothing. */
+  /** Bounds a request in time, and reports a peer that cannot be reached or stays silent to the failure detector. */
   const ask = <A>(
     peer: NodeId,
     timeout: Duration.Duration,
@@ -74,14 +70,14 @@ export const make = Effect.fnUntraced(function*(
   const overloaded = (peer: NodeId) => () =>
     new PeerFailed({ peer, reason: "overloaded", detail: `${queueMax} requests wait for it already` })
 
-  const makeQueues = Effect.fnUntraced(function*(peer: NodeId) {
+  const makeQueuesTo = Effect.fnUntraced(function*(peer: NodeId) {
     const common = {
       batchRequestsMax: batchCellsMax,
       batchBytesMax,
       queueMax,
       queueBytesMax,
       overloaded: overloaded(peer),
-      // Nobody is there: what waits becomes hints now, not one timeout after another.
+      // Nobody is there. All that waits should become hints now, and not after one timeout each.
       failsAll: ({ reason }: PeerFailed) => reason === "unreachable" || reason === "timeout"
     }
     const made: Queues = {
@@ -99,17 +95,13 @@ export const make = Effect.fnUntraced(function*(
     return queues.get(peer) ?? (queues.set(peer, made), made)
   })
 
-  const firstTo = <A>(
-    peer: NodeId,
-    submit: (queues: Queues) => Effect.Effect<A, PeerFailed>,
-    done: Call.Done<A, PeerFailed>
-  ) => start(Effect.flatMap(Scope.provide(makeQueues(peer), scope), submit), done)
+  const queuesTo = (peer: NodeId): Effect.Effect<Queues> => Scope.provide(makeQueuesTo(peer), scope)
 
   return {
-    write: (peer, cell, done) =>
-      queues.get(peer)?.writes.enqueue(cell, done) ?? firstTo(peer, ({ writes }) => writes.submit(cell), done),
-    read: (peer, request, done) =>
-      queues.get(peer)?.reads.enqueue(request, done) ?? firstTo(peer, ({ reads }) => reads.submit(request), done),
+    write: (peer, cell) =>
+      queues.get(peer)?.writes.submit(cell) ?? Effect.flatMap(queuesTo(peer), ({ writes }) => writes.submit(cell)),
+    read: (peer, request) =>
+      queues.get(peer)?.reads.submit(request) ?? Effect.flatMap(queuesTo(peer), ({ reads }) => reads.submit(request)),
     writeAll: (peer, cells) => ask(peer, Duration.times(replicaTimeout, 5), (address) => client.write(address, cells))
   }
 })

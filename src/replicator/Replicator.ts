@@ -3,11 +3,11 @@
  * in, and gets in sync with them after an absence.
  *
  * Invariants
- * - Whatever moves a cell is a merge by version, so sending one twice, late or out of order is harmless.
+ * - All movement of cells is a merge by version, so sending one twice, late or out of order is harmless.
  * - A node whose data directory is new or was salvaged answers no reads and counts for no write quorum until it has
  *   compared its partitions with every other replica: it may have lost what it once acknowledged.
  */
-import { Context, Effect, Exit, Layer, Stream } from "effect"
+import { Context, Effect, Layer, Stream } from "effect"
 import * as LostRanges from "../anti-entropy/LostRanges.ts"
 import * as PartitionDigest from "../anti-entropy/PartitionDigest.ts"
 import * as Reconciler from "../anti-entropy/Reconciler.ts"
@@ -32,10 +32,8 @@ import {
   type WriteAnswer
 } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
-import * as Call from "../replication/Call.ts"
 import * as Hints from "../replication/Hints.ts"
 import * as Peers from "../replication/Peers.ts"
-import { ReplicaCalls } from "../replication/ReplicaCalls.ts"
 import { Ring } from "../ring/Ring.ts"
 import * as Holes from "../storage/manifest/Holes.ts"
 import { Storage } from "../storage/Storage.ts"
@@ -53,7 +51,7 @@ export interface ReplicatorStatus {
 }
 
 export class Replicator extends Context.Service<Replicator, {
-  /** Sends one cell to a replica, which may be this node, together with whatever else waits for it. */
+  /** Sends one cell to a replica, which may be this node, in a batch with the others that wait for it. */
   readonly write: (replica: NodeId, cell: Cell) => Effect.Effect<WriteAnswer, PeerFailed>
   /** As `write`, for a replica that a read found stale. */
   readonly repair: (replica: NodeId, cell: Cell) => Effect.Effect<WriteAnswer, PeerFailed>
@@ -76,7 +74,8 @@ export class Replicator extends Context.Service<Replicator, {
   readonly cells: (keys: ReadonlyArray<Key>) => Stream.Stream<Cell, StorageError>
   readonly status: Effect.Effect<ReplicatorStatus>
 }>()("rondo/replicator/Replicator") {
-  static readonly layer = Layer.effectContext(
+  static readonly layer = Layer.effect(
+    Replicator,
     Effect.gen(function*() {
       const { partitions, replicationFactor } = yield* ClusterConfig
       const config = yield* NodeConfig
@@ -90,7 +89,6 @@ export class Replicator extends Context.Service<Replicator, {
       const peers = yield* Peers.make(client, gossip, config)
       const hints = yield* Hints.make(disk, config)
       const self = identity.nodeId
-      const start = Call.starter(yield* Effect.context<never>())
       let readRepairs = 0
 
       /** The clock stays above every version that is stored. */
@@ -203,33 +201,19 @@ export class Replicator extends Context.Service<Replicator, {
           )
         })
 
-      const startReadThere = (replica: NodeId, request: ReadRequest, done: Call.Done<ReadAnswer, PeerFailed>) =>
-        peers.read(replica, request, (exit) => {
-          if (Exit.isFailure(exit)) return done(exit)
-          const { isUnreadable, version } = exit.value
-          if (version !== undefined) clock.observe(version.counter)
-          done(isUnreadable === true ? Exit.fail(unreadableThere(replica)) : exit)
+      const readThere = (replica: NodeId, request: ReadRequest): Effect.Effect<ReadAnswer, PeerFailed> =>
+        Effect.flatMap(peers.read(replica, request), (answer) => {
+          if (answer.version !== undefined) clock.observe(answer.version.counter)
+          return answer.isUnreadable === true ? Effect.fail(unreadableThere(replica)) : Effect.succeed(answer)
         })
 
       /** One key that cannot be read does not take the others of its batch along. */
       const answerOne = (request: ReadRequest) =>
         Effect.catchIf(readHere(request), (error) => error.reason === "storage", () => Effect.succeed(unreadableAnswer))
 
-      const write = (replica: NodeId, cell: Cell) =>
-        replica === self
-          ? writeHere(cell)
-          : Call.toEffect<WriteAnswer, PeerFailed>((done) => peers.write(replica, cell, done))
+      const write = (replica: NodeId, cell: Cell) => replica === self ? writeHere(cell) : peers.write(replica, cell)
 
-      const calls = ReplicaCalls.of({
-        write: (replica, cell, done) => {
-          if (replica === self) start(writeHere(cell), done)
-          else peers.write(replica, cell, done)
-        },
-        read: (replica, request, done) =>
-          replica === self ? start(readHere(request), done) : startReadThere(replica, request, done)
-      })
-
-      return Context.make(ReplicaCalls, calls).pipe(Context.add(Replicator, {
+      return Replicator.of({
         write,
         repair: (replica, cell) =>
           Effect.suspend(() => {
@@ -239,8 +223,7 @@ export class Replicator extends Context.Service<Replicator, {
                 ? Effect.fail(unreadableThere(replica))
                 : Effect.succeed(answer))
           }),
-        read: (replica, request) =>
-          replica === self ? readHere(request) : Call.toEffect((done) => startReadThere(replica, request, done)),
+        read: (replica, request) => replica === self ? readHere(request) : readThere(replica, request),
         hint: hints.add,
         receive,
         answer: (requests) => Effect.forEach(requests, answerOne),
@@ -265,7 +248,7 @@ export class Replicator extends Context.Service<Replicator, {
           readRepairs,
           lostRanges: lostRanges.status()
         }))
-      }))
+      })
     })
   )
 }

@@ -11,8 +11,6 @@ import type { NodeId } from "../../src/domain/NodeId.ts"
 import { Gossip, type Liveness } from "../../src/gossip/Gossip.ts"
 import type { ReadAnswer, ReadRequest, WriteAnswer } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
-import * as Call from "../../src/replication/Call.ts"
-import { ReplicaCalls } from "../../src/replication/ReplicaCalls.ts"
 import { Replicator } from "../../src/replicator/Replicator.ts"
 import { Ring } from "../../src/ring/Ring.ts"
 import { mock } from "../replicator/fakes.ts"
@@ -43,12 +41,7 @@ const startCoordinator = Effect.fnUntraced(function*() {
     hints: [] as Array<readonly [node: NodeId, counter: number]>,
     cells: [] as Array<Cell>
   }
-  const start = Call.starter(yield* Effect.context<never>())
-  const read = (node: NodeId, request: ReadRequest) =>
-    Effect.suspend(() => {
-      world.reads.push([node, request.full])
-      return (world.read.get(node) ?? holding())(request)
-    })
+  const write = (node: NodeId, cell: Cell) => world.write.get(node)?.(cell) ?? Effect.succeed(accepted)
   const services = yield* Layer.build(
     Layer.fresh(Coordinator.layer).pipe(Layer.provide([
       ClusterConfig.layerTest(),
@@ -69,22 +62,24 @@ const startCoordinator = Effect.fnUntraced(function*() {
           }
         })
       ),
-      Layer.succeed(ReplicaCalls, {
-        write: (node, cell, done) => {
-          world.writes.push([node, cell.version.counter])
-          world.cells.push(cell)
-          start(world.write.get(node)?.(cell) ?? Effect.succeed(accepted), done)
-        },
-        read: (node, request, done) => start(read(node, request), done)
-      }),
       Layer.succeed(
         Replicator,
         mock<Replicator["Service"]>({
-          read,
+          write: (node, cell) =>
+            Effect.suspend(() => {
+              world.writes.push([node, cell.version.counter])
+              world.cells.push(cell)
+              return write(node, cell)
+            }),
+          read: (node, request) =>
+            Effect.suspend(() => {
+              world.reads.push([node, request.full])
+              return (world.read.get(node) ?? holding())(request)
+            }),
           repair: (node, cell) =>
             Effect.suspend(() => {
               world.repairs.push([node, cell.version.counter])
-              return world.write.get(node)?.(cell) ?? Effect.succeed(accepted)
+              return write(node, cell)
             }),
           hint: (node, cell) => {
             world.hints.push([node, cell.version.counter])
@@ -127,7 +122,9 @@ describe("Coordinator", () => {
       world.write.set(c, () => Effect.never)
       assert.strictEqual((yield* coordinator.put(key, value, { w: 1 })).acks, 1)
       const all = yield* Effect.forkChild(Effect.flip(coordinator.delete(key, { w: 3 })))
-      yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("999 millis")
+      assert.isUndefined(all.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
       assert.deepInclude(yield* Fiber.join(all), { wanted: 3, got: 1, outcome: "unknown" })
     }))
 
@@ -148,6 +145,22 @@ describe("Coordinator", () => {
       yield* coordinator.put(key, value, { w: 1 })
       assert.deepStrictEqual(world.hints, [])
       yield* TestClock.adjust("500 millis")
+      assert.deepStrictEqual(world.hints, [[c, 1]])
+    }))
+
+  it.effect("does not wait for a quorum that can no longer be reached, and names every reason", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* startCoordinator()
+      world.liveness.set(c, "down")
+      world.write.set(b, () => Effect.delay(Effect.succeed({ _tag: "Uncounted", reason: "recovering" }), "10 millis"))
+      const put = yield* Effect.forkChild(coordinator.put(key, value))
+      yield* TestClock.adjust("9 millis")
+      assert.isUndefined(put.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      const failure = yield* Effect.flip(Fiber.join(put))
+      assert.deepInclude(failure, { _tag: "WriteQuorumNotReached", wanted: 2, got: 1, replicas: 3, outcome: "unknown" })
+      assert.strictEqual(failure.message, "a write needs 2 replicas, 1 of 3 took it (c: down, b: recovering)")
+      // It has taken the cell, so it needs no hint.
       assert.deepStrictEqual(world.hints, [[c, 1]])
     }))
 
@@ -251,6 +264,51 @@ describe("Coordinator", () => {
       world.read.set(c, holding(cellOf(5)))
       assert.deepStrictEqual(yield* coordinator.get(key), { cell: cellOf(5), answers: 2, replicas: 3 })
       assert.deepStrictEqual(world.reads, [[a, true], [c, true], [b, false]])
+    }))
+
+  it.effect("asks another replica for the cell when one is slow, and leaves the slow one", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* startCoordinator()
+      const cell = cellOf(5)
+      for (const node of [a, c]) world.read.set(node, holding(cell))
+      world.read.set(b, () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => world.read.delete(b))))
+      const get = yield* Effect.forkChild(coordinator.get(key))
+      yield* TestClock.adjust("49 millis")
+      assert.deepStrictEqual(world.reads, [[a, true], [b, false]])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(yield* Fiber.join(get), { cell, answers: 2, replicas: 3 })
+      assert.deepStrictEqual(world.reads.at(-1), [c, true])
+      assert.isFalse(world.read.has(b))
+    }))
+
+  it.effect("asks the replica that answered faster lately, and learns nothing from failures and its own disk", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* startCoordinator()
+      const slowly = (answer: ReturnType<Read>): Read => () => Effect.delay(answer, "10 millis")
+      const asked = Effect.fnUntraced(function*(r: number) {
+        const before = world.reads.length
+        const get = yield* Effect.forkChild(coordinator.get(key, { r }))
+        yield* TestClock.adjust("10 millis")
+        yield* Fiber.join(get)
+        return world.reads.slice(before).map(([node]) => node)
+      })
+      world.read.set(a, slowly(Effect.succeed({ version: undefined, cell: undefined })))
+      world.read.set(b, slowly(Effect.fail(failedBy(b))))
+      assert.deepStrictEqual(yield* asked(2), [a, b, c])
+      assert.deepStrictEqual(yield* asked(2), [a, b, c])
+      world.read.set(b, slowly(Effect.succeed({ version: undefined, cell: undefined })))
+      assert.deepStrictEqual(yield* asked(2), [a, b])
+      assert.deepStrictEqual(yield* asked(2), [a, c])
+    }))
+
+  it.effect("names every reason, also when the replica asked in the place of one fails at once too", () =>
+    Effect.gen(function*() {
+      const { coordinator, world } = yield* startCoordinator()
+      world.read.set(b, () => Effect.fail(failedBy(b, "recovering")))
+      world.read.set(c, () => Effect.fail(failedBy(c, "overloaded")))
+      const failure = yield* Effect.flip(coordinator.get(key))
+      assert.deepStrictEqual(failure.failures, [{ node: b, reason: "recovering" }, { node: c, reason: "overloaded" }])
+      assert.strictEqual(failure.message, "a read needs 2 replicas, 1 of 3 answered (b: recovering, c: overloaded)")
     }))
 
   it.effect("does without a replica that is lost between saying that it has something newer and handing it over", () =>

@@ -3,8 +3,9 @@ import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import type { ReadQuorumNotReached } from "../../src/coordinator/CoordinatorError.ts"
 import * as Deadlines from "../../src/coordinator/Deadlines.ts"
-import * as readQuorum from "../../src/coordinator/readQuorum.ts"
+import type { Answer } from "../../src/coordinator/quorum.ts"
 import * as ReadRepair from "../../src/coordinator/ReadRepair.ts"
+import { resolve } from "../../src/coordinator/resolution.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
 import type { ReadAnswer, WriteAnswer } from "../../src/peer/PeerClient.ts"
@@ -15,17 +16,16 @@ import { a, b, c, cellOf, d, failedBy, key, type Request, request, settle, versi
 
 const accepted: WriteAnswer = { _tag: "Accepted", replaced: false }
 
-const full = (node: NodeId, cell: Cell): readQuorum.ReplicaAnswer => ({ node, version: cell.version, cell })
-const versionOnly = (node: NodeId, counter: number): readQuorum.ReplicaAnswer => ({
+const full = (node: NodeId, cell: Cell): Answer<ReadAnswer> => ({ node, answer: { version: cell.version, cell } })
+const versionOnly = (node: NodeId, counter: number): Answer<ReadAnswer> => ({
   node,
-  version: version(counter),
-  cell: undefined
+  answer: { version: version(counter), cell: undefined }
 })
-const absent = (node: NodeId): readQuorum.ReplicaAnswer => ({ node, version: undefined, cell: undefined })
+const absent = (node: NodeId): Answer<ReadAnswer> => ({ node, answer: { version: undefined, cell: undefined } })
 
 /** A repair after these answers, with four replicas whose repairs and reads the test answers by hand. */
 const repairing = Effect.fnUntraced(function*(
-  answers: ReadonlyArray<readQuorum.ReplicaAnswer>,
+  answers: ReadonlyArray<Answer<ReadAnswer>>,
   options?: { readonly others?: ReadonlyArray<NodeId>; readonly wanted?: number }
 ) {
   const repairs = new Map<NodeId, Request<WriteAnswer, PeerFailed>>()
@@ -51,12 +51,12 @@ const repairing = Effect.fnUntraced(function*(
     replicator,
     key,
     answers,
-    resolution: readQuorum.resolve(answers),
+    resolution: resolve(answers),
     others: options?.others ?? [],
     wanted: options?.wanted ?? 2,
     replicas: 3,
     deadlines,
-    expiresAt: deadlines.now() + 1000,
+    expiresAtMillis: deadlines.now() + 1000,
     scope: yield* Effect.scope
   }))
   yield* settle

@@ -1,272 +1,168 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber } from "effect"
-import { TestClock } from "effect/testing"
-import * as Deadlines from "../../src/coordinator/Deadlines.ts"
+import { Arbitrary, Schema } from "effect"
+import type { ReplicaFailure } from "../../src/coordinator/CoordinatorError.ts"
 import * as quorum from "../../src/coordinator/quorum.ts"
-import { type Request, request, settle } from "./requests.ts"
+import { NodeId } from "../../src/domain/NodeId.ts"
+import * as Version from "../../src/domain/Version.ts"
+import type { WriteAnswer } from "../../src/peer/PeerClient.ts"
+import { a, b, c, version } from "./requests.ts"
 
-/** What was known when it was decided. */
-interface Outcome {
-  readonly answers: ReadonlyArray<string>
-  readonly failures: ReadonlyArray<string>
+const accepted: WriteAnswer = { _tag: "Accepted", replaced: false }
+const replaced: WriteAnswer = { _tag: "Accepted", replaced: true }
+const recovering: WriteAnswer = { _tag: "Uncounted", reason: "recovering" }
+const superseded = (counter: number): WriteAnswer => ({ _tag: "Superseded", newest: version(counter, b) })
+
+/** What one replica does: it answers, or fails. */
+type Event = WriteAnswer | "fails"
+
+const node = (index: number) => NodeId.make(`n${index}`)
+
+const after = (known: quorum.Answers<WriteAnswer>, event: Event, index: number) =>
+  event === "fails" ? quorum.failed(known, node(index), "timeout") : quorum.answered(known, node(index), event)
+
+/** The record after these events of replicas that were all asked at once. */
+const recordOf = (events: ReadonlyArray<Event>): quorum.Answers<WriteAnswer> =>
+  events.reduce(after, quorum.begin(events.length, 0, []))
+
+/** The verdict, and after how many events it came. */
+const play = (events: ReadonlyArray<Event>, wanted: number) => {
+  let known: quorum.Answers<WriteAnswer> = quorum.begin(events.length, 0, [])
+  for (const [index, event] of events.entries()) {
+    known = after(known, event, index)
+    const verdict = quorum.write(wanted)(known)
+    if (verdict !== undefined) return { verdict, events: index + 1 }
+  }
+  return assert.fail("every replica answered or failed, and still nothing is decided")
 }
 
-interface Options {
-  readonly spares?: ReadonlyArray<Effect.Effect<string, string>>
-  readonly hedgeAfter?: Duration.Duration
-  readonly timeout?: Duration.Duration
-  readonly stragglers?: "interrupt" | "continue"
-}
+const event: Arbitrary.Arbitrary<Event> = Arbitrary.map(
+  Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 7 }))),
+  (kind) => ([accepted, accepted, replaced, recovering, "fails", "fails", superseded(5), superseded(9)] as const)[kind]!
+)
+const events = Arbitrary.array(event, { minLength: 1, maxLength: 5 })
+const wantedOf = (share: number, count: number) => 1 + Math.floor(share * count)
+const share = Arbitrary.schema(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 0.99 })))
+const seed = Arbitrary.schema(Schema.Int)
 
-/** Succeeds with `required` answers, in order of arrival, and fails when they cannot come any more. */
-const collecting = Effect.fnUntraced(function*(
-  required: number,
-  requests: ReadonlyArray<Effect.Effect<string, string>>,
-  options?: Options
-) {
-  const answers: Array<string> = []
-  const failures: Array<string> = []
-  const outcome = (): Outcome => ({ answers: [...answers], failures: [...failures] })
-  const deadlines = yield* Deadlines.make
-  const collect = quorum.collectEffects<string, string, Outcome, Outcome>({
-    deadlines,
-    requests,
-    spares: options?.spares ?? [],
-    hedgeAt: options?.hedgeAfter && deadlines.now() + Duration.toMillis(options.hedgeAfter),
-    expiresAt: deadlines.now() + Duration.toMillis(options?.timeout ?? Duration.seconds(1)),
-    stragglers: options?.stragglers ?? "interrupt",
-    onAnswer: (index, answer) => {
-      answers.push(`${index}:${answer}`)
-      return answers.length >= required ? Exit.succeed(outcome()) : undefined
-    },
-    onFailure: (index, error, open) => {
-      failures.push(`${index}:${error}`)
-      return answers.length + open < required ? Exit.fail(outcome()) : undefined
-    },
-    onTimeout: () => Exit.fail(outcome())
-  })
-  const fiber = yield* Effect.forkChild(collect)
-  yield* settle
-  return { fiber }
-})
+const shuffle = <A>(items: ReadonlyArray<A>, seed: number): ReadonlyArray<A> =>
+  items.map((item, index) => ({ item, place: Math.sin(seed + index) }))
+    .toSorted((left, right) => left.place - right.place)
+    .map(({ item }) => item)
 
-const requestsOf = (count: number): ReadonlyArray<Request<string, string>> =>
-  Array.from({ length: count }, () => request())
-const effectsOf = (requests: ReadonlyArray<Request<string, string>>) => requests.map(({ effect }) => effect)
-const statesOf = (requests: ReadonlyArray<Request<string, string>>) => requests.map(({ state }) => state())
-
-const isUndecided = (fiber: Fiber.Fiber<unknown, unknown>) => assert.isUndefined(fiber.pollUnsafe())
+const many = { arbitrary: { runs: 500 } }
 
 describe("quorum", () => {
-  it.effect("asks everyone at once and decides with the answer that makes the quorum", () =>
-    Effect.gen(function*() {
-      const requests = requestsOf(3)
-      const { fiber } = yield* collecting(2, effectsOf(requests))
-      assert.deepStrictEqual(statesOf(requests), ["running", "running", "running"])
-      requests[2]!.succeed("z")
-      yield* settle
-      isUndecided(fiber)
-      requests[0]!.succeed("x")
-      assert.deepStrictEqual(yield* Fiber.join(fiber), { answers: ["2:z", "0:x"], failures: [] })
-    }))
+  it("acknowledges a write when as many replicas took it as are wanted", () => {
+    assert.isUndefined(quorum.write(2)(quorum.answered(quorum.begin(3, 0, []), a, accepted)))
+    assert.deepStrictEqual(play([accepted, accepted, accepted], 2), {
+      verdict: { _tag: "Acknowledged", acks: 2, replaced: false },
+      events: 2
+    })
+  })
 
-  it.effect("interrupts stragglers when asked to", () =>
-    Effect.gen(function*() {
-      const requests = requestsOf(3)
-      const { fiber } = yield* collecting(1, effectsOf(requests))
-      requests[1]!.succeed("y")
-      yield* Fiber.join(fiber)
-      yield* settle
-      assert.deepStrictEqual(statesOf(requests), ["interrupted", "done", "interrupted"])
-    }))
+  it("says that a value was replaced when any replica that took the write had one", () => {
+    assert.deepInclude(play([replaced, accepted], 2).verdict, { _tag: "Acknowledged", replaced: true })
+  })
 
-  it.effect("lets stragglers go on when asked to, until they end", () =>
-    Effect.gen(function*() {
-      const requests = requestsOf(3)
-      const { fiber } = yield* collecting(1, effectsOf(requests), { stragglers: "continue" })
-      requests[1]!.succeed("y")
-      yield* Fiber.join(fiber)
-      yield* settle
-      assert.deepStrictEqual(statesOf(requests), ["running", "done", "running"])
-      requests[0]!.succeed("x")
-      yield* settle
-      assert.strictEqual(requests[0]!.state(), "done")
-      assert.strictEqual(requests[2]!.state(), "running")
-    }))
+  it("supersedes a write as soon as one replica holds something newer, unless enough took it", () => {
+    const newest = version(9, b)
+    assert.deepStrictEqual(play([accepted, superseded(9), accepted], 2).verdict, {
+      _tag: "Superseded",
+      newest,
+      by: node(1)
+    })
+    const both = recordOf([superseded(5), superseded(9), accepted])
+    assert.deepStrictEqual(quorum.write(2)(both), { _tag: "Superseded", newest, by: node(1) })
+    assert.deepInclude(quorum.write(1)(both), { _tag: "Acknowledged", acks: 1 })
+  })
 
-  it.effect("leaves nothing waiting for a timeout that no longer matters", () =>
-    Effect.gen(function*() {
-      const requests = requestsOf(2)
-      const { fiber } = yield* collecting(1, effectsOf(requests), {
-        stragglers: "continue",
-        timeout: Duration.seconds(1)
-      })
-      requests[0]!.succeed("x")
-      yield* Fiber.join(fiber)
-      yield* TestClock.adjust("2 seconds")
-      requests[1]!.fail("late")
-      yield* settle
-      assert.deepStrictEqual(yield* Fiber.join(fiber), { answers: ["0:x"], failures: [] })
-    }))
+  it("gives a write up when too few replicas are left, and lists why, those known to be down first", () => {
+    const down: ReplicaFailure = { node: c, reason: "down" }
+    const known: quorum.Answers<WriteAnswer> = quorum.answered(quorum.begin(2, 0, [down]), a, recovering)
+    assert.deepStrictEqual(quorum.write(2)(known), {
+      _tag: "NotEnough",
+      got: 0,
+      failures: [down, { node: a, reason: "recovering" }],
+      isExpired: false
+    })
+    assert.isUndefined(quorum.write(1)(known))
+    assert.deepStrictEqual(quorum.write(1)(quorum.failed(known, b, "storage")), {
+      _tag: "NotEnough",
+      got: 0,
+      failures: [down, { node: b, reason: "storage" }, { node: a, reason: "recovering" }],
+      isExpired: false
+    })
+  })
 
-  it.effect("interrupts reads when the caller is interrupted, and lets writes go on to their own end", () =>
-    Effect.gen(function*() {
-      for (const [stragglers, rest] of [["interrupt", "interrupted"], ["continue", "running"]] as const) {
-        const requests = requestsOf(3)
-        const { fiber } = yield* collecting(2, effectsOf(requests), { stragglers })
-        requests[0]!.succeed("x")
-        yield* settle
-        yield* Fiber.interrupt(fiber)
-        yield* settle
-        assert.deepStrictEqual(statesOf(requests), ["done", rest, rest])
-      }
-    }))
+  it("counts every answer of a read, in the order in which they came", () => {
+    const one: quorum.Answers<string> = quorum.answered(quorum.begin(3, 0, []), c, "z")
+    assert.isUndefined(quorum.count(2)(one))
+    assert.deepStrictEqual(quorum.count(2)(quorum.answered(one, a, "x")), {
+      _tag: "Enough",
+      answers: [{ node: c, answer: "z" }, { node: a, answer: "x" }]
+    })
+  })
 
-  it.effect("fails at the timeout, not before, and says what it had", () =>
-    Effect.gen(function*() {
-      const requests = requestsOf(3)
-      const { fiber } = yield* collecting(2, effectsOf(requests), { timeout: Duration.millis(500) })
-      requests[1]!.succeed("y")
-      yield* TestClock.adjust("499 millis")
-      isUndecided(fiber)
-      yield* TestClock.adjust("1 millis")
-      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(fiber)), { answers: ["1:y"], failures: [] })
-      assert.deepStrictEqual(statesOf(requests), ["interrupted", "done", "interrupted"])
-    }))
+  it("does not give up while a spare can make up for a failure", () => {
+    const failed: quorum.Answers<string> = quorum.failed(quorum.begin(2, 1, []), a, "timeout")
+    assert.isUndefined(quorum.count(2)(failed))
+    const asked = quorum.spareAsked(failed)
+    assert.isUndefined(quorum.count(2)(asked))
+    assert.deepInclude(quorum.count(2)(quorum.failed(asked, c, "storage")), { _tag: "NotEnough", got: 0 })
+  })
 
-  it.effect("fails at once when no time is left", () =>
-    Effect.gen(function*() {
-      for (const timeout of [Duration.zero, Duration.millis(-1)]) {
-        const requests = requestsOf(2)
-        const { fiber } = yield* collecting(1, effectsOf(requests), { timeout })
-        assert.deepStrictEqual(yield* Effect.flip(Fiber.join(fiber)), { answers: [], failures: [] })
-        yield* settle
-        assert.notInclude(statesOf(requests), "running")
-      }
-    }))
+  it("gives up when the time is up, and says so", () => {
+    const known: quorum.Answers<WriteAnswer> = quorum.answered(quorum.begin(3, 0, []), a, accepted)
+    const notEnough = { _tag: "NotEnough", got: 1, failures: [], isExpired: true }
+    assert.deepStrictEqual<unknown>(quorum.write(2)(quorum.expired(known)), notEnough)
+    assert.deepStrictEqual<unknown>(quorum.count(2)(quorum.expired(known)), notEnough)
+  })
 
-  it.effect("fails as soon as the quorum cannot be reached any more", () =>
-    Effect.gen(function*() {
-      const requests = requestsOf(3)
-      const { fiber } = yield* collecting(2, effectsOf(requests))
-      requests[0]!.fail("x")
-      yield* settle
-      isUndecided(fiber)
-      requests[2]!.fail("z")
-      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(fiber)), { answers: [], failures: ["0:x", "2:z"] })
-      yield* settle
-      assert.strictEqual(requests[1]!.state(), "interrupted")
-    }))
+  it.prop("the order in a record changes no verdict", [events, share, seed], ([events, share, seed]) => {
+    const wanted = wantedOf(share, events.length)
+    const known = recordOf(events)
+    const mixed = { ...known, given: shuffle(known.given, seed), failures: shuffle(known.failures, seed) }
+    for (const rule of [quorum.write(wanted), quorum.count(wanted)]) {
+      assert.strictEqual(rule(mixed)?._tag, rule(known)?._tag)
+    }
+    const [left, right] = [quorum.write(wanted)(known), quorum.write(wanted)(mixed)]
+    if (left?._tag === "Superseded" && right?._tag === "Superseded") assert.deepStrictEqual(left.newest, right.newest)
+    else if (left?._tag === "Acknowledged") assert.deepStrictEqual(left, right)
+  }, many)
 
-  it.effect("makes up for failed requests with spares, in order", () =>
-    Effect.gen(function*() {
-      const requests = requestsOf(2)
-      const spares = requestsOf(2)
-      const { fiber } = yield* collecting(2, effectsOf(requests), { spares: effectsOf(spares) })
-      assert.deepStrictEqual(statesOf(spares), ["waiting", "waiting"])
-      requests[1]!.fail("y")
-      yield* settle
-      assert.deepStrictEqual(statesOf(spares), ["running", "waiting"])
-      spares[0]!.fail("s")
-      yield* settle
-      assert.deepStrictEqual(statesOf(spares), ["done", "running"])
-      spares[1]!.succeed("t")
-      requests[0]!.succeed("x")
-      assert.deepStrictEqual(yield* Fiber.join(fiber), { answers: ["3:t", "0:x"], failures: ["1:y", "2:s"] })
-    }))
+  it.prop("without newer versions, replicas may answer in any order", [events, share, seed], ([all, share, seed]) => {
+    const events = all.map((event) => event !== "fails" && event._tag === "Superseded" ? accepted : event)
+    const wanted = wantedOf(share, events.length)
+    const took = events.filter((event) => event !== "fails" && event._tag === "Accepted").length
+    for (const order of [events, shuffle(events, seed)]) {
+      assert.strictEqual(play(order, wanted).verdict._tag, took >= wanted ? "Acknowledged" : "NotEnough")
+    }
+  }, many)
 
-  it.effect("fails when the last spare does", () =>
-    Effect.gen(function*() {
-      const requests = requestsOf(1)
-      const spares = requestsOf(1)
-      const { fiber } = yield* collecting(1, effectsOf(requests), { spares: effectsOf(spares) })
-      requests[0]!.fail("x")
-      yield* settle
-      isUndecided(fiber)
-      spares[0]!.fail("s")
-      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(fiber)), { answers: [], failures: ["0:x", "1:s"] })
-    }))
+  it.prop("a write is decided as soon as it can be, and no sooner", [events, share], ([events, share]) => {
+    const wanted = wantedOf(share, events.length)
+    const decidedAfter = play(events, wanted).events
+    for (let count = 1; count <= decidedAfter; count++) {
+      const seen = events.slice(0, count).filter((event) => event !== "fails")
+      const acks = seen.filter(({ _tag }) => _tag === "Accepted").length
+      const isSuperseded = seen.some(({ _tag }) => _tag === "Superseded")
+      const isOpen = acks < wanted && acks + events.length - count >= wanted && !isSuperseded
+      assert.strictEqual(isOpen, count < decidedAfter)
+    }
+  }, many)
 
-  it.effect("asks one spare as well when the hedge delay has passed, not before, and still waits until the timeout", () =>
-    Effect.gen(function*() {
-      const requests = requestsOf(1)
-      const spares = requestsOf(2)
-      const { fiber } = yield* collecting(1, effectsOf(requests), {
-        spares: effectsOf(spares),
-        hedgeAfter: Duration.millis(10),
-        timeout: Duration.millis(100)
-      })
-      yield* TestClock.adjust("9 millis")
-      assert.deepStrictEqual(statesOf(spares), ["waiting", "waiting"])
-      yield* TestClock.adjust("1 millis")
-      assert.deepStrictEqual(statesOf(spares), ["running", "waiting"])
-      yield* TestClock.adjust("89 millis")
-      isUndecided(fiber)
-      assert.deepStrictEqual(statesOf(spares), ["running", "waiting"])
-      yield* TestClock.adjust("1 millis")
-      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(fiber)), { answers: [], failures: [] })
-      assert.strictEqual(requests[0]!.state(), "interrupted")
-    }))
+  it.prop("a newer version is taken from the highest answer", [events], ([events]) => {
+    const verdict = quorum.write(events.length + 1)({ ...recordOf(events), spares: 9 })
+    const newest = events.flatMap((event) => event !== "fails" && event._tag === "Superseded" ? [event.newest] : [])
+    if (newest.length === 0) return assert.isUndefined(verdict)
+    if (verdict?._tag !== "Superseded") return assert.fail("not superseded")
+    for (const version of newest) assert.isAtMost(Version.compare(version, verdict.newest), 0)
+  }, many)
 
-  it.effect("takes whichever of the slow request and its hedge answers first", () =>
-    Effect.gen(function*() {
-      const requests = requestsOf(1)
-      const spares = requestsOf(1)
-      const { fiber } = yield* collecting(1, effectsOf(requests), {
-        spares: effectsOf(spares),
-        hedgeAfter: Duration.millis(10)
-      })
-      yield* TestClock.adjust("10 millis")
-      spares[0]!.succeed("s")
-      assert.deepStrictEqual(yield* Fiber.join(fiber), { answers: ["1:s"], failures: [] })
-      yield* settle
-      assert.strictEqual(requests[0]!.state(), "interrupted")
-    }))
-
-  it.effect("does not hedge when the timeout comes first", () =>
-    Effect.gen(function*() {
-      const spares = requestsOf(1)
-      const { fiber } = yield* collecting(1, effectsOf(requestsOf(1)), {
-        spares: effectsOf(spares),
-        hedgeAfter: Duration.millis(100),
-        timeout: Duration.millis(100)
-      })
-      yield* TestClock.adjust("100 millis")
-      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(fiber)), { answers: [], failures: [] })
-      assert.strictEqual(spares[0]!.state(), "waiting")
-    }))
-
-  it.effect("surfaces a defect at once instead of counting it as an absent replica", () =>
-    Effect.gen(function*() {
-      const requests = requestsOf(3)
-      const { fiber } = yield* collecting(1, effectsOf(requests))
-      requests[0]!.die("a bug")
-      const exit = yield* Fiber.await(fiber)
-      assert.deepStrictEqual(exit, Exit.die("a bug"))
-      yield* settle
-      assert.deepStrictEqual(statesOf(requests).slice(1), ["interrupted", "interrupted"])
-    }))
-
-  it.effect("decides when all requests complete without waiting", () =>
-    Effect.gen(function*() {
-      const { fiber } = yield* collecting(2, [Effect.succeed("x"), Effect.fail("y"), Effect.succeed("z")])
-      assert.deepStrictEqual(yield* Fiber.join(fiber), { answers: ["0:x", "2:z"], failures: ["1:y"] })
-      const { fiber: failing } = yield* collecting(2, [Effect.fail("x"), Effect.fail("y"), Effect.succeed("z")])
-      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(failing)), { answers: [], failures: ["0:x", "1:y"] })
-      const { fiber: spared } = yield* collecting(1, [Effect.fail("x")], {
-        spares: [Effect.fail("s"), Effect.succeed("t")]
-      })
-      assert.deepStrictEqual((yield* Fiber.join(spared)).answers, ["2:t"])
-    }))
-
-  it.effect("starts every request that may go on, even when the first decides without waiting", () =>
-    Effect.gen(function*() {
-      const rest = requestsOf(2)
-      const { fiber } = yield* collecting(1, [Effect.succeed("x"), ...effectsOf(rest)], { stragglers: "continue" })
-      yield* Fiber.join(fiber)
-      assert.deepStrictEqual(statesOf(rest), ["running", "running"])
-      const reads = requestsOf(2)
-      yield* collecting(1, [Effect.succeed("x"), ...effectsOf(reads)], { stragglers: "interrupt" })
-      assert.notInclude(statesOf(reads), "running")
-    }))
+  it.prop("an attempt whose time is up is decided", [events, share], ([events, share]) => {
+    const wanted = wantedOf(share, events.length)
+    const known = quorum.expired({ ...recordOf(events), open: 3, spares: 2 })
+    assert.isDefined(quorum.write(wanted)(known))
+    assert.isDefined(quorum.count(wanted)(known))
+  }, many)
 })

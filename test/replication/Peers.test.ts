@@ -1,11 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import type { Cell } from "../../src/domain/cell/Cell.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
-import type { PeerClient, ReadAnswer, ReadRequest, WriteAnswer } from "../../src/peer/PeerClient.ts"
+import type { PeerClient, WriteAnswer } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
-import * as Call from "../../src/replication/Call.ts"
 import * as Peers from "../../src/replication/Peers.ts"
 import { a, b, c, cellOf, d, failedBy, key, settle, version } from "../coordinator/requests.ts"
 import { gossip, mock } from "../replicator/fakes.ts"
@@ -18,16 +16,7 @@ const start = Effect.fnUntraced(function*(client: Partial<PeerClient["Service"]>
   const peers = yield* Peers.make(mock(client), gossip(a, { liveness: new Map(), reported }, [d]), {
     replicaTimeout: Duration.seconds(1)
   })
-  return {
-    reported,
-    peers: {
-      write: (peer: NodeId, cell: Cell) =>
-        Call.toEffect<WriteAnswer, PeerFailed>((done) => peers.write(peer, cell, done)),
-      read: (peer: NodeId, request: ReadRequest) =>
-        Call.toEffect<ReadAnswer, PeerFailed>((done) => peers.read(peer, request, done)),
-      writeAll: peers.writeAll
-    }
-  }
+  return { reported, peers }
 })
 
 describe("Peers", () => {

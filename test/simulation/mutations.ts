@@ -127,52 +127,49 @@ export const mutations: ReadonlyArray<Mutation> = [
   // --- quorums --------------------------------------------------------------------------------------------------
   one(
     "acknowledge at W-1",
-    "coordinator/writeQuorum.ts",
-    `return accepted >= wanted ? Exit.succeed(`,
-    `return accepted >= wanted - 1 ? Exit.succeed(`
+    "coordinator/quorum.ts",
+    `    if (acks >= wanted) return`,
+    `    if (acks >= wanted - 1) return`
   ),
   one(
     "count a superseded write as accepted",
-    "coordinator/writeQuorum.ts",
-    `        if (answer._tag === "Superseded") {
-          return Exit.succeed({ _tag: "Superseded", newest: answer.newest, by: nodes[index]! })
-        }
-        accepted++
+    "coordinator/quorum.ts",
+    `      if (answer._tag === "Accepted") {
+        acks++
         replaced ||= answer.replaced`,
-    `        accepted++
+    `      if (answer._tag !== "Uncounted") {
+        acks++
         replaced ||= answer._tag === "Accepted" && answer.replaced`
   ),
   one(
     "acknowledge a superseded write instead of stamping it again",
     "coordinator/Coordinator.ts",
-    `            outcome._tag === "Acknowledged"
-              ? Effect.succeed({
-                version: cell.version,
-                acks: outcome.acks,
-                replicas: replicasOf(write),
-                replaced: outcome.replaced
-              })
-              : stampAgain({ ...write, outcome: "unknown" }, outcome.newest, outcome.by)`,
-    `            Effect.succeed({ version: cell.version, acks: 2, replicas: replicasOf(write), replaced: false })`
+    `          if (verdict._tag === "Acknowledged") {
+            return { version, acks: verdict.acks, replicas, replaced: verdict.replaced }`,
+    `          if (verdict._tag !== "NotEnough") {
+            return { version, acks: 2, replicas, replaced: false }`
   ),
   one(
     "count a hint as an acknowledgement",
     "coordinator/Coordinator.ts",
-    `          done(Exit.failCause(exit.cause))`,
-    `          done(Exit.succeed({ _tag: "Accepted", replaced: false }))`
+    `Effect.tapError(writing, () => Effect.sync(() => replicator.hint(node, cell)))`,
+    `Effect.catch(writing, () => Effect.sync(() => {
+          replicator.hint(node, cell)
+          return { _tag: "Accepted", replaced: false }
+        }))`
   ),
   one(
     "answer a read with one replica",
-    "coordinator/readQuorum.ts",
-    `        return answers.length >= wanted ? Exit.succeed(answers) : undefined`,
-    `        return answers.length >= 1 ? Exit.succeed(answers) : undefined`
+    "coordinator/Coordinator.ts",
+    `          rule: quorum.count(wanted)`,
+    `          rule: quorum.count(1)`
   ),
   one(
     "repair behind the answer",
     "coordinator/ReadRepair.ts",
-    `      yield* bringLevel(options, cell, stale, wanted - (answers.length - stale.length))`,
+    `      yield* repairStale(options, cell, stale, wanted - (answers.length - stale.length))`,
     `      yield* Effect.forkIn(
-        Effect.ignore(bringLevel(options, cell, stale, wanted - (answers.length - stale.length))),
+        Effect.ignore(repairStale(options, cell, stale, wanted - (answers.length - stale.length))),
         options.scope
       )`
   ),
@@ -283,8 +280,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   one(
     "hand the answers of a batch to the wrong callers",
     "replication/Batcher.ts",
-    `          tell(batch, (index) => Exit.succeed(answers[index]!))`,
-    `          tell(batch, (index) => Exit.succeed(answers[answers.length - 1 - index]!))`
+    `          answer(batch, (index) => Exit.succeed(answers[index]!))`,
+    `          answer(batch, (index) => Exit.succeed(answers[answers.length - 1 - index]!))`
   ),
   one(
     "wait for ever for a peer",

@@ -1,23 +1,34 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration } from "effect"
-import * as HedgeDelay from "../../src/coordinator/HedgeDelay.ts"
+import * as Latencies from "../../src/coordinator/Latencies.ts"
+import { a, b, c } from "./requests.ts"
 
 const afterSamples = (samples: Iterable<number>) => {
-  const delay = HedgeDelay.make()
-  for (const millis of samples) delay.record(millis)
-  return Duration.toMillis(delay.current())
+  const latencies = Latencies.make()
+  for (const millis of samples) latencies.record(b, millis)
+  return latencies.hedgeAfterMillis()
 }
 
 const times = (count: number, millis: number) => Array.from({ length: count }, () => millis)
 
-describe("HedgeDelay", () => {
-  it("is generous until enough answers were measured", () => {
+describe("Latencies", () => {
+  it("follows a change of speed slowly, so that one slow answer does not change the order", () => {
+    const latencies = Latencies.make()
+    latencies.record(b, 10)
+    latencies.record(c, 20)
+    latencies.record(b, 50)
+    assert.isBelow(latencies.averageMillis(b), latencies.averageMillis(c))
+    for (let read = 0; read < 10; read++) latencies.record(b, 50)
+    assert.isAbove(latencies.averageMillis(b), latencies.averageMillis(c))
+    assert.strictEqual(latencies.averageMillis(a), 0)
+  })
+
+  it("hedges late until enough answers were measured", () => {
     assert.strictEqual(afterSamples([]), 50)
     assert.strictEqual(afterSamples(times(63, 7)), 50)
     assert.strictEqual(afterSamples(times(64, 7)), 7)
   })
 
-  it("is the 99th percentile of recent answers", () => {
+  it("hedges at the 99th percentile of recent answers", () => {
     assert.strictEqual(afterSamples(Array.from({ length: 512 }, (_, index) => index + 1)), 507)
     assert.strictEqual(afterSamples([...times(507, 10), ...times(5, 900)]), 10)
     assert.strictEqual(afterSamples([...times(506, 10), ...times(6, 900)]), 900)
@@ -27,7 +38,7 @@ describe("HedgeDelay", () => {
     assert.strictEqual(afterSamples([...times(32, 9), ...times(32, 100)]), 100)
   })
 
-  it("does not go below 2 ms, where a timer costs more than it saves", () => {
+  it("does not hedge below 2 ms, where a timer costs more than it saves", () => {
     assert.strictEqual(afterSamples(times(64, 0.2)), 2)
   })
 

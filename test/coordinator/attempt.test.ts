@@ -1,0 +1,265 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import * as attempt from "../../src/coordinator/attempt.ts"
+import * as Deadlines from "../../src/coordinator/Deadlines.ts"
+import * as quorum from "../../src/coordinator/quorum.ts"
+import type { PeerFailed } from "../../src/peer/PeerError.ts"
+import { a, b, c, d, failedBy, type Request, request, settle } from "./requests.ts"
+
+type Ask = Effect.Effect<string, PeerFailed>
+
+interface Options {
+  readonly spares?: ReadonlyArray<Ask>
+  readonly hedgeAfter?: Duration.Duration
+  readonly timeout?: Duration.Duration
+  readonly stragglers?: "interrupt" | Scope.Scope
+}
+
+const nodes = [a, b, c, d]
+
+/** An attempt that wants `wanted` answers of replicas that answer as the test says, and its verdict in short. */
+const attempting = Effect.fnUntraced(function*(wanted: number, asks: ReadonlyArray<Ask>, options?: Options) {
+  const all = [...asks, ...(options?.spares ?? [])]
+  const deadlines = yield* Deadlines.make
+  const verdict = attempt.run({
+    nodes: nodes.slice(0, all.length),
+    atOnce: asks.length,
+    absent: [],
+    ask: (node, index) => {
+      assert.strictEqual(node, nodes[index])
+      return all[index]!
+    },
+    rule: quorum.count(wanted)<string>,
+    deadlines,
+    ...(options?.hedgeAfter && { hedgeAtMillis: deadlines.now() + Duration.toMillis(options.hedgeAfter) }),
+    expiresAtMillis: deadlines.now() + Duration.toMillis(options?.timeout ?? Duration.seconds(1)),
+    stragglers: options?.stragglers ?? "interrupt"
+  })
+  const fiber = yield* Effect.forkChild(Effect.map(verdict, inShort))
+  yield* settle
+  return { fiber }
+})
+
+const inShort = (verdict: quorum.Enough<string> | quorum.NotEnough) =>
+  verdict._tag === "Enough"
+    ? verdict.answers.map(({ answer, node }) => `${node}:${answer}`)
+    : { got: verdict.got, failed: verdict.failures.map(({ node }) => node), isExpired: verdict.isExpired }
+
+const requestsOf = (count: number): ReadonlyArray<Request<string, PeerFailed>> =>
+  Array.from({ length: count }, () => request())
+const effectsOf = (requests: ReadonlyArray<Request<string, PeerFailed>>) => requests.map(({ effect }) => effect)
+const statesOf = (requests: ReadonlyArray<Request<string, PeerFailed>>) => requests.map(({ state }) => state())
+
+const isUndecided = (fiber: Fiber.Fiber<unknown, unknown>) => assert.isUndefined(fiber.pollUnsafe())
+
+describe("attempt", () => {
+  it.effect("asks everyone at once and returns with the answer that decides", () =>
+    Effect.gen(function*() {
+      const requests = requestsOf(3)
+      const { fiber } = yield* attempting(2, effectsOf(requests))
+      assert.deepStrictEqual(statesOf(requests), ["running", "running", "running"])
+      requests[2]!.succeed("z")
+      yield* settle
+      isUndecided(fiber)
+      requests[0]!.succeed("x")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), ["c:z", "a:x"])
+    }))
+
+  it.effect("interrupts the rest of a read when it is decided", () =>
+    Effect.gen(function*() {
+      const requests = requestsOf(3)
+      const { fiber } = yield* attempting(1, effectsOf(requests))
+      requests[1]!.succeed("y")
+      yield* Fiber.join(fiber)
+      yield* settle
+      assert.deepStrictEqual(statesOf(requests), ["interrupted", "done", "interrupted"])
+    }))
+
+  it.effect("lets the rest of a write run on, until it ends or the scope closes", () =>
+    Effect.gen(function*() {
+      const requests = requestsOf(3)
+      const scope = yield* Scope.make()
+      const { fiber } = yield* attempting(1, effectsOf(requests), { stragglers: scope })
+      requests[1]!.succeed("y")
+      yield* Fiber.join(fiber)
+      yield* settle
+      assert.deepStrictEqual(statesOf(requests), ["running", "done", "running"])
+      requests[0]!.succeed("x")
+      yield* settle
+      assert.deepStrictEqual(statesOf(requests), ["done", "done", "running"])
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(statesOf(requests), ["done", "done", "interrupted"])
+    }))
+
+  it.effect("interrupts a read with its caller, and lets a write run on", () =>
+    Effect.gen(function*() {
+      const scope = yield* Effect.scope
+      for (const [stragglers, rest] of [["interrupt", "interrupted"], [scope, "running"]] as const) {
+        const requests = requestsOf(3)
+        const { fiber } = yield* attempting(2, effectsOf(requests), { stragglers })
+        requests[0]!.succeed("x")
+        yield* settle
+        yield* Fiber.interrupt(fiber)
+        yield* settle
+        assert.deepStrictEqual(statesOf(requests), ["done", rest, rest])
+      }
+    }))
+
+  it.effect("leaves nothing running in a scope that is closed already", () =>
+    Effect.gen(function*() {
+      const requests = requestsOf(2)
+      const scope = yield* Scope.make()
+      yield* Scope.close(scope, Exit.void)
+      const { fiber } = yield* attempting(1, effectsOf(requests), { stragglers: scope })
+      requests[0]!.succeed("x")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(statesOf(requests), ["done", "interrupted"])
+    }))
+
+  it.effect("gives up at the timeout, not before, and says what it had", () =>
+    Effect.gen(function*() {
+      const requests = requestsOf(3)
+      const { fiber } = yield* attempting(2, effectsOf(requests), { timeout: Duration.millis(500) })
+      requests[1]!.succeed("y")
+      yield* TestClock.adjust("499 millis")
+      isUndecided(fiber)
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), { got: 1, failed: [], isExpired: true })
+      assert.deepStrictEqual(statesOf(requests), ["interrupted", "done", "interrupted"])
+    }))
+
+  it.effect("gives up at once when no time is left", () =>
+    Effect.gen(function*() {
+      for (const timeout of [Duration.zero, Duration.millis(-1)]) {
+        const requests = requestsOf(2)
+        const { fiber } = yield* attempting(1, effectsOf(requests), { timeout })
+        assert.deepStrictEqual(yield* Fiber.join(fiber), { got: 0, failed: [], isExpired: true })
+        assert.notInclude(statesOf(requests), "running")
+      }
+    }))
+
+  it.effect("leaves nothing waiting for a timeout that no longer matters", () =>
+    Effect.gen(function*() {
+      const requests = requestsOf(2)
+      const { fiber } = yield* attempting(1, effectsOf(requests), { stragglers: yield* Effect.scope })
+      requests[0]!.succeed("x")
+      yield* Fiber.join(fiber)
+      yield* TestClock.adjust("2 seconds")
+      requests[1]!.fail(failedBy(b))
+      yield* settle
+      assert.deepStrictEqual(yield* Fiber.join(fiber), ["a:x"])
+    }))
+
+  it.effect("gives up as soon as the quorum cannot be reached any more", () =>
+    Effect.gen(function*() {
+      const requests = requestsOf(3)
+      const { fiber } = yield* attempting(2, effectsOf(requests))
+      requests[0]!.fail(failedBy(a))
+      yield* settle
+      isUndecided(fiber)
+      requests[2]!.fail(failedBy(c))
+      assert.deepStrictEqual(yield* Fiber.join(fiber), { got: 0, failed: [a, c], isExpired: false })
+      yield* settle
+      assert.strictEqual(requests[1]!.state(), "interrupted")
+    }))
+
+  it.effect("makes up for failed requests with spares, in order, until the last one fails", () =>
+    Effect.gen(function*() {
+      const [requests, spares] = [requestsOf(2), requestsOf(2)]
+      const { fiber } = yield* attempting(2, effectsOf(requests), { spares: effectsOf(spares) })
+      assert.deepStrictEqual(statesOf(spares), ["waiting", "waiting"])
+      requests[1]!.fail(failedBy(b))
+      yield* settle
+      assert.deepStrictEqual(statesOf(spares), ["running", "waiting"])
+      spares[0]!.fail(failedBy(c))
+      yield* settle
+      assert.deepStrictEqual(statesOf(spares), ["done", "running"])
+      requests[0]!.succeed("x")
+      yield* settle
+      isUndecided(fiber)
+      spares[1]!.fail(failedBy(d))
+      assert.deepStrictEqual(yield* Fiber.join(fiber), { got: 1, failed: [b, c, d], isExpired: false })
+    }))
+
+  it.effect("asks one spare as well when the hedge delay has passed, not before, and still waits until the timeout", () =>
+    Effect.gen(function*() {
+      const [requests, spares] = [requestsOf(1), requestsOf(2)]
+      const { fiber } = yield* attempting(1, effectsOf(requests), {
+        spares: effectsOf(spares),
+        hedgeAfter: Duration.millis(10),
+        timeout: Duration.millis(100)
+      })
+      yield* TestClock.adjust("9 millis")
+      assert.deepStrictEqual(statesOf(spares), ["waiting", "waiting"])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(statesOf(spares), ["running", "waiting"])
+      yield* TestClock.adjust("89 millis")
+      isUndecided(fiber)
+      assert.deepStrictEqual(statesOf(spares), ["running", "waiting"])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), { got: 0, failed: [], isExpired: true })
+      assert.strictEqual(requests[0]!.state(), "interrupted")
+    }))
+
+  it.effect("takes whichever of the slow request and its hedge answers first", () =>
+    Effect.gen(function*() {
+      const [requests, spares] = [requestsOf(1), requestsOf(1)]
+      const { fiber } = yield* attempting(1, effectsOf(requests), {
+        spares: effectsOf(spares),
+        hedgeAfter: Duration.millis(10)
+      })
+      yield* TestClock.adjust("10 millis")
+      spares[0]!.succeed("s")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), ["b:s"])
+      yield* settle
+      assert.strictEqual(requests[0]!.state(), "interrupted")
+    }))
+
+  it.effect("does not hedge when the timeout comes first", () =>
+    Effect.gen(function*() {
+      const spares = requestsOf(1)
+      const { fiber } = yield* attempting(1, effectsOf(requestsOf(1)), {
+        spares: effectsOf(spares),
+        hedgeAfter: Duration.millis(100),
+        timeout: Duration.millis(100)
+      })
+      yield* TestClock.adjust("100 millis")
+      assert.deepInclude(yield* Fiber.join(fiber), { isExpired: true })
+      assert.strictEqual(spares[0]!.state(), "waiting")
+    }))
+
+  it.effect("surfaces a defect at once instead of counting it as an absent replica", () =>
+    Effect.gen(function*() {
+      const requests = requestsOf(3)
+      const { fiber } = yield* attempting(1, effectsOf(requests))
+      requests[0]!.die("a bug")
+      assert.deepStrictEqual(yield* Fiber.await(fiber), Exit.die("a bug"))
+      yield* settle
+      assert.deepStrictEqual(statesOf(requests).slice(1), ["interrupted", "interrupted"])
+    }))
+
+  it.effect("decides when all requests complete without waiting", () =>
+    Effect.gen(function*() {
+      const [x, z] = [Effect.succeed("x"), Effect.succeed("z")]
+      const fails = Effect.fail(failedBy(a))
+      const { fiber } = yield* attempting(2, [x, fails, z])
+      assert.deepStrictEqual(yield* Fiber.join(fiber), ["a:x", "c:z"])
+      const { fiber: failing } = yield* attempting(2, [fails, fails, z])
+      assert.deepStrictEqual(yield* Fiber.join(failing), { got: 0, failed: [a, b], isExpired: false })
+      const { fiber: spared } = yield* attempting(1, [fails], { spares: [fails, x] })
+      assert.deepStrictEqual(yield* Fiber.join(spared), ["c:x"])
+    }))
+
+  it.effect("asks every replica of a write, and no more than needed for a read, when the first decides at once", () =>
+    Effect.gen(function*() {
+      const rest = requestsOf(2)
+      const asks = (requests: typeof rest) => [Effect.succeed("x"), ...effectsOf(requests)]
+      const { fiber } = yield* attempting(1, asks(rest), { stragglers: yield* Effect.scope })
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(statesOf(rest), ["running", "running"])
+      const reads = requestsOf(2)
+      yield* attempting(1, asks(reads))
+      assert.deepStrictEqual(statesOf(reads), ["waiting", "waiting"])
+    }))
+})
