@@ -3,13 +3,14 @@
  * over two leaves, `Disk` and `PeerClient`, and Effect's clock and randomness: real ones in `main.ts`, others in tests and
  * in the simulator.
  *
- *     Coordinator -> Replicator -> Ring -> Gossip -> LamportClock -> Storage -> Identity -> Disk, PeerClient
+ *     Coordinator -> Replicator -> Ring -> Gossip -> LamportClock -> Storage -> Identity, Metrics -> Disk, PeerClient
  */
 import { Layer } from "effect"
 import { LamportClock } from "./clock/LamportClock.ts"
 import { Coordinator } from "./coordinator/Coordinator.ts"
 import { Identity } from "./disk/Identity.ts"
 import { Gossip } from "./gossip/Gossip.ts"
+import { Metrics } from "./observability/Metrics.ts"
 import { Replicator } from "./replicator/Replicator.ts"
 import { Ring } from "./ring/Ring.ts"
 import { Snapshots } from "./storage/Snapshots.ts"
@@ -24,7 +25,8 @@ export const layerOver = (storage: typeof Storage.layer) =>
     Layer.provideMerge(LamportClock.layer),
     Layer.provideMerge(Snapshots.layer),
     Layer.provideMerge(storage),
-    Layer.provideMerge(Identity.layer)
+    Layer.provideMerge(Identity.layer),
+    Layer.provideMerge(Metrics.layer)
   )
 
 /** Needs `Disk`, `PeerClient`, `NodeConfig` and `ClusterConfig`. */

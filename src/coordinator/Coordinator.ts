@@ -14,7 +14,7 @@ import type { Cell, Value } from "../domain/cell/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import { Gossip } from "../gossip/Gossip.ts"
-import * as Metrics from "../observability/Metrics.ts"
+import { Metrics } from "../observability/Metrics.ts"
 import type { ReadAnswer, ReadRequest, WriteAnswer } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 import { Replicator } from "../replicator/Replicator.ts"
@@ -44,6 +44,7 @@ export class Coordinator extends Context.Service<Coordinator, {
       const { liveness, self } = yield* Gossip
       const replicator = yield* Replicator
       const lamport = yield* LamportClock
+      const metrics = yield* Metrics
       const scope = yield* Effect.scope
       const deadlines = yield* Deadlines.make
       const latencies = Latencies.make()
@@ -89,7 +90,7 @@ export class Coordinator extends Context.Service<Coordinator, {
           }
           if (verdict._tag === "NotEnough") return yield* failed(verdict.failures, verdict.got)
           // Somebody wrote with a clock ahead of this one: stamp above it, as long as there is time.
-          Metrics.writeSuperseded()
+          metrics.writeSuperseded()
           if (!lamport.observe(verdict.newest.counter) || deadlines.now() >= expiresAtMillis) {
             return yield* failed([...absent, { node: verdict.by, reason: "superseded" }])
           }
@@ -131,7 +132,7 @@ export class Coordinator extends Context.Service<Coordinator, {
           absent,
           ask: (node, index) => {
             const isSpare = index >= wanted
-            if (isSpare) Metrics.readHedged()
+            if (isSpare) metrics.readHedged()
             // The first brings the cell. A spare brings it too, since it may stand in for the first.
             return readFrom(node, { key, full: index === 0 || isSpare })
           },

@@ -11,7 +11,7 @@ import { NodeConfig } from "../config/NodeConfig.ts"
 import { Disk } from "../disk/Disk.ts"
 import { Identity } from "../disk/Identity.ts"
 import type { NodeId } from "../domain/NodeId.ts"
-import * as Metrics from "../observability/Metrics.ts"
+import { Metrics } from "../observability/Metrics.ts"
 import { restarting } from "../observability/restarting.ts"
 import { uptimeMillis } from "../observability/uptime.ts"
 import { PeerClient } from "../peer/PeerClient.ts"
@@ -98,6 +98,7 @@ const make = Effect.gen(function*() {
   const { generation, incarnation, nodeId: self } = yield* Identity
   const disk = yield* Disk
   const lamport = yield* LamportClock
+  const metrics = yield* Metrics
   const scope = yield* Effect.scope
   const otherSeeds = seeds.filter((seed) => seed !== address)
 
@@ -199,7 +200,7 @@ const make = Effect.gen(function*() {
     otherSeeds.filter((seed) => !seedsMet.has(seed) && !live.some(({ record }) => record.address === seed))
 
   const round = Effect.gen(function*() {
-    Metrics.gossipRoundBegan()
+    metrics.gossipRoundBegan()
     yield* beat
     const members = yield* Random.shuffle(others())
     const live = members.filter(({ liveness }) => liveness === "up")

@@ -2,10 +2,10 @@
  * Every metric, named once. Counters and histograms are updated where things happen, by plain functions that cost a
  * fraction of a microsecond; gauges are read from their owners when somebody scrapes, so they cannot go stale.
  *
- * Names start with `rondo_` and end in their unit; labels never carry keys. Counters are per process: nodes that share
- * one (tests, embedded clusters) share them.
+ * Names start with `rondo_` and end in their unit; labels never carry keys. A node counts in a registry of its own, so
+ * nodes that share a process (tests, the simulator) do not share counters.
  */
-import { Context, Effect, Metric } from "effect"
+import { Context, Effect, Layer, Metric } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 
 export type Operation = "get" | "put" | "delete"
@@ -20,8 +20,22 @@ export type RequestOutcome =
   | "client-gone"
   | "failed"
 
-/** The default registry, the one that Effect's own metrics use. */
-const process = Context.empty()
+export type Sample = (metric: Metric.Metric<number, unknown>, value: number, labels?: Record<string, string>) => void
+
+export class Metrics extends Context.Service<Metrics, {
+  readonly requestEnded: (operation: Operation, outcome: RequestOutcome, durationNanos: bigint) => void
+  readonly writeSuperseded: () => void
+  readonly readHedged: () => void
+  readonly gossipRoundBegan: () => void
+  readonly batchSent: (cells: number) => void
+  readonly logSynced: (durationSeconds: number) => void
+  readonly compacted: (durationSeconds: number) => void
+  /** Everything in Prometheus' text format: what was counted, then what `read` samples for this text alone. */
+  readonly render: (read: (sample: Sample) => void) => string
+}>()("rondo/observability/Metrics") {
+  /** With an empty registry. */
+  static readonly layer = Layer.sync(Metrics, () => make())
+}
 
 const operations: ReadonlyArray<Operation> = ["get", "put", "delete"]
 const outcomes: ReadonlyArray<RequestOutcome> = [
@@ -74,18 +88,31 @@ const batchCells = Metric.histogram("rondo_replication_batch_cells", {
 const logSyncs = seconds("rondo_log_sync_duration_seconds", "One sync of the write-ahead log")
 const compactions = seconds("rondo_compaction_duration_seconds", "One compaction of tables")
 
-export const requestEnded = (operation: Operation, outcome: RequestOutcome, durationNanos: bigint): void => {
-  requests[operation][outcome].updateUnsafe(1, process)
-  requestDurations[operation].updateUnsafe(Number(durationNanos) / 1e9, process)
+export const make = (): Metrics["Service"] => {
+  const node = Context.make(Metric.MetricRegistry, new Map())
+  return {
+    requestEnded: (operation, outcome, durationNanos) => {
+      requests[operation][outcome].updateUnsafe(1, node)
+      requestDurations[operation].updateUnsafe(Number(durationNanos) / 1e9, node)
+    },
+    writeSuperseded: () => supersededWrites.updateUnsafe(1, node),
+    readHedged: () => hedgedReads.updateUnsafe(1, node),
+    gossipRoundBegan: () => gossipRounds.updateUnsafe(1, node),
+    batchSent: (cells) => batchCells.updateUnsafe(cells, node),
+    logSynced: (durationSeconds) => logSyncs.updateUnsafe(durationSeconds, node),
+    compacted: (durationSeconds) => compactions.updateUnsafe(durationSeconds, node),
+    render: (read) => {
+      const scrape = Context.make(Metric.MetricRegistry, new Map())
+      read((metric, value, labels) => {
+        const labelled = labels === undefined ? metric : Metric.withAttributes(metric, labels)
+        labelled.updateUnsafe(value, scrape)
+      })
+      return PrometheusMetrics.formatUnsafe(node) + PrometheusMetrics.formatUnsafe(scrape)
+    }
+  }
 }
-export const writeSuperseded = (): void => supersededWrites.updateUnsafe(1, process)
-export const readHedged = (): void => hedgedReads.updateUnsafe(1, process)
-export const gossipRoundBegan = (): void => gossipRounds.updateUnsafe(1, process)
-export const batchSent = (cells: number): void => batchCells.updateUnsafe(cells, process)
-export const logSynced = (durationSeconds: number): void => logSyncs.updateUnsafe(durationSeconds, process)
-export const compacted = (durationSeconds: number): void => compactions.updateUnsafe(durationSeconds, process)
 
-/** Reports how long the effect took when it succeeds, in seconds, to one of the functions above. */
+/** Reports how long the effect took when it succeeds, in seconds, to one of a node's metrics. */
 export const timed = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   report: (seconds: number) => void
@@ -100,7 +127,7 @@ export const timed = <A, E, R>(
 
 const gauge = (name: string, description: string) => Metric.gauge(name, { description })
 
-/** What a scrape reads from its owner; see `render`. */
+/** What a scrape reads from its owner; see `Metrics.render`. */
 export const sampled = {
   members: gauge("rondo_members", "Members by this node's opinion of them"),
   ringEpoch: gauge("rondo_ring_epoch", "Raised by every change of membership"),
@@ -150,16 +177,4 @@ export const sampled = {
   cellsRepaired: counter("rondo_cells_repaired_total", "Cells lost to damage that other replicas gave back"),
   hintsDropped: counter("rondo_hints_dropped_total", "Hints left to partition comparison"),
   hintsDelivered: counter("rondo_hints_delivered_total", "Hints that reached their peer")
-}
-
-export type Sample = (metric: Metric.Metric<number, unknown>, value: number, labels?: Record<string, string>) => void
-
-/** Everything in Prometheus' text format: what was counted, then what `read` samples into a registry of its own. */
-export const render = (read: (sample: Sample) => void): string => {
-  const scrape = Context.make(Metric.MetricRegistry, new Map())
-  read((metric, value, labels) => {
-    const labelled = labels === undefined ? metric : Metric.withAttributes(metric, labels)
-    labelled.updateUnsafe(value, scrape)
-  })
-  return PrometheusMetrics.formatUnsafe(process) + PrometheusMetrics.formatUnsafe(scrape)
 }

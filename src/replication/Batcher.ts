@@ -7,7 +7,6 @@
  * - A request whose caller is interrupted before its batch leaves is not sent. Later, the answer is dropped.
  */
 import { Cause, Effect, Exit, type Scope } from "effect"
-import * as Metrics from "../observability/Metrics.ts"
 import { restarting } from "../observability/restarting.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 
@@ -30,6 +29,8 @@ export interface BatcherOptions<Request, Answer> {
   /** Whether a batch that failed like this fails the queue behind it too, instead of one batch after another. */
   readonly failsAll: (failure: PeerFailed) => boolean
   readonly overloaded: () => PeerFailed
+  /** Called with the number of requests before each batch is sent. */
+  readonly batchSent: (requests: number) => void
 }
 
 interface Waiting<Request, Answer> {
@@ -83,7 +84,7 @@ export const make = <Request, Answer>(
       const batch = take()
       if (batch.length === 0) return Effect.void
       underWay = batch.length
-      Metrics.batchSent(batch.length)
+      options.batchSent(batch.length)
       return Effect.matchCause(options.send(batch.map(({ request }) => request)), {
         // A defect reaches the callers too: nobody waits for a timeout because of a bug, and the next batch goes out.
         onFailure: (cause) => {

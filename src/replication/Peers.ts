@@ -4,6 +4,7 @@ import type { NodeSettings } from "../config/NodeConfig.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Gossip } from "../gossip/Gossip.ts"
+import type { Metrics } from "../observability/Metrics.ts"
 import { batchBytesMax, batchCellsMax } from "../peer/PeerApi.ts"
 import type { PeerClient, ReadAnswer, ReadRequest, WriteAnswer } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
@@ -44,6 +45,7 @@ const silence = (peer: NodeId, timeout: Duration.Duration): Effect.Effect<never,
 export const make = Effect.fnUntraced(function*(
   client: PeerClient["Service"],
   gossip: Gossip["Service"],
+  metrics: Metrics["Service"],
   { replicaTimeout }: Pick<NodeSettings, "replicaTimeout">
 ): Effect.fn.Return<Peers, never, Scope.Scope> {
   const scope = yield* Effect.scope
@@ -77,6 +79,7 @@ export const make = Effect.fnUntraced(function*(
       queueMax,
       queueBytesMax,
       overloaded: overloaded(peer),
+      batchSent: metrics.batchSent,
       // Nobody is there. All that waits should become hints now, and not after one timeout each.
       failsAll: ({ reason }: PeerFailed) => reason === "unreachable" || reason === "timeout"
     }

@@ -23,6 +23,7 @@ import type { NodeId } from "../domain/NodeId.ts"
 import * as Partition from "../domain/Partition.ts"
 import type { Version } from "../domain/Version.ts"
 import { Gossip } from "../gossip/Gossip.ts"
+import { Metrics } from "../observability/Metrics.ts"
 import {
   type Digests,
   type KeyRange,
@@ -86,7 +87,7 @@ export class Replicator extends Context.Service<Replicator, {
       const gossip = yield* Gossip
       const client = yield* PeerClient
       const clock = yield* LamportClock
-      const peers = yield* Peers.make(client, gossip, config)
+      const peers = yield* Peers.make(client, gossip, yield* Metrics, config)
       const hints = yield* Hints.make(disk, config)
       const self = identity.nodeId
       let readRepairs = 0

@@ -8,6 +8,7 @@ import * as Problem from "../api/Problem.ts"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import type { StorageError } from "../disk/StorageError.ts"
 import { Gossip } from "../gossip/Gossip.ts"
+import { Metrics } from "../observability/Metrics.ts"
 import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Ring } from "../ring/Ring.ts"
@@ -29,6 +30,7 @@ export const layer = HttpApiBuilder.group(
     const admission = yield* Lane.Admission
     const settings = yield* ClusterConfig
     const gossip = yield* Gossip
+    const metrics = yield* Metrics
     const replicator = yield* Replicator
     const ring = yield* Ring
     const snapshots = yield* Snapshots
@@ -74,7 +76,7 @@ export const layer = HttpApiBuilder.group(
         ))
       .handleRaw("metrics", () =>
         Effect.map(observe, (observation) => {
-          const text = metricsText(observation, admission.inFlight(), lag.takeSeconds())
+          const text = metricsText(metrics, observation, admission.inFlight(), lag.takeSeconds())
           return HttpServerResponse.text(text, { contentType: prometheus, headers: noStore })
         }))
       .handle("takeSnapshot", ({ payload: { name } }) =>

@@ -20,7 +20,7 @@ import type { ReadReceipt, WriteReceipt } from "../coordinator/receipts.ts"
 import type { Value } from "../domain/cell/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import * as Version from "../domain/Version.ts"
-import * as Metrics from "../observability/Metrics.ts"
+import { Metrics, type Operation, type RequestOutcome } from "../observability/Metrics.ts"
 import * as KvRequest from "./KvRequest.ts"
 import * as Lane from "./lane/Lane.ts"
 import { problemResponse } from "./problemResponse.ts"
@@ -33,13 +33,14 @@ const make = Effect.gen(function*() {
   const busy = overloaded(admission.limit)
   const clock = yield* Clock.Clock
   const coordinator = yield* Coordinator
+  const metrics = yield* Metrics
   const { valueBytesMax } = yield* NodeConfig
   const { replicationFactor } = yield* ClusterConfig
 
   /** Measures the request, and refuses it at once when too many are under way. Called where nothing interrupts. */
-  const measured = (operation: Metrics.Operation, handle: Lane.Handler): Lane.Handler => (request, response) => {
+  const measured = (operation: Operation, handle: Lane.Handler): Lane.Handler => (request, response) => {
     if (admission.isFull()) {
-      Metrics.requestEnded(operation, "overloaded", 0n)
+      metrics.requestEnded(operation, "overloaded", 0n)
       return Effect.succeed(busy)
     }
     const began = clock.currentTimeNanosUnsafe()
@@ -47,7 +48,7 @@ const make = Effect.gen(function*() {
       Effect.suspend(() => handle(request, response)),
       (exit) => {
         const outcome = Exit.isSuccess(exit) && exit.value === busy ? "overloaded" : outcomeOf(exit)
-        Metrics.requestEnded(operation, outcome, clock.currentTimeNanosUnsafe() - began)
+        metrics.requestEnded(operation, outcome, clock.currentTimeNanosUnsafe() - began)
         return undefined
       }
     )
@@ -145,7 +146,7 @@ export class KvHandlers extends Context.Service<KvHandlers, Lane.Handlers<keyof 
 
 const refuse = (problem: Problem.Problem) => Effect.succeed(problemResponse(problem))
 
-const outcomeOf = (exit: Exit.Exit<Response>): Metrics.RequestOutcome => {
+const outcomeOf = (exit: Exit.Exit<Response>): RequestOutcome => {
   if (Exit.isFailure(exit)) return Exit.hasInterrupts(exit) ? "client-gone" : "failed"
   const { status } = exit.value
   if (status < 400) return "ok"

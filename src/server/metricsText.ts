@@ -1,9 +1,7 @@
 /** Samples the gauges for one scrape from the services that own them. */
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import * as Metrics from "../observability/Metrics.ts"
+import { type Metrics, sampled } from "../observability/Metrics.ts"
 import * as Health from "./Health.ts"
-
-const { sampled } = Metrics
 
 /** Twenty milliseconds between looks costs nothing and sees every pause that a client would notice. */
 const makeEventLoopLag = () => {
@@ -22,11 +20,12 @@ const makeEventLoopLag = () => {
 export const eventLoopLag = makeEventLoopLag
 
 export const metricsText = (
+  metrics: Metrics["Service"],
   observation: Health.Observation,
   requestsInFlight: number,
   eventLoopLagSeconds: number
 ): string =>
-  Metrics.render((sample) => {
+  metrics.render((sample) => {
     const { replicator, ring, settings, storage } = observation
     const health = Health.health(observation)
     for (const liveness of ["up", "suspect", "down"] as const) {

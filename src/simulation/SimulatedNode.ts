@@ -16,6 +16,7 @@ import { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Version from "../domain/Version.ts"
 import { Gossip } from "../gossip/Gossip.ts"
+import type { Metrics } from "../observability/Metrics.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Ring } from "../ring/Ring.ts"
 import { Storage } from "../storage/Storage.ts"
@@ -23,7 +24,7 @@ import type { Host } from "./Network.ts"
 import * as peerMessages from "./peerMessages.ts"
 import type { Process, World } from "./World.ts"
 
-export type Services = Coordinator | Gossip | LamportClock | Replicator | Ring | Storage
+export type Services = Coordinator | Gossip | LamportClock | Metrics | Replicator | Ring | Storage
 
 export interface NodeOptions {
   readonly id: NodeId

@@ -11,7 +11,7 @@ import type { StorageError } from "../disk/StorageError.ts"
 import * as Bytes from "../domain/bytes.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import * as cellCodec from "../domain/cell/cellCodec.ts"
-import * as Metrics from "../observability/Metrics.ts"
+import { timed } from "../observability/Metrics.ts"
 import type { State } from "./State.ts"
 import * as frame from "./wal/frame.ts"
 import * as RecordLog from "./wal/RecordLog.ts"
@@ -31,7 +31,7 @@ export interface ActiveLog {
 /** Holds the usual record. */
 const bufferBytes = 1024 * 1024
 
-export const make = ({ disk, figures, memtables, settings, tables }: State): ActiveLog => {
+export const make = ({ disk, figures, memtables, metrics, settings, tables }: State): ActiveLog => {
   const { directory, fsync } = settings
   let log: RecordLog.RecordLog | undefined
   /** Whether it holds cells that were acknowledged. */
@@ -78,7 +78,7 @@ export const make = ({ disk, figures, memtables, settings, tables }: State): Act
   const syncOf = (current: RecordLog.RecordLog) =>
     Effect.suspend(() => {
       figures.countSync()
-      return Metrics.timed(current.sync, Metrics.logSynced)
+      return timed(current.sync, metrics.logSynced)
     })
 
   /** Room for a header, then the cells. A large record gets a buffer of its own, which is not kept. */

@@ -10,6 +10,7 @@ import type { Cell } from "../domain/cell/Cell.ts"
 import * as cellLines from "../domain/cell/cellLines.ts"
 import type { Key } from "../domain/Key.ts"
 import type { Version } from "../domain/Version.ts"
+import * as Metrics from "../observability/Metrics.ts"
 import { restarting } from "../observability/restarting.ts"
 import * as Compactor from "./compaction/Compactor.ts"
 import { Compactions } from "./Compactions.ts"
@@ -79,8 +80,12 @@ export interface StorageStats {
   readonly scrub: Scrubber.ScrubStats
 }
 
-/** Opens the store in a directory that exists, for as long as the scope is open. */
-export const open = Effect.fnUntraced(function*(disk: Disk["Service"], options: Options) {
+/** Opens the store in a directory that exists, for as long as the scope is open. It reports durations to `metrics`. */
+export const open = Effect.fnUntraced(function*(
+  disk: Disk["Service"],
+  options: Options,
+  metrics: Metrics.Metrics["Service"] = Metrics.make()
+) {
   const { blockCacheBytesMax, salvage = false, scrubBytesPerSecond = 0, ...settings } = { ...defaults, ...options }
   const compactions = new Compactions()
   const context: Table.Context = {
@@ -90,7 +95,7 @@ export const open = Effect.fnUntraced(function*(disk: Disk["Service"], options: 
     onDamage: () => compactions.wake()
   }
   const recovered = yield* recover({ context, salvage })
-  const state = State.make(settings, context, compactions, recovered)
+  const state = State.make(settings, context, compactions, recovered, metrics)
   const writer = Writer.make(state)
   const scrubber = Scrubber.make(state, scrubBytesPerSecond)
   // Closed after the fibers below have ended, because finalizers run in reverse order.

@@ -4,6 +4,7 @@
  */
 import type { Fsync } from "../config/NodeConfig.ts"
 import type { Disk } from "../disk/Disk.ts"
+import type { Metrics } from "../observability/Metrics.ts"
 import type { Compactions } from "./Compactions.ts"
 import { Figures } from "./Figures.ts"
 import { Flushes } from "./Flushes.ts"
@@ -41,6 +42,7 @@ export interface State {
   readonly flushes: Flushes
   readonly compactions: Compactions
   readonly figures: Figures
+  readonly metrics: Metrics["Service"]
 }
 
 /** What recovery found in the directory. */
@@ -56,7 +58,8 @@ export const make = (
   settings: Settings,
   context: Table.Context,
   compactions: Compactions,
-  recovered: Recovered
+  recovered: Recovered,
+  metrics: Metrics["Service"]
 ): State => {
   const { disk } = context
   const memtables = new Memtables(recovered.active, recovered.counterMax)
@@ -68,6 +71,7 @@ export const make = (
     tables: new LiveTables(disk, settings.directory, memtables, recovered),
     flushes: new Flushes(),
     compactions,
-    figures: new Figures()
+    figures: new Figures(),
+    metrics
   }
 }

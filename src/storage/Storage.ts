@@ -15,6 +15,7 @@ import type { StorageError } from "../disk/StorageError.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { Version } from "../domain/Version.ts"
+import { Metrics } from "../observability/Metrics.ts"
 import type { Applied } from "./Applied.ts"
 import * as Engine from "./Engine.ts"
 import type { StorageStats } from "./Engine.ts"
@@ -79,7 +80,7 @@ export class Storage extends Context.Service<Storage, {
    * written down before the log is touched: a crash in between would leave a log without a flaw and a node that passes
    * for level. When there was nothing to salvage, it is taken back.
    */
-  static readonly layer: Layer.Layer<Storage, StorageError, Disk | Identity | NodeConfig> = Layer.effect(
+  static readonly layer: Layer.Layer<Storage, StorageError, Disk | Identity | Metrics | NodeConfig> = Layer.effect(
     Storage,
     Effect.gen(function*() {
       const disk = yield* Disk
@@ -94,7 +95,7 @@ export class Storage extends Context.Service<Storage, {
         memtableBytesMax: config.memtableBytesMax,
         blockCacheBytesMax: config.blockCacheBytesMax,
         scrubBytesPerSecond: config.scrubBytesPerSecond
-      })
+      }, yield* Metrics)
       if (salvage && !identity.fresh && !engine.salvaged) yield* identity.markSettled
       return engine
     })
@@ -103,6 +104,6 @@ export class Storage extends Context.Service<Storage, {
   /** The real engine over files in memory. */
   static readonly layerMemory: Layer.Layer<Storage, StorageError, NodeConfig> = Storage.layer.pipe(
     Layer.provide(Layer.unwrap(Effect.map(NodeConfig, ({ nodeId }) => Identity.layerFixed({ nodeId })))),
-    Layer.provide(DiskMemory.layer)
+    Layer.provide([DiskMemory.layer, Metrics.layer])
   )
 }

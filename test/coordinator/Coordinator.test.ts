@@ -9,6 +9,7 @@ import { DiskFull, type StorageError } from "../../src/disk/StorageError.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
 import { Gossip, type Liveness } from "../../src/gossip/Gossip.ts"
+import { Metrics } from "../../src/observability/Metrics.ts"
 import type { ReadAnswer, ReadRequest, WriteAnswer } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
 import { Replicator } from "../../src/replicator/Replicator.ts"
@@ -45,6 +46,7 @@ const startCoordinator = Effect.fnUntraced(function*() {
   const services = yield* Layer.build(
     Layer.fresh(Coordinator.layer).pipe(Layer.provide([
       ClusterConfig.layerTest(),
+      Metrics.layer,
       NodeConfig.layerTest({ requestTimeout: Duration.seconds(1) }),
       Layer.succeed(Ring, mock<Ring["Service"]>({ preferenceList: () => [a, b, c] })),
       Layer.succeed(

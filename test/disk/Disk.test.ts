@@ -10,6 +10,7 @@ import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import * as DiskNode from "../../src/disk/DiskNode.ts"
 import { Identity } from "../../src/disk/Identity.ts"
 import * as Bytes from "../../src/domain/bytes.ts"
+import { Metrics } from "../../src/observability/Metrics.ts"
 import { Storage } from "../../src/storage/Storage.ts"
 import { assertCell, cell, collect, key } from "../storage/store.ts"
 
@@ -151,7 +152,11 @@ describe("DiskNode", () => {
       const dataDirectory = `${yield* temporaryDirectory}/node1`
       const layers = Storage.layer.pipe(
         Layer.provideMerge(Identity.layer),
-        Layer.provide([DiskNode.layer, NodeConfig.layerTest({ dataDirectory, memtableBytesMax: 30_000 })])
+        Layer.provide([
+          DiskNode.layer,
+          Metrics.layer,
+          NodeConfig.layerTest({ dataDirectory, memtableBytesMax: 30_000 })
+        ])
       )
       const cells = Array.from({ length: 500 }, (_, index) => cell(`k${String(index).padStart(3, "0")}`, index + 1))
       yield* Effect.gen(function*() {

@@ -5,6 +5,7 @@ import { Coordinator } from "../../src/coordinator/Coordinator.ts"
 import { Identity } from "../../src/disk/Identity.ts"
 import type { Liveness } from "../../src/gossip/Gossip.ts"
 import { Gossip } from "../../src/gossip/Gossip.ts"
+import { Metrics } from "../../src/observability/Metrics.ts"
 import type { GossipMessage, MemberRecord } from "../../src/peer/PeerProtocol.ts"
 import { Replicator } from "../../src/replicator/Replicator.ts"
 import { Ring } from "../../src/ring/Ring.ts"
@@ -25,7 +26,7 @@ const layer = Gossip.layer.pipe(
     Layer.succeed(Ring, mock({})),
     Layer.succeed(Storage, mock<Storage["Service"]>({ counterMax: Effect.succeed(0) }))
   )),
-  Layer.provideMerge(Identity.layer)
+  Layer.provideMerge(Layer.merge(Identity.layer, Metrics.layer))
 )
 
 export const stopped = (seed: number) => {

@@ -8,6 +8,7 @@ import { NodeConfig } from "../../src/config/NodeConfig.ts"
 import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import { Identity } from "../../src/disk/Identity.ts"
 import { Gossip } from "../../src/gossip/Gossip.ts"
+import { Metrics } from "../../src/observability/Metrics.ts"
 import { PeerClient } from "../../src/peer/PeerClient.ts"
 import { PeerFailed } from "../../src/peer/PeerError.ts"
 import { protocolVersion } from "../../src/peer/PeerProtocol.ts"
@@ -23,7 +24,8 @@ const node = Effect.fnUntraced(function*(peer: Partial<PeerClient["Service"]>) {
     Layer.provide([
       Layer.mock(PeerClient, peer),
       Layer.mock(LamportClock, { observe: () => true, current: () => 0 }),
-      Identity.layer
+      Identity.layer,
+      Metrics.layer
     ]),
     Layer.provide([DiskMemory.layer, NodeConfig.layerTest(), ClusterConfig.layerTest({ partitions: 128 })])
   ))

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 import * as Metrics from "../../src/observability/Metrics.ts"
+import { TestCluster } from "../../src/simulation/TestCluster.ts"
 
 const valueOf = (text: string, series: string): number => {
   const line = text.split("\n").find((candidate) => candidate.startsWith(`${series} `))
@@ -8,40 +10,52 @@ const valueOf = (text: string, series: string): number => {
 
 describe("metrics", () => {
   it("count requests by operation and outcome, and time them in seconds", () => {
-    const ok = `rondo_requests_total{operation="put",outcome="ok"}`
-    const sum = `rondo_request_duration_seconds_sum{operation="put"}`
-    const before = Metrics.render(() => {})
-    Metrics.requestEnded("put", "ok", 1_500_000_000n)
-    Metrics.requestEnded("put", "quorum-failed", 0n)
-    const after = Metrics.render(() => {})
-    assert.strictEqual(valueOf(after, ok) - valueOf(before, ok), 1)
-    assert.strictEqual(valueOf(after, sum) - valueOf(before, sum), 1.5)
+    const metrics = Metrics.make()
+    metrics.requestEnded("put", "ok", 1_500_000_000n)
+    metrics.requestEnded("put", "quorum-failed", 0n)
+    const text = metrics.render(() => {})
+    assert.strictEqual(valueOf(text, `rondo_requests_total{operation="put",outcome="ok"}`), 1)
+    assert.strictEqual(valueOf(text, `rondo_request_duration_seconds_sum{operation="put"}`), 1.5)
   })
 
-  const updates: ReadonlyArray<readonly [series: string, update: () => void, by: number]> = [
-    ["rondo_superseded_writes_total", Metrics.writeSuperseded, 1],
-    ["rondo_hedged_reads_total", Metrics.readHedged, 1],
-    ["rondo_gossip_rounds_total", Metrics.gossipRoundBegan, 1],
-    ["rondo_replication_batch_cells_sum", () => Metrics.batchSent(32), 32],
-    ["rondo_log_sync_duration_seconds_sum", () => Metrics.logSynced(0.25), 0.25],
-    ["rondo_compaction_duration_seconds_count", () => Metrics.compacted(2), 1]
+  const updates: ReadonlyArray<readonly [series: string, update: (metrics: Service) => void, by: number]> = [
+    ["rondo_superseded_writes_total", (metrics) => metrics.writeSuperseded(), 1],
+    ["rondo_hedged_reads_total", (metrics) => metrics.readHedged(), 1],
+    ["rondo_gossip_rounds_total", (metrics) => metrics.gossipRoundBegan(), 1],
+    ["rondo_replication_batch_cells_sum", (metrics) => metrics.batchSent(32), 32],
+    ["rondo_log_sync_duration_seconds_sum", (metrics) => metrics.logSynced(0.25), 0.25],
+    ["rondo_compaction_duration_seconds_count", (metrics) => metrics.compacted(2), 1]
   ]
-  it.each(updates)("%s grows where it happens", (series, update, by) => {
-    const before = valueOf(Metrics.render(() => {}), series)
-    update()
-    assert.strictEqual(valueOf(Metrics.render(() => {}), series) - before, by)
+  it.each(updates)("%s grows where it happens, and in no other registry", (series, update, by) => {
+    const [one, other] = [Metrics.make(), Metrics.make()]
+    for (const metrics of [one, other, one]) update(metrics)
+    assert.strictEqual(valueOf(one.render(() => {}), series), 2 * by)
+    assert.strictEqual(valueOf(other.render(() => {}), series), by)
+  })
+
+  it("belong to a node: nodes in one process count their own syncs alone", () => {
+    const { nodes } = TestCluster.started({ nodes: 3, seed: 1 })
+    for (const count of [1, 2, 3]) nodes[0]!.put(`k${count}`, "v", { w: 3 })
+    for (const node of nodes) {
+      const text = node.run(Effect.map(Metrics.Metrics, ({ render }) => render(() => {})))
+      const { syncs } = node.run(node.storage.stats)
+      assert.isAbove(syncs, 0)
+      assert.strictEqual(valueOf(text, "rondo_log_sync_duration_seconds_count"), syncs, node.name)
+    }
   })
 
   it("sample gauges at each scrape, so that what is gone is gone from the text", () => {
-    const first = Metrics.render((sample) => sample(Metrics.sampled.hintsPending, 5, { peer: "node2" }))
-    const second = Metrics.render((sample) => sample(Metrics.sampled.hintsPending, 6, { peer: "node3" }))
+    const { render } = Metrics.make()
+    const first = render((sample) => sample(Metrics.sampled.hintsPending, 5, { peer: "node2" }))
+    const second = render((sample) => sample(Metrics.sampled.hintsPending, 6, { peer: "node3" }))
     assert.strictEqual(valueOf(first, `rondo_hints_pending{peer="node2"}`), 5)
     assert.strictEqual(valueOf(second, `rondo_hints_pending{peer="node3"}`), 6)
     assert.notInclude(second, "node2")
   })
 
   it("show a sampled total as it is, not added up over scrapes", () => {
-    const scrape = () => Metrics.render((sample) => sample(Metrics.sampled.flushes, 7))
+    const { render } = Metrics.make()
+    const scrape = () => render((sample) => sample(Metrics.sampled.flushes, 7))
     scrape()
     assert.strictEqual(valueOf(scrape(), "rondo_flushes_total"), 7)
   })
@@ -53,3 +67,5 @@ describe("metrics", () => {
     }
   })
 })
+
+type Service = Metrics.Metrics["Service"]

@@ -27,6 +27,7 @@ const withPeer = Effect.fnUntraced(function*(options?: Options) {
     queueBytesMax: 100_000,
     failsAll: ({ reason }) => reason === "timeout",
     overloaded: () => failure("overloaded"),
+    batchSent: () => {},
     ...options
   })
   const submit = (request: string) => Effect.forkChild(batcher.submit(request))
@@ -238,7 +239,8 @@ describe("Batcher", () => {
         queueMax: 1000,
         queueBytesMax: 100_000,
         failsAll: () => false,
-        overloaded: () => failure("overloaded")
+        overloaded: () => failure("overloaded"),
+        batchSent: () => {}
       })
       const client = (name: number) =>
         Effect.forEach(Array.from({ length: 20 }), (_, index) =>

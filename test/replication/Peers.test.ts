@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import type { NodeId } from "../../src/domain/NodeId.ts"
+import * as Metrics from "../../src/observability/Metrics.ts"
 import type { PeerClient, WriteAnswer } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
 import * as Peers from "../../src/replication/Peers.ts"
@@ -13,7 +14,7 @@ const accepted: WriteAnswer = { _tag: "Accepted", replaced: false }
 /** The peers of `a`, with an attempt's timeout of one second. `d` has no known address. */
 const start = Effect.fnUntraced(function*(client: Partial<PeerClient["Service"]>) {
   const reported: Array<NodeId> = []
-  const peers = yield* Peers.make(mock(client), gossip(a, { liveness: new Map(), reported }, [d]), {
+  const peers = yield* Peers.make(mock(client), gossip(a, { liveness: new Map(), reported }, [d]), Metrics.make(), {
     replicaTimeout: Duration.seconds(1)
   })
   return { reported, peers }

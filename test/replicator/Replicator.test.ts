@@ -12,6 +12,7 @@ import type { Cell } from "../../src/domain/cell/Cell.ts"
 import { Key } from "../../src/domain/Key.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
 import { Gossip, type Liveness } from "../../src/gossip/Gossip.ts"
+import { Metrics } from "../../src/observability/Metrics.ts"
 import { PeerClient, type ReadAnswer, type WriteAnswer } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
 import { Replicator } from "../../src/replicator/Replicator.ts"
@@ -45,6 +46,7 @@ const start = Effect.fnUntraced(
           ClusterConfig.layerTest({ partitions }),
           NodeConfig.layerTest(),
           DiskMemory.make(1).layer,
+          Metrics.layer,
           Identity.layerFixed({ nodeId: a, fresh: options?.fresh ?? false }),
           Layer.succeed(Storage, stored.service),
           Layer.succeed(Gossip, gossip(a, world)),

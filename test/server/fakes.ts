@@ -10,6 +10,7 @@ import type { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { Incarnation, type Version } from "../../src/domain/Version.ts"
 import { Gossip, type Liveness, type Member } from "../../src/gossip/Gossip.ts"
+import { Metrics } from "../../src/observability/Metrics.ts"
 import type { Digests } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
 import { Replicator } from "../../src/replicator/Replicator.ts"
@@ -117,6 +118,7 @@ export class Cluster {
   }
 
   readonly layer = Layer.mergeAll(
+    Layer.fresh(Metrics.layer),
     Layer.succeed(Coordinator, {
       put: (key, value, options) =>
         Effect.flatMap(this.before, () => {

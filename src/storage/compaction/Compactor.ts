@@ -7,7 +7,7 @@
 import { Effect, type Scope } from "effect"
 import type { Disk } from "../../disk/Disk.ts"
 import type { StorageError } from "../../disk/StorageError.ts"
-import * as Metrics from "../../observability/Metrics.ts"
+import { timed } from "../../observability/Metrics.ts"
 import * as Levels from "../Levels.ts"
 import type { Hole } from "../manifest/Holes.ts"
 import * as Table from "../sstable/Table.ts"
@@ -45,7 +45,7 @@ export const run = (state: State, scope: Scope.Scope): Effect.Effect<never> =>
 const compactAll = Effect.fnUntraced(function*(state: State, scope: Scope.Scope) {
   for (let chosen = choose(state); chosen !== undefined; chosen = choose(state)) {
     if (chosen.answers) state.compactions.begin()
-    yield* Metrics.timed(chosen.isMove ? move(state, chosen) : compact(state, scope, chosen), Metrics.compacted)
+    yield* timed(chosen.isMove ? move(state, chosen) : compact(state, scope, chosen), state.metrics.compacted)
     if (chosen.answers) state.compactions.complete()
   }
 })

@@ -3,6 +3,7 @@ import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { NodeConfig } from "../../../src/config/NodeConfig.ts"
 import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
 import { Identity } from "../../../src/disk/Identity.ts"
+import { Metrics } from "../../../src/observability/Metrics.ts"
 import { Storage } from "../../../src/storage/Storage.ts"
 import { inVirtualTime } from "../../inVirtualTime.ts"
 import { orGiveUp } from "../crashes/giveUp.ts"
@@ -15,7 +16,7 @@ const start = Effect.fnUntraced(function*(memory: DiskMemory.DiskMemory, salvage
   const scope = yield* Scope.make()
   const layers = Storage.layer.pipe(
     Layer.provideMerge(Identity.layer),
-    Layer.provide([memory.layer, NodeConfig.layerTest({ dataDirectory: directory, salvage })])
+    Layer.provide([memory.layer, Metrics.layer, NodeConfig.layerTest({ dataDirectory: directory, salvage })])
   )
   const built = yield* orGiveUp(
     Effect.exit(Effect.flatMap(Layer.makeMemoMap, (memo) => Layer.buildWithMemoMap(layers, memo, scope))),
