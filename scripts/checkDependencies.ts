@@ -116,7 +116,7 @@ const ambients: ReadonlyArray<Ambient> = [
   { pattern: imported("child_process|worker_threads|cluster"), instead: "NodeProcess" }
 ]
 
-/** Comments may name what code must not use. */
+/** Comments may name things that code must not use. */
 const withoutComments = (text: string): string =>
   text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|[\s;])\/\/.*$/gm, "$1")
 

@@ -1,4 +1,4 @@
-/** A command that could not do what it was asked: one sentence for people, and the exit code for scripts. */
+/** The failure of a command: one sentence for people, and the exit code for scripts. */
 import { Effect, Runtime, Schema } from "effect"
 import { Output } from "./Output.ts"
 

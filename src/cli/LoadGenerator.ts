@@ -41,7 +41,7 @@ export interface Outcome {
 
 /** An answer that takes longer counts as an error and costs its connection. */
 const answerMillisMax = 10_000
-/** Keys without a duration are sent until all are, or until nobody has answered for this long. */
+/** Without a duration, every key is sent once; the load stops early when no answer came for this long. */
 const silenceMillisMax = 15_000
 /** How soon a broken connection is opened again, so that a dead node is not hammered. */
 const reconnectMillis = 100
@@ -61,18 +61,18 @@ export const run = (load: Load, done: (outcome: Outcome) => void): () => void =>
   const value = SeededRandom.text(random, load.valueBytes)
   const histogram = Histogram.make()
   const errors: Record<string, number> = {}
-  const startedAt = performance.now()
-  const countFrom = startedAt + load.warmUpMillis
-  const endAt = load.durationMillis === undefined ? Infinity : countFrom + load.durationMillis
+  const startedAtMillis = performance.now()
+  const countFromMillis = startedAtMillis + load.warmUpMillis
+  const endAtMillis = load.durationMillis === undefined ? Infinity : countFromMillis + load.durationMillis
   let next = 0
   let open = 0
   let stopped = false
-  let lastAnswerAt = startedAt
+  let lastAnswerAtMillis = startedAtMillis
 
   const more = () =>
     !stopped && (load.durationMillis === undefined
-      ? next < load.keys.length && performance.now() - lastAnswerAt < silenceMillisMax
-      : performance.now() < endAt)
+      ? next < load.keys.length && performance.now() - lastAnswerAtMillis < silenceMillisMax
+      : performance.now() < endAtMillis)
   const draw = (): string | undefined => {
     if (!more()) return undefined
     return load.keys[load.durationMillis === undefined ? next++ : random.below(load.keys.length)]
@@ -86,17 +86,17 @@ export const run = (load: Load, done: (outcome: Outcome) => void): () => void =>
   const failed = (kind: string) => {
     errors[kind] = (errors[kind] ?? 0) + 1
   }
-  const answered = (status: number, sentAt: number) => {
-    const now = performance.now()
-    lastAnswerAt = now
-    if (now < countFrom || now > endAt) return
+  const answered = (status: number, sentAtMillis: number) => {
+    const nowMillis = performance.now()
+    lastAnswerAtMillis = nowMillis
+    if (nowMillis < countFromMillis || nowMillis > endAtMillis) return
     if (status < 200 || status > 299) return failed(String(status))
-    Histogram.record(histogram, (now - sentAt) * 1000)
+    Histogram.record(histogram, (nowMillis - sentAtMillis) * 1000)
   }
   const finished = () => {
     if (--open > 0) return
     clearInterval(sweep)
-    const seconds = (Math.min(performance.now(), endAt) - countFrom) / 1000
+    const seconds = (Math.min(performance.now(), endAtMillis) - countFromMillis) / 1000
     done({
       requests: histogram.count,
       seconds,
@@ -119,8 +119,8 @@ export const run = (load: Load, done: (outcome: Outcome) => void): () => void =>
     })
   })
   const sweep = setInterval(() => {
-    const now = performance.now()
-    for (const connection of connections) connection.checkDeadline(now)
+    const nowMillis = performance.now()
+    for (const connection of connections) connection.checkDeadline(nowMillis)
   }, sweepMillis)
   return () => {
     stopped = true
@@ -139,7 +139,7 @@ export interface Events {
   readonly more: () => boolean
   /** The next request. Without one the connection ends, or waits for `send` while there is more to come. */
   readonly request: (host: string) => string | undefined
-  readonly answered: (status: number, sentAt: number) => void
+  readonly answered: (status: number, sentAtMillis: number) => void
   readonly failed: (kind: string) => void
   readonly finished: () => void
 }
@@ -149,7 +149,7 @@ export class Connection {
   readonly events: Events
   socket: net.Socket
   answers = new HttpAnswer.Reader()
-  sentAt = 0
+  sentAtMillis = 0
   waiting = false
   parked = false
   closed = false
@@ -180,7 +180,7 @@ export class Connection {
     this.parked = request === undefined
     if (request === undefined) return this.events.more() ? undefined : this.finish()
     this.waiting = true
-    this.sentAt = performance.now()
+    this.sentAtMillis = performance.now()
     this.socket.write(request, "latin1")
   }
 
@@ -189,7 +189,7 @@ export class Connection {
     if (read === "partial") return
     if (read === "malformed") return this.cut("malformed answer")
     this.waiting = false
-    this.events.answered(read.answer.status, this.sentAt)
+    this.events.answered(read.answer.status, this.sentAtMillis)
     this.send()
   }
 
@@ -197,8 +197,8 @@ export class Connection {
     this.socket.destroy(Object.assign(new Error(code), { code }))
   }
 
-  checkDeadline(now: number): void {
-    if (this.waiting && now - this.sentAt > answerMillisMax) this.cut("timeout")
+  checkDeadline(nowMillis: number): void {
+    if (this.waiting && nowMillis - this.sentAtMillis > answerMillisMax) this.cut("timeout")
   }
 
   lost(reason: string): void {

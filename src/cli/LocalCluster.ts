@@ -1,5 +1,5 @@
 /**
- * What `rondo up` starts, and what it says: the nodes with their settings, and the messages about them.
+ * The nodes that `rondo up` starts, with their settings, and the messages about them.
  *
  * Pure.
  */
@@ -11,15 +11,15 @@ export interface PlannedNode {
   readonly port: number
   readonly address: string
   readonly dataDirectory: string
-  /** What sets this node apart; the rest comes from the environment. */
+  /** The settings in which nodes differ or must agree; the rest comes from the environment. */
   readonly settings: Readonly<Record<string, string>>
 }
 
 export interface Plan {
   readonly nodes: ReadonlyArray<PlannedNode>
-  /** The command as it was called, for the lines that are to be typed. */
+  /** The command as it was called, for the lines that a person types. */
   readonly program: string
-  /** Where those lines are typed. */
+  /** The directory in which a person types them. */
   readonly currentDirectory: string
 }
 
@@ -35,8 +35,8 @@ export interface Options {
 const shared = Object.values(ClusterConfig.declared).map(({ variable }) => variable)
 
 /**
- * What all nodes must have alike, in the command that starts one again too, or its peers would refuse it. Fewer nodes
- * than replicas could never reach a quorum, so a small cluster keeps as many copies as it can.
+ * Settings on which all nodes must agree. The command that starts a node again repeats them, or its peers would refuse it.
+ * Fewer nodes than replicas could never reach a quorum, so a small cluster keeps one copy per node.
  */
 const sharedSettings = ({ environment, nodes }: Options): Record<string, string> => {
   const isSmall = nodes < 3 && environment["REPLICATION_FACTOR"] === undefined
@@ -68,7 +68,7 @@ export const plan = (options: Options): Plan => {
   return { nodes, program: options.program, currentDirectory: options.currentDirectory }
 }
 
-/** A node's environment: everything that was given to `up`, but no other node's name or address. */
+/** A node's environment: that of `up`, except names and addresses. */
 export const environmentOf = (
   node: PlannedNode,
   environment: Readonly<Record<string, string | undefined>>

@@ -30,7 +30,7 @@ export class SpawnFailed extends Schema.TaggedError<SpawnFailed>()("SpawnFailed"
 }
 
 export class NodeProcess extends Context.Service<NodeProcess, {
-  /** Whether this machine's `port` could be bound now. */
+  /** Whether `port` of this machine is free now. */
   readonly portIsFree: (port: number) => Effect.Effect<boolean>
   /** The child's standard input is a pipe that closes when this process ends, however it ends. */
   readonly spawn: (options: Spawn) => Effect.Effect<Child, SpawnFailed>
@@ -87,7 +87,7 @@ const eachLine = (child: ChildProcess, source: "stdout" | "stderr", onLine: Spaw
 
 /** Ends when the process that holds the other end of standard input is gone. */
 export const parentGone: Effect.Effect<void> = Effect.callback((resume) => {
-  // Whoever read the output is gone as well; writing to it must not end the process before it has closed its files.
+  // The reader of the output is gone too. Writing to it must not end the process before it has closed its files.
   process.stdout.on("error", () => {})
   process.stderr.on("error", () => {})
   process.stdin.once("error", () => resume(Effect.void))

@@ -6,7 +6,7 @@ export const printLine = (line: string): Effect.Effect<void, never, Output> =>
   Effect.flatMap(Output, ({ result }) => result(`${line}\n`))
 
 export class Output extends Context.Service<Output, {
-  /** Bytes as they are; returns when the receiver took them, interrupts when it went away. */
+  /** Bytes as they are. Completes when the receiver took them; interrupts when it went away. */
   readonly result: (bytes: Uint8Array | string) => Effect.Effect<void>
   readonly notice: (text: string) => Effect.Effect<void>
   readonly resultIsTerminal: boolean
@@ -15,13 +15,13 @@ export class Output extends Context.Service<Output, {
   readonly columns: () => number
 }>()("rondo/cli/Output") {
   static readonly layer = Layer.sync(Output, () => {
-    // Without a listener a reader that went away would end the process in the middle of its work.
+    // Without a listener, a reader that goes away would end the process in the middle of its work.
     process.stdout.on("error", () => {})
     process.stderr.on("error", () => {})
     return {
       result: (bytes) =>
         Effect.callback((resume) => {
-          // Nobody reads any more (`| head`), so there is nothing left to do.
+          // The reader is gone (`| head`), so there is nothing left to do.
           process.stdout.write(bytes, (error) => resume(error ? Effect.interrupt : Effect.void))
         }),
       notice: (text) =>
@@ -34,7 +34,7 @@ export class Output extends Context.Service<Output, {
     }
   })
 
-  /** Keeps what was written. */
+  /** Keeps the output in memory. */
   static readonly layerMemory = (written: { result: string; notice: string }, isTerminal = false) =>
     Layer.succeed(Output, {
       result: (bytes) =>

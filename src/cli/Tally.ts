@@ -1,4 +1,4 @@
-/** What a long command has done so far, and how it shows that: a bar on a terminal, a line now and then in a log. */
+/** The work of a long command so far, and its display: a bar on a terminal, a line now and then in a log. */
 import { Clock, Effect } from "effect"
 import { Output } from "./Output.ts"
 import * as progress from "./progress.ts"

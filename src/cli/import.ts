@@ -40,13 +40,13 @@ const lines = (file: string, tally: Tally.Tally) =>
   Stream.unwrap(Effect.gen(function*() {
     const files = yield* FileSystem.FileSystem
     const { stdin } = yield* Stdio.Stdio
-    const size = file === "-" ? undefined : Number((yield* files.stat(file)).size)
+    const sizeBytes = file === "-" ? undefined : Number((yield* files.stat(file)).size)
     let readBytes = 0
     return (file === "-" ? stdin : files.stream(file)).pipe(
       Stream.tap((bytes) =>
         Effect.sync(() => {
           readBytes += bytes.length
-          if (size !== undefined && size > 0) tally.fraction = Math.min(readBytes / size, 1)
+          if (sizeBytes !== undefined && sizeBytes > 0) tally.fraction = Math.min(readBytes / sizeBytes, 1)
         })
       ),
       unzipped(file),

@@ -20,12 +20,12 @@ export const textType = "text/plain; charset=utf-8"
 export const binaryType = "application/octet-stream"
 
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
-/** Such as `text/html; charset=utf-8`: what a header can carry. */
+/** Text that a header can carry, such as `text/html; charset=utf-8`. */
 const headerText = /^[\x20-\x7e]+$/
 
 const isKey = Schema.is(Key)
 
-/** The record, or what is wrong with the line. */
+/** The record, or the mistake in the line. */
 export const decode = (line: string): Result.Result<Record, string> => {
   let parsed: unknown
   try {

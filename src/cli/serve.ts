@@ -21,7 +21,7 @@ const advice = (path: string) =>
       "\n  writes there, so it does not vote in quorums until it has synced with every other replica."
     : "\n  The other replicas hold this node's data: move its data directory away and start it empty; it syncs from them."
 
-/** One sentence, and what to do next; a stack trace would only hide them. */
+/** One sentence and the next step; a stack trace would hide them. */
 const cannotStart = (error: unknown) => {
   const text = error instanceof Error ? error.message : String(error)
   return new CommandFailed({ message: `cannot start: ${text}${error instanceof Corruption ? advice(error.path) : ""}` })

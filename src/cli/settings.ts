@@ -27,7 +27,7 @@ const flagFor = (setting: Setting.Setting<unknown>): Flag.Flag<Option.Option<str
 /** Flags by variable. */
 export const flags = Object.fromEntries(all.map((setting) => [setting.variable, flagFor(setting)]))
 
-/** Lays the given flags over what was there before, usually the environment. */
+/** The given flags over the present provider, usually the environment. */
 export const provider = (given: Readonly<Record<string, Option.Option<string>>>) =>
   Effect.map(
     ConfigProvider.ConfigProvider,

@@ -107,7 +107,7 @@ export const describeProblem = (answer: Answer): string => {
   return `${answer.status}${name === "" ? "" : ` ${name}`}${detail === "" ? "" : `: ${detail}`}${outcome}`
 }
 
-/** What went wrong in a word, to count by: `503 WriteQuorumFailed`, or the status alone. */
+/** The failure in a word, to count by: `503 WriteQuorumFailed`, or the status alone. */
 export const problemKind = (answer: Answer): string => {
   const tag = parseProblem(answer)["_tag"]
   return typeof tag === "string" ? `${answer.status} ${tag}` : String(answer.status)

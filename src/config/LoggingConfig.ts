@@ -1,4 +1,4 @@
-/** What `rondo serve` logs, and how. */
+/** Settings of the log of `rondo serve`. */
 import * as Setting from "./Setting.ts"
 
 export const declared = {

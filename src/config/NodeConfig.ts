@@ -7,7 +7,7 @@ import * as Setting from "./Setting.ts"
 /** When a write counts as on disk. */
 export type Fsync = "always" | "interval" | "never"
 
-/** Who this node is and whom it talks to. */
+/** Names and addresses of this node and its peers. */
 export const identity = {
   nodeId: Setting.make(
     "NODE_ID",
@@ -35,13 +35,13 @@ export const identity = {
 
 const mebibyte = 1024 * 1024
 
-/** Each costs two tokens on every node's ring; more than this only makes rings slow to build. */
+/** Each costs two tokens on every node's ring; more than this makes rings slow to build and no better. */
 export const vnodesMax = 10_000
-/** Half of what one message between peers may hold. */
+/** Half the size of the largest message between peers. */
 export const valueBytesMaxMax = 8 * mebibyte
 /**
- * 100 GiB take seven hours and a tebibyte three days, where archives are scrubbed weekly to monthly, for about a
- * hundredth of a core and a few hundredths of what the slowest disks read.
+ * 100 GiB take seven hours and a tebibyte three days; archives are scrubbed weekly to monthly. It costs about a hundredth
+ * of a core and a few hundredths of the read rate of the slowest disks.
  */
 const scrubBytesPerSecond = 4 * mebibyte
 
@@ -134,7 +134,7 @@ export interface NodeSettings extends Setting.Values<typeof declared> {}
 
 export const defaults = Setting.defaults(tuning)
 
-/** The secret proves that a peer is one; without it, whoever reaches the node may write to it. */
+/** Without a secret, every machine that reaches the node can act as a peer. */
 const secretProblems = ({ clusterSecret, insecure, listen }: Partial<NodeSettings>) =>
   listen === undefined || clusterSecret === undefined || isLoopback(parseAddress(listen)!.host) ||
     Redacted.value(clusterSecret) !== "" || insecure !== false

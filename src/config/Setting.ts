@@ -7,7 +7,7 @@
 import { Config, Duration, Effect, Option, Schema } from "effect"
 import { parseAddress } from "./address.ts"
 
-/** What the text of a setting must be, and how it becomes a value. */
+/** The texts that a setting takes, and the values they stand for. */
 export interface Kind<A> {
   readonly decode: (text: string) => Option.Option<A>
   /** Completes "must be". */
@@ -21,7 +21,7 @@ export interface Setting<A> {
   /** As README and `--help` show it. */
   readonly meaning: string
   readonly kind: Kind<A>
-  /** The text that stands for the setting when it is not given; a variable in it stands for its value. `undefined`: required. */
+  /** The text when none is given; a variable in it is replaced by its value. `undefined`: the setting is required. */
   readonly fallback: string | undefined
 }
 

@@ -8,6 +8,6 @@ export const parseAddress = (text: string): { readonly host: string; readonly po
   return port > 65535 ? undefined : { host: (match[1] ?? match[2])!, port }
 }
 
-/** Whether only this machine can reach the address. Whole IPv4 addresses only: `127.example.com` is a name like any other. */
+/** Whether only this machine can reach the address. `127.example.com` is a name, not a loopback address. */
 export const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || /^127(\.[0-9]{1,3}){3}$/.test(host)

@@ -1,4 +1,4 @@
-/** What commands other than `rondo serve` take from the environment. */
+/** The environment for commands other than `rondo serve`. */
 import { Config, Effect } from "effect"
 import { identity } from "./NodeConfig.ts"
 import * as Setting from "./Setting.ts"
@@ -9,7 +9,7 @@ export const whole: Effect.Effect<Readonly<Record<string, string | undefined>>> 
 /** The nodes that a command talks to when no `--url` is given, so that a shell can be pointed at a cluster once. */
 export const url = Config.String("RONDO_URL")
 
-/** For commands that ask nodes what only peers may ask. Any text is a secret, so this does not fail. */
+/** For commands that use endpoints of peers. Any text is a secret, so this does not fail. */
 export const clusterSecret = Setting.readAll({ secret: identity.clusterSecret }).pipe(
   Effect.map(({ secret }) => secret),
   Effect.orDie

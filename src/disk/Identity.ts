@@ -36,7 +36,7 @@ const File = Schema.Struct({
   nodeId: NodeId,
   incarnation: Incarnation,
   generation: Schema.Int,
-  /** Whether this node has ever been brought level with the other replicas of its keys. */
+  /** Whether this node has ever been in sync with the other replicas of its keys. */
   settled: Schema.Boolean
 })
 type File = typeof File.Type

@@ -277,7 +277,7 @@ const logChanges = (table: MemberTable.MemberTable) => {
     }, { discard: true }))
 }
 
-/** Keeps `members.json` level with the members. Their newest state is written, however many changes it took. */
+/** Keeps `members.json` up to date. It writes the newest state only, after any number of changes. */
 const remember = (
   disk: Disk["Service"],
   dataDirectory: string,

@@ -1,5 +1,5 @@
 /**
- * Whether a message may be taken at all: the same protocol, the same settings, and no two nodes of one name.
+ * Decides whether a node takes a message: same protocol, same settings, and no two nodes with one name.
  *
  * Pure.
  */
@@ -7,7 +7,7 @@ import * as ClusterConfig from "../config/ClusterConfig.ts"
 import { type GossipMessage, type MemberRecord, protocolVersion } from "../peer/PeerProtocol.ts"
 import type { Member } from "./MemberTable.ts"
 
-/** Why `own` cannot take the message, as a sentence for both operators, or `undefined`. `known`: the sender as `own` knows it. */
+/** Why `own` refuses the message, in words for both operators, or `undefined`. `known`: the sender as `own` knows it. */
 export const refusal = (
   { from, protocol, settings: theirs }: GossipMessage,
   own: MemberRecord,
@@ -25,7 +25,7 @@ export const refusal = (
   if (from.nodeId === own.nodeId) {
     return comesFrom(from, own) ? undefined : sameName(from, own)
   }
-  // A node that moved with its data, or lost them and stayed, is the same; one that did neither and is up is another.
+  // A node that moved with its data, or lost its data and stayed, is the same. One that did both while it is up is another.
   return liveness === "up" && from.incarnation !== record.incarnation && from.address !== record.address
     ? sameName(from, record)
     : undefined

@@ -51,7 +51,7 @@ export class Ring extends Context.Service<Ring, {
     )
 }
 
-/** Whoever is known to be in the cluster, dead or alive: only leaving and removal take a node's keys away. */
+/** All known members, dead or alive: only leaving and removal take keys from a node. */
 const ringMembers = (members: ReadonlyArray<Member>): ReadonlyArray<HashRing.RingMember> =>
   members
     .filter(({ record }) => record.state === "up")

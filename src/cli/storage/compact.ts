@@ -64,7 +64,7 @@ export const compact = (given: Given) =>
     })
   )
 
-/** Before the engine opens the directory, which already finds some of what is damaged. */
+/** Read before the engine opens the directory, since opening may find more damage. */
 const holesKnown = Effect.fnUntraced(function*(path: string) {
   const reading = yield* Effect.option(Manifest.read(yield* Disk, path))
   return reading._tag === "Some" && reading.value?.format === 2 ? reading.value.manifest.holes : []

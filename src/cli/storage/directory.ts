@@ -1,6 +1,6 @@
 /**
- * A store's directory, opened by a command instead of a node: with the lock that keeps nodes out, and with errors that
- * say what to do next.
+ * A store's directory, opened by a command instead of a node: it takes the lock that keeps nodes out, and its errors say
+ * what to do next.
  */
 import { Effect, Logger, Schema, type Scope } from "effect"
 import { DirectoryLocked, directoryOf, Disk } from "../../disk/Disk.ts"
@@ -13,7 +13,7 @@ import * as ReadOnly from "../../storage/offline/ReadOnly.ts"
 import { CommandFailed, report } from "../CommandFailed.ts"
 import type { Output } from "../Output.ts"
 
-/** What a running node can do instead. */
+/** The way to do the same with a running node. */
 export const liveHint =
   "stop it first, or take a snapshot with  rondo storage snapshot --node URL NAME  and use that instead"
 

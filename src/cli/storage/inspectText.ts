@@ -37,7 +37,7 @@ export interface Inspection {
   readonly directory: string
   readonly kind: "data directory" | "store" | "snapshot"
   readonly format: number
-  /** Of all tables: older cells of a key count too. */
+  /** In all tables, older cells of a key included. */
   readonly cells: number
   readonly tombstones: number
   readonly bytes: number
