@@ -1,10 +1,10 @@
 /** `rondo status`: the cluster as one of its nodes sees it. */
-import { Clock, Effect, Option, Schema } from "effect"
+import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { Command } from "effect/cli"
 import { Cluster, Health } from "../api/AdminApi.ts"
 import { CommandFailed, report } from "./CommandFailed.ts"
 import * as flags from "./flags.ts"
-import { type Answer, Http } from "./Http.ts"
+import type { Answer } from "./Http.ts"
 import { printLine } from "./Output.ts"
 import * as statusTable from "./statusTable.ts"
 import * as target from "./target.ts"
@@ -14,22 +14,16 @@ const decodeHealth = Schema.decodeUnknownOption(Schema.fromJsonString(Health))
 
 const text = (answer: Answer): string => answer.body.toString("utf8")
 
+const answerTimeout = Duration.seconds(10)
+
 /** Both pages of the first node that answers. That of an unavailable cluster, a 503, is shown as well. */
-const readBoth = Effect.fnUntraced(function*(urls: ReadonlyArray<string>) {
-  const http = yield* Http
-  let failure = ""
-  for (const origin of urls) {
-    const answers = yield* Effect.all([
-      http.send({ origin, method: "GET", path: "/cluster" }),
-      http.send({ origin, method: "GET", path: "/healthz" })
-    ], { concurrency: 2 }).pipe(Effect.timeout("10 seconds"), Effect.result)
-    if (answers._tag === "Success") return answers.success
-    failure = answers.failure._tag === "TimeoutError"
-      ? `${origin} did not answer within 10 seconds`
-      : answers.failure.message
-  }
-  return yield* new CommandFailed({ message: failure })
-})
+const readBoth = (urls: ReadonlyArray<string>) =>
+  Effect.firstSuccessOf(urls.map((origin) =>
+    Effect.all([
+      target.send({ origin, method: "GET", path: "/cluster" }, answerTimeout),
+      target.send({ origin, method: "GET", path: "/healthz" }, answerTimeout)
+    ], { concurrency: 2 })
+  ))
 
 export const status = Command.make("status", {
   url: target.url,

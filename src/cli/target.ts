@@ -1,5 +1,5 @@
 /** Which cluster a command talks to, and how: the flags and requests that the commands of one key share. */
-import { Effect, Option, Schema } from "effect"
+import { Duration, Effect, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
 import * as environment from "../config/environment.ts"
 import { Key } from "../domain/Key.ts"
@@ -10,7 +10,7 @@ import { type Answer, Http, type Request } from "./Http.ts"
 export const defaultUrl = "http://127.0.0.1:8081"
 
 /** Longer than the longest deadline that a node keeps by default. */
-const answerTimeout = "30 seconds"
+const answerTimeout = Duration.seconds(30)
 
 const parseUrl = (text: string): string | undefined => {
   const parsed = URL.parse(/^https?:\/\//.test(text) ? text : `http://${text}`)
@@ -72,31 +72,26 @@ export const checkedKey = (text: string): Effect.Effect<string, CommandFailed> =
     ? Effect.succeed(text)
     : Effect.fail(new CommandFailed({ message: "a key must have 1 to 1024 bytes of valid UTF-8" }))
 
+/** The whole answer of one node, whatever its status. */
+export const send = (request: Request, timeout = answerTimeout): Effect.Effect<Answer, CommandFailed, Http> =>
+  Effect.flatMap(Http, (http) => http.send(request)).pipe(
+    Effect.timeoutOrElse({
+      duration: timeout,
+      orElse: () => Effect.fail({ message: `${request.origin} did not answer within ${Duration.format(timeout)}` })
+    }),
+    Effect.mapError(({ message }) => new CommandFailed({ message }))
+  )
+
 /** Asks the nodes in turn until one gives an answer that no other node would improve on. Puts and deletes may be repeated. */
-export const ask = (
-  urls: ReadonlyArray<string>,
-  request: Omit<Request, "origin">
-): Effect.Effect<Answer, CommandFailed, Http> =>
-  Effect.gen(function*() {
-    const http = yield* Http
-    let failure = "no node was asked"
-    for (const origin of urls) {
-      const answer = yield* http.send({ ...request, origin }).pipe(
-        Effect.timeoutOrElse({
-          duration: answerTimeout,
-          orElse: () => Effect.fail({ message: `${origin} did not answer within ${answerTimeout}` })
-        }),
-        Effect.result
-      )
-      if (answer._tag === "Failure") {
-        failure = answer.failure.message
-        continue
-      }
-      if (answer.success.status < 500 && answer.success.status !== 429) return answer.success
-      failure = `${origin} answered ${describeProblem(answer.success)}`
-    }
-    return yield* new CommandFailed({ message: failure })
-  })
+export const ask = (urls: ReadonlyArray<string>, request: Omit<Request, "origin">) =>
+  Effect.firstSuccessOf(
+    urls.map((origin) =>
+      Effect.flatMap(send({ ...request, origin }), (answer) =>
+        answer.status < 500 && answer.status !== 429
+          ? Effect.succeed(answer)
+          : Effect.fail(new CommandFailed({ message: `${origin} answered ${describeProblem(answer)}` })))
+    )
+  )
 
 /** A problem document as one line: `503 WriteQuorumFailed: 1 of 2 replicas ... (outcome: unknown)`. */
 export const describeProblem = (answer: Answer): string => {

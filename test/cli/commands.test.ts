@@ -171,6 +171,6 @@ describe("status", () => {
       assert.include(other.notice, "not a Rondo node: /cluster answered 404, /healthz 404")
       const fiber = yield* Effect.forkChild(run(["status"], { http: FakeHttp.layer(() => "hang") }))
       yield* TestClock.adjust("11 seconds")
-      assert.include((yield* Fiber.join(fiber)).notice, "did not answer within 10 seconds")
+      assert.include((yield* Fiber.join(fiber)).notice, "did not answer within 10s")
     }))
 })
