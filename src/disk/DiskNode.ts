@@ -12,7 +12,6 @@ import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Bytes from "../domain/bytes.ts"
 import { type AppendHandle, DirectoryLocked, Disk, type Link, type ReadHandle } from "./Disk.ts"
-import * as slab from "./slab.ts"
 import { DiskError, DiskFull, type StorageError } from "./StorageError.ts"
 
 /** Copying this much takes about 30 microseconds, as much as the event loop may well be held. */
@@ -101,8 +100,8 @@ const readFully = (descriptor: number, file: string, offset: number, length: num
     const start = offset - (offset % readAroundBytes)
     const end = offset + length
     const around = Bytes.allocateOwn(Math.ceil((end - start) / readAroundBytes) * readAroundBytes)
-    // A copy of its own: blocks stay in the cache and would keep all that lay around them.
-    const wanted = () => slab.copy(around.subarray(offset - start, end - start))
+    // A copy: whoever holds it would keep all that lay around it.
+    const wanted = () => Bytes.copyOf(around, offset - start, end - start)
     const step = (filled: number): void =>
       fs.read(descriptor, around, filled, around.length - filled, start + filled, (error, count) => {
         if (error !== null) return done(error, around)

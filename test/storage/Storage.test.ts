@@ -480,6 +480,19 @@ describe("flush and compaction", () => {
       assert.strictEqual(Array.from(memory.files().keys()).filter((path) => path.endsWith(".sst")).length, 1)
     }))
 
+  it.effect("a compaction takes the blocks of the tables that it replaced out of memory", () =>
+    Effect.gen(function*() {
+      const storage = yield* openScoped(DiskMemory.make(1))
+      for (let round = 1; round <= 2; round++) {
+        yield* storage.apply(Array.from({ length: 50 }, (_, index) => cell(`k${index}`, round, "x".repeat(1000))))
+        yield* storage.flush
+        for (let index = 0; index < 50; index++) yield* storage.get(key(`k${index}`))
+      }
+      assert.isAbove((yield* storage.stats).cacheBytes, 50_000)
+      yield* storage.compact
+      assert.strictEqual((yield* storage.stats).cacheBytes, 0)
+    }))
+
   it.effect("a compaction that somebody waits for is refused when the store closes, not left waiting", () =>
     Effect.gen(function*() {
       const memory = DiskMemory.make(1)

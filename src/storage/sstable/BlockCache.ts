@@ -1,16 +1,25 @@
 /**
- * Blocks that were read lately, within a bound of bytes.
+ * Blocks that were read lately, within a bound of bytes, in memory of the cache's own.
  *
- * A block is found through its table's own array, one read, because every look-up of a stored key comes by here. What
- * goes when the bound is reached is decided by second chance: the oldest block that nobody used since it was looked at.
+ * A block is found through its table's own array, one read, because every look-up of a stored key comes by here. When
+ * the bound is reached, second chance decides which block goes: the oldest one that nobody used since it was looked at.
  *
- * Source: Corbató, "A Paging Experiment with the Multics System" (1968).
+ * Memory is cut from slabs, because making some for each block costs more than reading and checking it. A slab is never
+ * used again, since readers may still hold parts of it: it is freed when nobody does.
+ *
+ * Invariant
+ * - At least half of every slab is blocks of the cache, but for the one that is being filled: so the cache takes at most
+ *   twice its bound.
+ *
+ * Sources: Corbató, "A Paging Experiment with the Multics System" (1968); for the slabs, the cleaner of Rumble et al.,
+ * "Log-structured Memory for DRAM-based Storage" (FAST 2014).
  */
-import * as slab from "../../disk/slab.ts"
+import * as Bytes from "../../domain/bytes.ts"
 
 export interface CachedBlock {
   bytes: Uint8Array
   used: boolean
+  slab: Slab
   readonly slots: BlockSlots
   readonly index: number
 }
@@ -18,12 +27,26 @@ export interface CachedBlock {
 /** The cached blocks of one table, by block index. */
 export type BlockSlots = Array<CachedBlock | undefined>
 
+interface Slab {
+  readonly memory: Uint8Array
+  usedBytes: number
+  /** Of blocks that are still in the cache. */
+  liveBytes: number
+  /** Every block that was ever put here. */
+  readonly blocks: Array<CachedBlock>
+}
+
 export interface BlockCache {
-  readonly get: (slots: BlockSlots, index: number) => CachedBlock | undefined
+  readonly get: (slots: BlockSlots, index: number) => Uint8Array | undefined
   /** Whether a block that was just read should be kept. */
   readonly admits: (lengthBytes: number) => boolean
-  readonly put: (slots: BlockSlots, index: number, bytes: Uint8Array) => void
+  /** Keeps a copy, and returns it. */
+  readonly put: (slots: BlockSlots, index: number, bytes: Uint8Array) => Uint8Array
+  /** Lets all blocks of a table go that nobody will read again. */
+  readonly drop: (slots: BlockSlots) => void
   readonly sizeBytes: () => number
+  /** The memory behind it. */
+  readonly heldBytes: () => number
 }
 
 /**
@@ -32,34 +55,84 @@ export interface BlockCache {
  */
 const missesPerAdmission = 8
 
-/** When every block was used, looking for one that was not would copy the whole cache in one go. */
+/** When every block was used, a search for one that was not would go through the whole cache at once. */
 const chancesPerPutMax = 16
 
+/** Some thirty blocks of the usual size. */
+const slabBytes = 128 * 1024
+
+/** Larger ones get a slab of their own, or too much of one would stay unused. */
+const sharedBytesMax = slabBytes / 8
+
 export const make = (bytesMax: number): BlockCache => {
-  let queue: Array<CachedBlock | undefined> = []
-  let head = 0
+  /** The oldest first. */
+  const queue = new Set<CachedBlock>()
+  /** Goes on behind what was added and taken away meanwhile. */
+  let oldestFirst = queue.values()
   let sizeBytes = 0
+  let heldBytes = 0
   let misses = 0
+
+  const newSlab = (lengthBytes: number): Slab => {
+    heldBytes += lengthBytes
+    return { memory: Bytes.allocateOwn(lengthBytes), usedBytes: 0, liveBytes: 0, blocks: [] }
+  }
+
+  let current: Slab = { memory: Bytes.none, usedBytes: 0, liveBytes: 0, blocks: [] }
+
+  const slabFor = (lengthBytes: number): Slab => {
+    if (lengthBytes > sharedBytesMax) return newSlab(lengthBytes)
+    if (current.usedBytes + lengthBytes <= current.memory.length) return current
+    const full = current
+    current = newSlab(slabBytes)
+    clean(full)
+    return current
+  }
+
+  const moveTo = (slab: Slab, block: CachedBlock) => {
+    const { length } = block.bytes
+    const part = slab.memory.subarray(slab.usedBytes, slab.usedBytes + length)
+    part.set(block.bytes)
+    slab.usedBytes += length
+    slab.liveBytes += length
+    slab.blocks.push(block)
+    block.bytes = part
+    block.slab = slab
+  }
+
+  /** Moves what is left in a slab when that is less than half, so that its memory can go. */
+  const clean = (slab: Slab) => {
+    if (slab === current || 2 * slab.liveBytes >= slab.memory.length) return
+    heldBytes -= slab.memory.length
+    for (const block of slab.blocks) {
+      if (block.slab === slab && queue.has(block)) moveTo(slabFor(block.bytes.length), block)
+    }
+  }
+
+  const remove = (block: CachedBlock) => {
+    queue.delete(block)
+    block.slots[block.index] = undefined
+    sizeBytes -= block.bytes.length
+    block.slab.liveBytes -= block.bytes.length
+    clean(block.slab)
+  }
+
+  const nextOldest = (): CachedBlock => {
+    const next = oldestFirst.next()
+    if (next.done !== true) return next.value
+    oldestFirst = queue.values()
+    return nextOldest()
+  }
 
   const evict = () => {
     let chances = chancesPerPutMax
-    while (sizeBytes > bytesMax && head < queue.length) {
-      const oldest = queue[head]!
-      queue[head++] = undefined
+    while (sizeBytes > bytesMax) {
+      const oldest = nextOldest()
       if (oldest.used && chances-- > 0) {
         oldest.used = false
-        // It outlives what was read with it, whose memory would stay for its sake.
-        oldest.bytes = slab.copy(oldest.bytes)
-        queue.push(oldest)
-      } else {
-        oldest.slots[oldest.index] = undefined
-        sizeBytes -= oldest.bytes.length
-      }
-    }
-    // Taken from the front without moving the rest each time.
-    if (head > 1024 && head * 2 > queue.length) {
-      queue = queue.slice(head)
-      head = 0
+        queue.delete(oldest)
+        queue.add(oldest)
+      } else remove(oldest)
     }
   }
 
@@ -68,17 +141,27 @@ export const make = (bytesMax: number): BlockCache => {
       const cached = slots[index]
       if (cached === undefined) return undefined
       cached.used = true
-      return cached
+      return cached.bytes
     },
     admits: (lengthBytes) => sizeBytes + lengthBytes <= bytesMax || ++misses % missesPerAdmission === 0,
     put: (slots, index, bytes) => {
-      if (slots[index] !== undefined) return
-      const cached = { bytes, used: false, slots, index }
-      slots[index] = cached
-      queue.push(cached)
+      const known = slots[index]
+      if (known !== undefined) return known.bytes
+      const slab = slabFor(bytes.length)
+      const block = { bytes, used: false, slab, slots, index }
+      moveTo(slab, block)
+      slots[index] = block
+      queue.add(block)
       sizeBytes += bytes.length
       evict()
+      return block.bytes
     },
-    sizeBytes: () => sizeBytes
+    drop: (slots) => {
+      for (const block of slots) {
+        if (block !== undefined) remove(block)
+      }
+    },
+    sizeBytes: () => sizeBytes,
+    heldBytes: () => heldBytes
   }
 }

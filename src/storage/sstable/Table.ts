@@ -8,7 +8,6 @@
  */
 import { Effect } from "effect"
 import type { Disk, ReadHandle } from "../../disk/Disk.ts"
-import * as slab from "../../disk/slab.ts"
 import { Corruption, type StorageError, UnknownFormat } from "../../disk/StorageError.ts"
 import * as Bytes from "../../domain/bytes.ts"
 import * as cellLines from "../../domain/cell/cellLines.ts"
@@ -107,6 +106,7 @@ const make = (
     if (holders > 0 || whenFree === undefined) return
     const free = whenFree
     whenFree = undefined
+    cache.drop(slots)
     free()
   }
 
@@ -159,7 +159,7 @@ const make = (
     const known = cached(block)
     if (known !== undefined) return known
     const bytes = spanNow(block, 1, take)
-    if (bytes !== undefined && cache.admits(bytes.length)) keep(block, slab.copy(bytes))
+    if (bytes !== undefined && cache.admits(bytes.length)) keep(block, bytes)
     return bytes
   }
 
@@ -168,17 +168,14 @@ const make = (
     if (known !== undefined) return cellLines.find(known, key)
     const bytes = spanNow(block, 1, takeScratch)
     if (bytes === undefined) return mustRead
-    if (cache.admits(bytes.length)) return cellLines.find(keep(block, slab.copy(bytes)), key)
+    if (cache.admits(bytes.length)) return cellLines.find(keep(block, bytes), key)
     const line = cellLines.find(bytes, key)
     return line === undefined ? undefined : cellLines.detach(line)
   }
 
-  const cached = (block: number) => cache.get(slots, block)?.bytes
+  const cached = (block: number) => cache.get(slots, block)
 
-  const keep = (block: number, bytes: Uint8Array) => {
-    cache.put(slots, block, bytes)
-    return bytes
-  }
+  const keep = (block: number, bytes: Uint8Array) => cache.put(slots, block, bytes)
 
   return {
     ...index.properties,
