@@ -1,6 +1,7 @@
 /**
- * The lane: hand-written HTTP for the requests that are the load, values and batches of peers. The platform's router,
- * request object, scope and frames cost a third of what such a request costs in all.
+ * The lane: hand-written HTTP for the requests that are the load, values and batches of peers. By the declared endpoints,
+ * with the platform's router, request object, scope and frames, the same handlers take the server 25 to 35 microseconds
+ * more for each request, half as much again (`IsOpen`).
  *
  * Leaf: Node's connections. Every request enters by the lane's listener on the server. The lane counts it and runs its
  * handler if it has one; otherwise the platform's listener takes the request to the declared endpoints. The platform also
