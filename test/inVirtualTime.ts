@@ -7,4 +7,4 @@ import type { Effect, Scope } from "effect"
 import * as virtualTime from "../src/simulation/virtualTime.ts"
 
 export const inVirtualTime = <E>(name: string, body: () => Effect.Effect<void, E, Scope.Scope>): void =>
-  it(name, () => virtualTime.run(body()))
+  it(`${name}`, () => virtualTime.run(body()))
