@@ -52,6 +52,8 @@ export interface DiskMemory {
   readonly powerOn: () => void
   /** The process died and the system lives: nothing is lost, locks are free, old handles are dead. */
   readonly release: () => void
+  /** From now on operations take time: bytes that are appended are there at once, everything else happens at the end. */
+  readonly setLatency: (latency: (operation: Operation) => Effect.Effect<void>) => void
   /** Closed, it holds every sync until it is opened. */
   readonly syncs: Latch.Latch
   /** Flips the bits of one byte, as a decaying disk does. */
@@ -108,6 +110,7 @@ class Model {
   private offAt = Number.POSITIVE_INFINITY
   private off = false
   private full = false
+  private latency: (operation: Operation) => Effect.Effect<void> = () => Effect.void
   /** Raised by each `powerOn`: a handle of an earlier life is dead. */
   private life = 0
 
@@ -138,6 +141,9 @@ class Model {
       isOff: () => this.off,
       powerOn: () => this.powerOn(),
       release: () => this.release(),
+      setLatency: (latency) => {
+        this.latency = latency
+      },
       syncs: this.syncs,
       damage: (path, offsetBytes) => {
         const { bytes } = this.names.get(path)!
@@ -174,7 +180,7 @@ class Model {
       truncate: (path, sizeBytes) =>
         this.withFile("truncate", path, (file) => {
           cut(file, sizeBytes)
-          settle(file)
+          settle(file, extentOf(file))
         }),
       rename: (from, to) =>
         this.withFile("rename", from, (file) => this.rename(directoryOf(to), [[from, undefined], [to, file]])),
@@ -194,9 +200,16 @@ class Model {
           if (this.names.has(path)) this.rename(directoryOf(path), [[path, undefined]])
         }),
       syncDirectory: (path) =>
-        this.run("syncDirectory", path, () => {
-          for (const change of this.pending.get(path) ?? []) applyNames(this.durableNames, change)
-          this.pending.delete(path)
+        Effect.suspend(() => {
+          // What changes meanwhile need not be among it.
+          const begun = new Set(this.pending.get(path))
+          return this.run("syncDirectory", path, () => {
+            const changes = this.pending.get(path) ?? []
+            this.pending.set(path, changes.filter((change) => !begun.has(change)))
+            for (const change of changes) {
+              if (begun.has(change)) applyNames(this.durableNames, change)
+            }
+          })
         }),
       lock: (directory) =>
         Effect.asVoid(Effect.acquireRelease(
@@ -246,10 +259,14 @@ class Model {
           () => life === this.life ? file.append(bytes) : dead("append", path),
           () => file.append(bytes.subarray(0, bytes.length >> 1))
         ),
-      sync: Effect.andThen(
-        Effect.andThen(Effect.yieldNow, this.syncs.await),
-        this.run("sync", path, () => life === this.life ? settle(file) : dead("sync", path))
-      ),
+      sync: Effect.suspend(() => {
+        // What is appended meanwhile need not be among it.
+        const begun = extentOf(file)
+        return Effect.andThen(
+          Effect.andThen(Effect.yieldNow, this.syncs.await),
+          this.run("sync", path, () => life === this.life ? settle(file, begun) : dead("sync", path))
+        )
+      }),
       close: Effect.void
     }
   }
@@ -268,7 +285,7 @@ class Model {
     act: () => A | DiskError,
     inPart?: () => void
   ): Effect.Effect<A, StorageError> {
-    return Effect.uninterruptible(Effect.suspend(() => {
+    const effect = Effect.suspend(() => {
       if (this.off) return Effect.fail(new DiskError({ operation, path, code: "EOFF" }))
       this.operations++
       this.counts.set(operation, (this.counts.get(operation) ?? 0) + 1)
@@ -279,7 +296,11 @@ class Model {
       }
       const result = act()
       return result instanceof DiskError ? Effect.fail(result) : Effect.succeed(result)
-    }))
+    })
+    const delay = Effect.suspend(() => this.latency(operation))
+    return Effect.uninterruptible(
+      operation === "append" ? Effect.tap(effect, delay) : Effect.andThen(delay, effect)
+    )
   }
 
   private faultOf(operation: Operation, path: string): StorageError | undefined {
@@ -342,8 +363,18 @@ const cut = (file: File, sizeBytes: number): void => {
   file.bytes = Bytes.copyOf(file.bytes, 0, sizeBytes)
 }
 
-const settle = (file: File): void => {
-  file.syncedBytes = file.bytes.length
+/** A file when a sync of it begins. */
+interface Extent {
+  readonly lengthBytes: number
+  readonly cutFrom: Uint8Array | undefined
+}
+
+const extentOf = ({ bytes, cutFrom }: File): Extent => ({ lengthBytes: bytes.length, cutFrom })
+
+/** What was in the file when its sync began is on the device, unless it was cut since. */
+const settle = (file: File, { cutFrom, lengthBytes }: Extent): void => {
+  if (file.cutFrom !== cutFrom) return
+  file.syncedBytes = Math.max(file.syncedBytes, Math.min(lengthBytes, file.bytes.length))
   file.cutFrom = undefined
 }
 
@@ -357,5 +388,6 @@ const lose = (file: File, draw: () => number): void => {
     survivor.fill(0, from, from + Math.floor(draw() * (kept - from)))
   }
   file.bytes = file.cutFrom !== undefined && draw() < 0.5 ? file.cutFrom : survivor
-  settle(file)
+  file.syncedBytes = file.bytes.length
+  file.cutFrom = undefined
 }

@@ -193,11 +193,13 @@ export class Cluster {
   }
 
   private build(node: SimulatedNode) {
-    const random = this.random.fork(`${node.name} disk latency ${this.lives}`)
+    node.disk.setLatency(
+      SimulatedDisk.latency(this.random.fork(`${node.name} disk latency ${this.lives}`), node.diskSpeed)
+    )
     const exchange: peerMessages.Exchange = (address, kind, body) =>
       this.network.exchange(node.host, address, kind, body)
     const leaves = Layer.mergeAll(
-      Layer.succeed(Disk, SimulatedDisk.make(node.disk, random, node.diskSpeed)),
+      Layer.succeed(Disk, node.disk.disk),
       Layer.succeed(PeerClient, peerMessages.client(exchange)),
       // Fewer than in production, since every ring and every digest is computed once a node, all on one processor.
       ClusterConfig.layerTest({ partitions: 128, ...this.options.clusterSettings, ...node.clusterSettings }),

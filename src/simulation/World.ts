@@ -25,12 +25,16 @@ interface Timer {
 interface Task {
   readonly process: Process
   readonly run: () => void
+  /** Of those that are ready together, lower ones run first. */
+  readonly priority: number
 }
 
 export class World {
   private elapsedMillis = 0
   private sequence = 0
   private ready: Array<Task> = []
+  /** None of what is ready has a priority. */
+  private isOrdered = true
   private readonly timers: Array<Timer> = []
   private readonly hash = createHash("sha256")
   private readonly sink: ((line: string) => void) | undefined
@@ -62,8 +66,9 @@ export class World {
     return ++this.sequence
   }
 
-  post(process: Process, run: () => void): void {
-    this.ready.push({ process, run })
+  post(process: Process, run: () => void, priority = 0): void {
+    this.ready.push({ process, run, priority })
+    this.isOrdered &&= priority === 0
   }
 
   /** Runs it in the process after so many milliseconds, unless the returned function was called before. */
@@ -100,7 +105,9 @@ export class World {
   private runReady(): void {
     while (this.ready.length > 0) {
       const tasks = this.ready
+      if (!this.isOrdered) tasks.sort((left, right) => left.priority - right.priority)
       this.ready = []
+      this.isOrdered = true
       for (const { process, run } of tasks) process.execute(run)
     }
   }
@@ -185,7 +192,7 @@ export class Process {
 
   private scheduler(): Scheduler.Scheduler {
     const dispatcher: Scheduler.SchedulerDispatcher = {
-      scheduleTask: (task) => this.world.post(this, task),
+      scheduleTask: (task, priority) => this.world.post(this, task, priority),
       flush: () => {}
     }
     return {

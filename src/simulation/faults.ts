@@ -70,13 +70,14 @@ const inject = (
   const names = nodes.map(({ id }) => id as string)
 
   const crash = (power: boolean, whileDown: (node: SimulatedNode) => void = () => {}) => {
-    const running = nodes.filter(({ process }) => process !== undefined)
-    if (running.length === 0) return undefined
-    const over = disturb(running.map(({ id }) => id))
-    for (const one of running) cluster.crash(one, power && kind === "power-all" ? 0 : Math.floor(strength * 60), power)
+    // A machine loses power with what a killed process left in its caches, too.
+    const hit = nodes.filter(({ machineIsUp, process }) => process !== undefined || (power && machineIsUp))
+    if (hit.length === 0) return undefined
+    const over = disturb(hit.map(({ id }) => id))
+    for (const one of hit) cluster.crash(one, power && kind === "power-all" ? 0 : Math.floor(strength * 60), power)
     return () => {
-      let waiting = running.length
-      for (const one of running) {
+      let waiting = hit.length
+      for (const one of hit) {
         cluster.crash(one, 0, power)
         whileDown(one)
         restart(one, () => {

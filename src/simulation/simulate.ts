@@ -79,16 +79,16 @@ class Simulation {
     this.options = options
     this.random = SeededRandom.make(options.seed)
     this.world = new World(options.sink)
-    this.cluster = new Cluster(this.world, this.random.fork("cluster"), {
-      nodes: options.nodes,
-      settings: drawSettings(this.random)
-    })
     this.drawn = Schedule.draw(this.random.fork("schedule"), {
       nodes: options.nodes,
       forMillis: options.minutes * minute,
       kinds: options.kinds
     })
     this.schedule = options.keep?.flatMap((place) => this.drawn[place] ?? []) ?? this.drawn
+    this.cluster = new Cluster(this.world, this.random.fork("cluster"), {
+      nodes: options.nodes,
+      settings: drawSettings(this.random, this.drawn.some(({ kind }) => takesPower.has(kind)))
+    })
   }
 
   run(): Result {
@@ -254,6 +254,8 @@ class Simulation {
 
   private powerCycle(): void {
     if (this.stuck !== undefined) return
+    // With `FSYNC=interval`, what was acknowledged a second ago is synced.
+    this.world.runUntil(() => false, this.world.now() + 2000)
     for (const node of this.cluster.nodes) this.cluster.crash(node, 0, true)
     for (const node of this.cluster.nodes) this.start(node, () => {})
     this.waitFor(() => this.allReady(), startMillisMax, "every node starts after the last loss of power")
@@ -278,13 +280,19 @@ class Simulation {
   }
 }
 
-/** Small enough that logs, tables and compactions come and go within a run. */
-const drawSettings = (random: SeededRandom.SeededRandom): Partial<NodeSettings> => {
+const takesPower: ReadonlySet<Schedule.FaultKind> = new Set(["power", "power-all", "lost-disk"])
+
+/**
+ * Small enough that logs, tables and compactions come and go within a run. `FSYNC=interval` promises nothing about a loss
+ * of power, so it is drawn only where there is none.
+ */
+const drawSettings = (random: SeededRandom.SeededRandom, losesPower: boolean): Partial<NodeSettings> => {
   const drawn = random.fork("settings")
   return {
     memtableBytesMax: drawn.pick([2048, 16 * 1024, 256 * 1024]),
     blockCacheBytesMax: 256 * 1024,
     hintsBytesMaxPerPeer: drawn.pick([2048, 1024 * 1024]),
-    comparisonInterval: Duration.seconds(drawn.pick([15, 30, 60]))
+    comparisonInterval: Duration.seconds(drawn.pick([15, 30, 60])),
+    fsync: losesPower ? "always" : drawn.pick(["always", "always", "interval"])
   }
 }

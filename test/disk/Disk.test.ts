@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Scope } from "effect"
+import { Effect, Exit, Fiber, Latch, Layer, Scope } from "effect"
 import { fork } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -217,6 +217,44 @@ describe("DiskMemory", () => {
         seen.add(Array.from(memory.files().keys()).sort().join())
       }
       assert.deepStrictEqual(Array.from(seen).sort(), ["", "data/a", "data/a,data/b", "data/b"])
+    }))
+
+  it.effect("a sync covers what was there when it began: what comes meanwhile may be lost", () =>
+    Effect.gen(function*() {
+      const seen = new Set<string>()
+      for (let seed = 0; seed < 20; seed++) {
+        const { handle, memory } = yield* written(seed)
+        yield* memory.syncs.close
+        const syncing = yield* Effect.forkChild(handle.sync, { startImmediately: true })
+        yield* handle.append(Buffer.from(", late"))
+        yield* memory.syncs.open
+        yield* Fiber.join(syncing)
+        memory.powerOff()
+        memory.powerOn()
+        const survivor = Bytes.utf8(memory.files().get("data/a")!)
+        assert.isTrue(survivor.startsWith("syncednot synced"))
+        seen.add(survivor)
+      }
+      assert.isTrue(seen.has("syncednot synced") && seen.has("syncednot synced, late"))
+    }))
+
+  it.effect("a sync of a directory covers the names that were there when it began", () =>
+    Effect.gen(function*() {
+      const seen = new Set<string>()
+      for (let seed = 0; seed < 20; seed++) {
+        const { disk, powerOff, powerOn, setLatency, files } = DiskMemory.make(seed)
+        yield* disk.openAppend("data/a")
+        const latch = Latch.makeUnsafe(false)
+        setLatency((operation) => operation === "syncDirectory" ? latch.await : Effect.void)
+        const syncing = yield* Effect.forkChild(disk.syncDirectory("data"), { startImmediately: true })
+        yield* disk.openAppend("data/b")
+        yield* latch.open
+        yield* Fiber.join(syncing)
+        powerOff()
+        powerOn()
+        seen.add(Array.from(files().keys()).join())
+      }
+      assert.deepStrictEqual(seen, new Set(["data/a", "data/a,data/b"]))
     }))
 
   it.effect("fails everything while it is off, and handles of before for ever", () =>

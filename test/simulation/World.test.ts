@@ -44,6 +44,24 @@ describe("virtual time", () => {
     assert.isTrue(Exit.isSuccess(exits[0]!))
   })
 
+  it("runs what is ready in the order of priorities, then in that of arrival", () => {
+    const { process, world } = make()
+    const seen: Array<string> = []
+    const one = process("one")
+    const yielding = (name: string, priority: number) =>
+      one.run(
+        Effect.andThen(Effect.yieldNowWith(priority), Effect.sync(() => void seen.push(name))),
+        Context.empty(),
+        () => {}
+      )
+    yielding("patient", 10)
+    yielding("first", 0)
+    yielding("urgent", -1)
+    yielding("second", 0)
+    world.runUntil(forever, 0)
+    assert.deepStrictEqual(seen, ["urgent", "first", "second", "patient"])
+  })
+
   it("gives two worlds of one program the same trace, and of another a different one", () => {
     const hashOf = (millis: number) => {
       const { process, world } = make()
