@@ -5,6 +5,7 @@
  */
 import { relative, resolve } from "node:path"
 import * as ClusterConfig from "../config/ClusterConfig.ts"
+import type { Ending } from "./NodeProcess.ts"
 
 export interface PlannedNode {
   readonly id: string
@@ -116,11 +117,6 @@ export const startMessage = (plan: Plan, pids: ReadonlyMap<string, number>, read
     "The data stays when the cluster stops. Ctrl-C stops it.",
     ""
   ].join("\n")
-}
-
-export interface Ending {
-  readonly code: number | undefined
-  readonly signal: string | undefined
 }
 
 export const deathMessage = (plan: Plan, node: PlannedNode, ending: Ending, left: number): string => {

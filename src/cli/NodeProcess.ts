@@ -2,6 +2,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { createServer } from "node:net"
+import { type Line, LineSplitter } from "./lines.ts"
 
 /** How a process ended: by itself with a code, or by a signal. */
 export interface Ending {
@@ -73,16 +74,10 @@ const makeChild = (child: ChildProcess): Child => ({
 })
 
 const eachLine = (child: ChildProcess, source: "stdout" | "stderr", onLine: Spawn["onLine"]) => {
-  let partial = ""
-  child[source]!.setEncoding("utf8")
-  child[source]!.on("data", (text: string) => {
-    const lines = (partial + text).split("\n")
-    partial = lines.pop()!
-    for (const line of lines) onLine(line, source)
-  })
-  child[source]!.on("end", () => {
-    if (partial !== "") onLine(partial, source)
-  })
+  const splitter = new LineSplitter()
+  const tell = (lines: ReadonlyArray<Line>) => lines.forEach(({ text }) => onLine(text ?? "", source))
+  child[source]!.on("data", (bytes: Uint8Array) => tell(splitter.push(bytes)))
+  child[source]!.on("end", () => tell(splitter.end()))
 }
 
 /** Ends when the process that holds the other end of standard input is gone. */
