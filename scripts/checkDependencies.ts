@@ -196,7 +196,7 @@ const ambientProblems = (sources: Sources): ReadonlyArray<string> =>
 /** Settings are declared in `config`, so that each is listed, checked and documented. Leaves are no exception. */
 const environmentProblems = (sources: Sources): ReadonlyArray<string> =>
   Array.from(sources).filter(([path]) => !path.startsWith("config/")).flatMap(([path, text]) => {
-    const match = /\bprocess\.env\b|\bConfig\.[A-Z]\w*/.exec(withoutComments(text))
+    const match = /\bprocess\.env\b|(?<!\.)\bConfig\.[A-Z]\w*/.exec(withoutComments(text))
     return match === null ? [] : [`${path} uses ${match[0]}: only config/ reads the environment`]
   })
 

@@ -9,12 +9,9 @@ import * as progress from "../progress.ts"
 import { bytes } from "../statusTable.ts"
 import { count, counted } from "../Tally.ts"
 import * as directory from "./directory.ts"
+import type * as options from "./options.ts"
 
-export interface Given {
-  readonly directory: string
-  readonly json: boolean
-  readonly quiet: boolean
-}
+type Given = options.Given<typeof options.compact>
 
 export const compact = (given: Given) =>
   directory.run(

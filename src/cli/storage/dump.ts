@@ -18,20 +18,9 @@ import * as Record from "../record.ts"
 import * as Tally from "../Tally.ts"
 import { counted } from "../Tally.ts"
 import * as directory from "./directory.ts"
+import type * as options from "./options.ts"
 
-export interface Given {
-  readonly directories: ReadonlyArray<string>
-  readonly prefix: string
-  readonly from: Option.Option<string>
-  readonly to: Option.Option<string>
-  readonly reverse: boolean
-  readonly limit: Option.Option<number>
-  readonly table: Option.Option<number>
-  readonly cells: boolean
-  readonly tombstones: boolean
-  readonly skipDamage: boolean
-  readonly quiet: boolean
-}
+type Given = options.Given<typeof options.dump>
 
 const cellsPerPage = 1024
 

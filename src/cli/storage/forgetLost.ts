@@ -4,12 +4,9 @@ import * as describe from "../../storage/offline/describeDamage.ts"
 import { printLine } from "../Output.ts"
 import { counted } from "../Tally.ts"
 import * as directory from "./directory.ts"
+import type * as options from "./options.ts"
 
-export interface Given {
-  readonly directory: string
-  readonly yes: boolean
-  readonly json: boolean
-}
+type Given = options.Given<typeof options.forgetLost>
 
 export const forgetLost = (given: Given) =>
   directory.run(

@@ -12,14 +12,9 @@ import { printLine } from "../Output.ts"
 import * as progress from "../progress.ts"
 import * as directory from "./directory.ts"
 import { type Inspection, type Newest, render, type TableView } from "./inspectText.ts"
+import type * as options from "./options.ts"
 
-export interface Given {
-  readonly directory: string
-  readonly tables: boolean
-  readonly full: boolean
-  readonly json: boolean
-  readonly quiet: boolean
-}
+type Given = options.Given<typeof options.inspect>
 
 export const inspect = (given: Given) =>
   directory.runReading(

@@ -9,15 +9,10 @@ import { printLine } from "../Output.ts"
 import { bytes } from "../statusTable.ts"
 import { counted } from "../Tally.ts"
 import * as directory from "./directory.ts"
+import type * as options from "./options.ts"
 import { check } from "./verify.ts"
 
-export interface Given {
-  readonly snapshot: string
-  readonly directory: string
-  readonly allowDamage: boolean
-  readonly json: boolean
-  readonly quiet: boolean
-}
+type Given = options.Given<typeof options.restore>
 
 export const restore = (given: Given) =>
   directory.run(

@@ -10,14 +10,9 @@ import { bytes, columnsOf } from "../statusTable.ts"
 import { count, counted } from "../Tally.ts"
 import * as target from "../target.ts"
 import * as directory from "./directory.ts"
+import type * as options from "./options.ts"
 
-export interface Given {
-  readonly names: ReadonlyArray<string>
-  readonly node: Option.Option<string>
-  readonly list: boolean
-  readonly remove: boolean
-  readonly json: boolean
-}
+type Given = options.Given<typeof options.snapshot>
 
 export const snapshot = (given: Given) => Option.isSome(given.node) ? live(given, given.node.value) : offline(given)
 

@@ -11,12 +11,9 @@ import * as progress from "../progress.ts"
 import { bytes } from "../statusTable.ts"
 import { counted } from "../Tally.ts"
 import * as directory from "./directory.ts"
+import type * as options from "./options.ts"
 
-export interface Given {
-  readonly directory: string
-  readonly json: boolean
-  readonly quiet: boolean
-}
+type Given = options.Given<typeof options.verify>
 
 /** Reads the tables of an open store line by line; the report includes the damage that opening it found. */
 export const check = Effect.fnUntraced(function*(store: ReadOnly.ReadOnly, isQuiet: boolean) {
