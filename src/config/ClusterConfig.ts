@@ -3,30 +3,26 @@
  * so a node refuses the messages of one whose settings differ (`gossip/handshake.ts`).
  */
 import { Context, Effect, Layer } from "effect"
-import * as Setting from "./Setting.ts"
+import * as Kind from "./Kind.ts"
+import { defaultsOf, problemOf, readAll, setting, type Values } from "./Setting.ts"
 
 export const declared = {
-  replicationFactor: Setting.make(
+  replicationFactor: setting(
     "REPLICATION_FACTOR",
     "N, copies of each key; the same on all nodes",
-    Setting.integer(1, 16),
+    Kind.integer(1, 16),
     3
   ),
-  writeQuorum: Setting.make(
+  writeQuorum: setting(
     "WRITE_QUORUM",
     "W, replicas that must take a write before it is acknowledged; the same on all nodes",
-    Setting.integer(1),
+    Kind.integer(1),
     2
   ),
-  readQuorum: Setting.make(
-    "READ_QUORUM",
-    "R, replicas that must answer a read; the same on all nodes",
-    Setting.integer(1),
-    2
-  )
+  readQuorum: setting("READ_QUORUM", "R, replicas that must answer a read; the same on all nodes", Kind.integer(1), 2)
 }
 
-export type ClusterSettings = Setting.Values<typeof declared> & {
+export type ClusterSettings = Values<typeof declared> & {
   /** Fixed partitions of the key space. A power of two; never changed once data exists. */
   readonly partitions: number
 }
@@ -34,14 +30,14 @@ export type ClusterSettings = Setting.Values<typeof declared> & {
 /** 1,024 partitions keep the busiest of 30 nodes below 1.30 times the mean and a partition's hash tree small. */
 const partitions = 1024
 
-export const defaults: ClusterSettings = { ...Setting.defaults(declared), partitions }
+export const defaults: ClusterSettings = { ...defaultsOf(declared), partitions }
 
-const quorumProblems = ({ replicationFactor, ...quorums }: Partial<Setting.Values<typeof declared>>) =>
+const quorumProblems = ({ replicationFactor, ...quorums }: Partial<Values<typeof declared>>) =>
   (["writeQuorum", "readQuorum"] as const).flatMap((name) => {
     const quorum = quorums[name]
     return quorum === undefined || replicationFactor === undefined || quorum <= replicationFactor
       ? []
-      : [Setting.bad(declared[name], quorum, `at most REPLICATION_FACTOR, which is ${replicationFactor}`)]
+      : [problemOf(declared[name], quorum, `at most REPLICATION_FACTOR, which is ${replicationFactor}`)]
   })
 
 interface SettingsOf {
@@ -60,7 +56,7 @@ export const differences = (own: SettingsOf, other: SettingsOf): ReadonlyArray<s
       : [`${called} is ${ours} on ${own.nodeId} and ${theirs ?? "not known"} on ${other.nodeId}`]
   })
 
-export const load = Setting.readAll(declared, quorumProblems).pipe(
+export const load = readAll(declared, quorumProblems).pipe(
   Effect.map((settings): ClusterSettings => ({ ...settings, partitions }))
 )
 

@@ -2,35 +2,36 @@
 import { Context, Layer, Redacted } from "effect"
 import { NodeId, nodeIdShape } from "../domain/NodeId.ts"
 import { isLoopback, parseAddress } from "./address.ts"
-import * as Setting from "./Setting.ts"
+import * as Kind from "./Kind.ts"
+import { defaultsOf, nameOf, readAll, setting, type Values } from "./Setting.ts"
 
 /** When a write counts as on disk. */
 export type Fsync = "always" | "interval" | "never"
 
 /** Names and addresses of this node and its peers. */
 export const identity = {
-  nodeId: Setting.make(
+  nodeId: setting(
     "NODE_ID",
     "name of this node; keep it for as long as the node keeps its data",
-    Setting.kind(NodeId, nodeIdShape)
+    Kind.of(NodeId, nodeIdShape)
   ),
-  address: Setting.make("NODE_ADDR", "host:port at which peers and clients reach this node", Setting.address),
-  listen: Setting.make("LISTEN", "host:port to listen on", Setting.address, "NODE_ADDR"),
-  seeds: Setting.make(
+  address: setting("NODE_ADDR", "host:port at which peers and clients reach this node", Kind.address),
+  listen: setting("LISTEN", "host:port to listen on", Kind.address, "NODE_ADDR"),
+  seeds: setting(
     "PEERS",
     "host:port of other nodes to join at start, separated by commas; may include this node",
-    Setting.addresses,
+    Kind.addresses,
     ""
   ),
-  dataDirectory: Setting.make("DATA_DIR", "directory for this node's data", Setting.text, "data/NODE_ID"),
-  clusterSecret: Setting.make(
+  dataDirectory: setting("DATA_DIR", "directory for this node's data", Kind.text, "data/NODE_ID"),
+  clusterSecret: setting(
     "CLUSTER_SECRET",
     "secret that all nodes share; required to listen on anything but loopback. Other users of a machine can see flags, " +
       "so set the variable",
-    Setting.secret,
+    Kind.secret,
     ""
   ),
-  insecure: Setting.make("INSECURE", "listen on any address without a secret", Setting.onOff, "false")
+  insecure: setting("INSECURE", "listen on any address without a secret", Kind.onOff, "false")
 }
 
 const mebibyte = 1024 * 1024
@@ -47,106 +48,95 @@ const scrubBytesPerSecond = 4 * mebibyte
 
 /** Everything that works without being given. */
 export const tuning = {
-  fsync: Setting.make(
+  fsync: setting(
     "FSYNC",
     "always syncs before a write is acknowledged, interval once a second, never leaves it to the system",
-    Setting.oneOf(["always", "interval", "never"]),
+    Kind.oneOf(["always", "interval", "never"]),
     "always"
   ),
-  vnodes: Setting.make(
+  vnodes: setting(
     "VNODES",
     "virtual nodes on the ring: a node with twice as many takes twice the share",
-    Setting.integer(1, vnodesMax),
+    Kind.integer(1, vnodesMax),
     100
   ),
-  gossipInterval: Setting.make("GOSSIP_INTERVAL", "time between rounds of gossip", Setting.duration, "2 seconds"),
-  requestTimeout: Setting.make(
+  gossipInterval: setting("GOSSIP_INTERVAL", "time between rounds of gossip", Kind.duration, "2 seconds"),
+  requestTimeout: setting(
     "REQUEST_TIMEOUT",
     "how long a request without ?timeout= may take",
-    Setting.duration,
+    Kind.duration,
     "5 seconds"
   ),
-  replicaTimeout: Setting.make(
-    "REPLICA_TIMEOUT",
-    "how long one attempt at one replica may take",
-    Setting.duration,
-    "1 second"
-  ),
-  valueBytesMax: Setting.make(
-    "VALUE_BYTES_MAX",
-    "largest value, in bytes",
-    Setting.integer(1, valueBytesMaxMax),
-    mebibyte
-  ),
-  requestsInFlightMax: Setting.make(
+  replicaTimeout: setting("REPLICA_TIMEOUT", "how long one attempt at one replica may take", Kind.duration, "1 second"),
+  valueBytesMax: setting("VALUE_BYTES_MAX", "largest value, in bytes", Kind.integer(1, valueBytesMaxMax), mebibyte),
+  requestsInFlightMax: setting(
     "REQUESTS_IN_FLIGHT_MAX",
     "client requests in flight; more are refused with 503",
-    Setting.integer(1),
+    Kind.integer(1),
     1024
   ),
-  hintsBytesMaxPerPeer: Setting.make(
+  hintsBytesMaxPerPeer: setting(
     "HINTS_BYTES_MAX",
     "bytes of hints kept on disk for one absent peer",
-    Setting.integer(1),
+    Kind.integer(1),
     128 * mebibyte
   ),
-  hintWindow: Setting.make(
+  hintWindow: setting(
     "HINT_WINDOW",
     "hints older than this are dropped; comparing partitions makes up for them",
-    Setting.duration,
+    Kind.duration,
     "3 hours"
   ),
-  comparisonInterval: Setting.make(
+  comparisonInterval: setting(
     "COMPARISON_INTERVAL",
     "how often partitions are compared with each peer when nothing else calls for it; less often when that takes long",
-    Setting.duration,
+    Kind.duration,
     "1 minute"
   ),
-  memtableBytesMax: Setting.make(
+  memtableBytesMax: setting(
     "MEMTABLE_BYTES_MAX",
     "the memtable is flushed to a table at this size, or when its log is four times as large",
-    Setting.integer(1),
+    Kind.integer(1),
     32 * mebibyte
   ),
-  blockCacheBytesMax: Setting.make(
+  blockCacheBytesMax: setting(
     "BLOCK_CACHE_BYTES_MAX",
     "bytes of table blocks kept in memory",
-    Setting.integer(1),
+    Kind.integer(1),
     128 * mebibyte
   ),
-  scrubBytesPerSecond: Setting.make(
+  scrubBytesPerSecond: setting(
     "SCRUB_BYTES_PER_SECOND",
     "how fast tables are reread in the background, to find damage while other replicas can repair it; 0 turns it off",
-    Setting.integer(0),
+    Kind.integer(0),
     scrubBytesPerSecond
   ),
-  salvage: Setting.make(
+  salvage: setting(
     "SALVAGE",
     "start without the damaged part of the log; the node then syncs with every other replica before it votes in quorums",
-    Setting.onOff,
+    Kind.onOff,
     "false"
   )
 }
 
 const declared = { ...identity, ...tuning }
 
-export interface NodeSettings extends Setting.Values<typeof declared> {}
+export interface NodeSettings extends Values<typeof declared> {}
 
-export const defaults = Setting.defaults(tuning)
+export const defaults = defaultsOf(tuning)
 
 /** Without a secret, every machine that reaches the node can act as a peer. */
-const secretProblems = ({ clusterSecret, insecure, listen }: Partial<NodeSettings>) =>
-  listen === undefined || clusterSecret === undefined || isLoopback(parseAddress(listen)!.host) ||
-    Redacted.value(clusterSecret) !== "" || insecure !== false
-    ? []
-    : [
-      `${
-        Setting.nameOf(identity.clusterSecret)
-      } is not set, but other machines can reach ${listen}, so peers must share ` +
-      "a secret. Set it, or set INSECURE=true (--insecure) if you trust every machine that can reach this address"
-    ]
+const secretProblems = ({ clusterSecret, insecure, listen }: Partial<NodeSettings>): ReadonlyArray<string> => {
+  if (listen === undefined || isLoopback(parseAddress(listen)!.host)) return []
+  if (clusterSecret === undefined || Redacted.value(clusterSecret) !== "" || insecure !== false) return []
+  const name = nameOf(identity.clusterSecret)
+  return [
+    `${name} is not set, but other machines can reach ${listen}, so peers must share a secret. ` +
+    "Set it, or set INSECURE=true (--insecure) if you trust every machine that can reach this address"
+  ]
+}
 
-export const load = Setting.readAll(declared, secretProblems)
+export const load = readAll(declared, secretProblems)
 
 export class NodeConfig extends Context.Service<NodeConfig, NodeSettings>()("rondo/config/NodeConfig") {
   static readonly layer = Layer.effect(NodeConfig, load)

@@ -1,7 +1,7 @@
 /** The environment for commands other than `rondo serve`. */
 import { Config, Effect } from "effect"
 import { identity } from "./NodeConfig.ts"
-import * as Setting from "./Setting.ts"
+import { readAll } from "./Setting.ts"
 
 /** `rondo up` hands all of it on to its nodes. */
 export const whole: Effect.Effect<Readonly<Record<string, string | undefined>>> = Effect.sync(() => process.env)
@@ -10,7 +10,7 @@ export const whole: Effect.Effect<Readonly<Record<string, string | undefined>>> 
 export const url = Config.String("RONDO_URL")
 
 /** For commands that use endpoints of peers. Any text is a secret, so this does not fail. */
-export const clusterSecret = Setting.readAll({ secret: identity.clusterSecret }).pipe(
+export const clusterSecret = readAll({ secret: identity.clusterSecret }).pipe(
   Effect.map(({ secret }) => secret),
   Effect.orDie
 )

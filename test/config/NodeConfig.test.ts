@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Redacted } from "effect"
-import { NodeConfig } from "../../src/config/NodeConfig.ts"
+import { defaults, NodeConfig } from "../../src/config/NodeConfig.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 
 const named = { NODE_ID: "node1", NODE_ADDR: "127.0.0.1:8081" }
@@ -26,20 +26,7 @@ describe("NodeConfig", () => {
         seeds: [],
         dataDirectory: "data/node1",
         insecure: false,
-        vnodes: 100,
-        fsync: "always",
-        gossipInterval: Duration.seconds(2),
-        requestTimeout: Duration.seconds(5),
-        replicaTimeout: Duration.seconds(1),
-        valueBytesMax: 1_048_576,
-        requestsInFlightMax: 1024,
-        hintsBytesMaxPerPeer: 134_217_728,
-        hintWindow: Duration.hours(3),
-        comparisonInterval: Duration.minutes(1),
-        memtableBytesMax: 33_554_432,
-        blockCacheBytesMax: 134_217_728,
-        scrubBytesPerSecond: 4 * 1024 * 1024,
-        salvage: false
+        ...defaults
       })
     }))
 
