@@ -38,6 +38,7 @@ export const floorsOf: Readonly<Record<string, ReadonlyArray<string>>> = {
   storage: [
     "wal",
     "merge",
+    "Feed.ts",
     "memtable",
     "sstable",
     "Levels.ts",

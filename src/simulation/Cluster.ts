@@ -14,6 +14,7 @@ import * as Version from "../domain/Version.ts"
 import * as Node from "../Node.ts"
 import { PeerClient } from "../peer/PeerClient.ts"
 import { Storage } from "../storage/Storage.ts"
+import * as Follower from "./Follower.ts"
 import type { Forgotten, ForgottenHints } from "./History.ts"
 import { Network } from "./Network.ts"
 import * as peerMessages from "./peerMessages.ts"
@@ -165,6 +166,16 @@ export class Cluster {
     return status !== undefined && !status.recovering && node.ring.current().nodes.length === this.nodes.length
   }
 
+  /** Whoever follows a store by its feed has what it holds. */
+  checkFeeds(): void {
+    for (const node of this.members) {
+      const exit = node.services && node.follower && node.attempt(node.follower.check, feedMillisMax)
+      if (exit === undefined) continue
+      const problem = Exit.isSuccess(exit) ? exit.value : Cause.pretty(exit.cause)
+      if (problem !== undefined) this.alarm(node, `its feed is wrong: ${problem}`)
+    }
+  }
+
   private newDisk(label: string): DiskMemory.DiskMemory {
     return DiskMemory.make(this.random.fork(label).below(2 ** 31))
   }
@@ -249,20 +260,31 @@ export class Cluster {
   }
 }
 
+/** Reading a whole store takes less. */
+const feedMillisMax = 60_000
+
 const addressOf = (place: number): string => `10.0.0.${place}:8080`
 
-/** Its store, which writes down every cell that it accepts: whoever brought it, it must be there after a crash. */
+/**
+ * Its store, which writes down every cell that it accepts: whoever brought it, it must be there after a crash. And
+ * somebody follows it by its feed.
+ */
 const watched = (node: SimulatedNode): typeof Storage.layer =>
   Layer.effect(
     Storage,
-    Effect.map(Storage, (storage) => ({
-      ...storage,
-      apply: (cells, options) =>
-        Effect.tap(storage.apply(cells, options), (answers) =>
-          Effect.sync(() => {
-            answers.forEach(({ _tag }, index) => {
-              if (_tag === "Accepted") node.remember(cells[index]!)
-            })
-          }))
-    }))
+    Effect.gen(function*() {
+      const storage = yield* Storage
+      node.follower = yield* Follower.start(storage)
+      yield* Effect.forkScoped(node.follower.run)
+      return {
+        ...storage,
+        apply: (cells, options) =>
+          Effect.tap(storage.apply(cells, options), (answers) =>
+            Effect.sync(() => {
+              answers.forEach(({ _tag }, index) => {
+                if (_tag === "Accepted") node.remember(cells[index]!)
+              })
+            }))
+      }
+    })
   ).pipe(Layer.provide(Storage.layer))

@@ -20,6 +20,7 @@ import type { Metrics } from "../observability/Metrics.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Ring } from "../ring/Ring.ts"
 import { Storage } from "../storage/Storage.ts"
+import type { Follower } from "./Follower.ts"
 import type { Host } from "./Network.ts"
 import * as peerMessages from "./peerMessages.ts"
 import type { Process, World } from "./World.ts"
@@ -52,6 +53,8 @@ export class SimulatedNode {
   process: Process | undefined
   /** Once its Layers are built. */
   services: Context.Context<Services> | undefined
+  /** Of this life of its store. */
+  follower: Follower | undefined
   machineIsUp = true
   /** Its clock is a property of the machine: it survives a restart. */
   clockOffsetMillis = 0

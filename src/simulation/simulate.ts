@@ -119,6 +119,7 @@ class Simulation {
       readAll = true
     })
     this.waitFor(() => readAll, minute, "every key is read")
+    cluster.checkFeeds()
     this.powerCycle()
     this.converge(workload.keys(), world.now())
     for (const node of cluster.nodes) {

@@ -14,6 +14,7 @@ import * as Metrics from "../observability/Metrics.ts"
 import { restarting } from "../observability/restarting.ts"
 import * as Compactor from "./compaction/Compactor.ts"
 import { Compactions } from "./Compactions.ts"
+import type * as Feed from "./Feed.ts"
 import * as Flusher from "./Flusher.ts"
 import * as Scrubber from "./integrity/Scrubber.ts"
 import { verify } from "./integrity/verify.ts"
@@ -113,6 +114,7 @@ export const open = Effect.fnUntraced(function*(
     version: (key: Key) => Effect.suspend(() => version(state, key)),
     scan: (scanOptions?: Parameters<typeof View.scan>[1]) => View.scan(state, scanOptions),
     view: View.open(state),
+    changes: (limits?: Partial<Feed.Limits>) => state.memtables.feed.subscribe(limits),
     counterMax: Effect.sync(() => state.memtables.counterMax),
     flush: writer.flush,
     compact: Effect.andThen(writer.flush, compactions.request),

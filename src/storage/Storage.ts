@@ -19,6 +19,7 @@ import { Metrics } from "../observability/Metrics.ts"
 import type { Applied } from "./Applied.ts"
 import * as Engine from "./Engine.ts"
 import type { StorageStats } from "./Engine.ts"
+import type { Changes, Limits } from "./Feed.ts"
 import type { VerifyReport } from "./integrity/verify.ts"
 import type { Hole } from "./manifest/Holes.ts"
 import type { ScanOptions } from "./scan/Cursor.ts"
@@ -53,6 +54,8 @@ export class Storage extends Context.Service<Storage, {
   readonly counterMax: Effect.Effect<number>
   /** The store as it is now, for as long as the scope is open. */
   readonly view: Effect.Effect<View, never, Scope.Scope>
+  /** All changes from now on, until the scope closes. `Feed.ts` says how to follow the store by them. */
+  readonly changes: (limits?: Partial<Limits>) => Effect.Effect<Changes, never, Scope.Scope>
   /** Writes the memtable to a table now. */
   readonly flush: Effect.Effect<void, StorageError>
   /** Writes everything into the last level: obsolete cells go. Takes as long as copying the store. */

@@ -10,6 +10,7 @@ import * as Cell from "../domain/cell/Cell.ts"
 import * as cellLines from "../domain/cell/cellLines.ts"
 import * as Version from "../domain/Version.ts"
 import type { Applied } from "./Applied.ts"
+import type { Before } from "./Feed.ts"
 import * as lookUp from "./lookUp.ts"
 import * as Memtable from "./memtable/Memtable.ts"
 import type { State } from "./State.ts"
@@ -30,10 +31,15 @@ export interface Write {
 interface StoredVersion {
   readonly version: Version.Version
   readonly isTombstone: boolean
+  /** Damage may hide a newer one. */
+  readonly isUnsure: boolean
 }
 
+/** Nothing was found, but not everything could be looked at, or needed to be. */
+const unknown = "unknown"
+
 /** What the store holds of a key that is not in the active memtable: its version alone where that decides. */
-type Stored = Cell.Cell | StoredVersion | undefined
+type Stored = Cell.Cell | StoredVersion | undefined | typeof unknown
 
 /** A write of which only tables can tell something: it waits as a whole, so that it is taken as a whole or not at all. */
 interface Deferred {
@@ -68,15 +74,19 @@ export class Round {
   /** The cells to log, in order. */
   readonly accepted: Array<Cell.Cell> = []
   private readonly changed: Array<Memtable.Entry> = []
+  /** For each of these what it replaces, unless that is in the active memtable. */
+  private readonly before: Array<Before> = []
   private readonly deferred: Array<Deferred> = []
   private readonly deferredKeys = new Set<string>()
   private readonly conflicts: Array<Cell.Cell> = []
   private readonly state: State
   private readonly memtable: Memtable.Memtable
+  private readonly doubts: number
 
   constructor(state: State) {
     this.state = state
     this.memtable = state.memtables.active
+    this.doubts = state.memtables.doubts
   }
 
   /** Decides as far as memory goes. Whether that was all. */
@@ -104,7 +114,7 @@ export class Round {
 
   /** Lets readers see what was accepted. */
   publish(): void {
-    this.state.memtables.publish(this.changed)
+    this.state.memtables.publish(this.changed, this.before, this.doubts)
   }
 
   /** Leaves the store as it was before the round. */
@@ -154,9 +164,10 @@ export class Round {
     if (this.mustWait(cell.key)) return lookUp.mustRead
     const flushed = memtables.findFlushing(cell.key)
     if (flushed !== undefined) return flushed
-    if (!settings.tellsReplaced && cell.version.counter > tables.lookUp.counterMax) return undefined
+    const isNewest = cell.version.counter > tables.lookUp.counterMax
+    if (isNewest && !settings.tellsReplaced && !memtables.feed.isFollowed) return unknown
     const line = lookUp.findNow(tables.lookUp, cell.key)
-    return line === undefined || line === lookUp.mustRead ? line : this.ofLine(line, cell)
+    return line === undefined || line === lookUp.mustRead ? line : this.ofLine(line, cell, false)
   }
 
   private defer(write: Write): void {
@@ -175,8 +186,8 @@ export class Round {
       onFailure: (failure) => {
         failures[index] = failure
       },
-      onSuccess: (line) => {
-        stored[index] = line === undefined ? undefined : this.ofLine(line, cell)
+      onSuccess: (found) => {
+        stored[index] = found
       }
     })
   }
@@ -196,21 +207,29 @@ export class Round {
 
   /**
    * What damage hides is older than a cell with a higher counter than all that the damaged table held, so it can be
-   * passed over; only whether a value was replaced is not known then.
+   * passed over; only what was replaced is not known then.
    */
-  private findStored(cell: Cell.Cell, ignoreDamage: boolean) {
+  private findStored(cell: Cell.Cell, ignoreDamage: boolean): Effect.Effect<Stored, StorageError> {
     const current = () => this.state.tables.lookUp
-    return Effect.catchTag(
-      lookUp.find(current, cell.key, { ignoreDamage }),
-      "Corruption",
-      () => lookUp.find(current, cell.key, { counterMin: cell.version.counter })
+    const options = ignoreDamage ? { ignoreDamage } : { counterMin: cell.version.counter }
+    return Effect.map(lookUp.find(current, cell.key), (line) => line && this.ofLine(line, cell, false)).pipe(
+      Effect.catchTag(
+        "Corruption",
+        () =>
+          Effect.map(
+            lookUp.find(current, cell.key, options),
+            (line) => line === undefined ? unknown : this.ofLine(line, cell, true)
+          )
+      )
     )
   }
 
   /** The version alone decides, unless it is the same: then the contents must be compared. */
-  private ofLine(line: cellLines.Line, cell: Cell.Cell): Stored {
-    const stored = { version: cellLines.versionUnsafe(line), isTombstone: cellLines.isTombstone(line) }
-    return Version.compare(stored.version, cell.version) === 0 ? cellLines.cellUnsafe(line) : stored
+  private ofLine(line: cellLines.Line, cell: Cell.Cell, isUnsure: boolean): Stored {
+    const version = cellLines.versionUnsafe(line)
+    return Version.compare(version, cell.version) === 0
+      ? cellLines.cellUnsafe(line)
+      : { version, isTombstone: cellLines.isTombstone(line), isUnsure }
   }
 
   /** Against a cell in the active memtable, or one of this round. */
@@ -221,11 +240,12 @@ export class Round {
   }
 
   private takeStored(write: Write, index: number, stored: Stored): void {
-    if (stored === undefined) return this.accept(write, index, undefined, acceptedNew)
+    if (stored === undefined || stored === unknown) return this.accept(write, index, undefined, acceptedNew, stored)
     if (!isVersionAlone(stored)) return this.takeAgainst(write, index, stored, undefined)
     // It is never the same: see `findInMemory` and `ofLine`.
     const isNewer = Version.compare(write.cells[index]!.version, stored.version) > 0
-    if (isNewer) this.accept(write, index, undefined, stored.isTombstone ? acceptedNew : acceptedReplaced)
+    const before = stored.isUnsure ? unknown : stored.version
+    if (isNewer) this.accept(write, index, undefined, stored.isTombstone ? acceptedNew : acceptedReplaced, before)
     else write.applied[index] = { _tag: "Superseded", newest: stored.version }
   }
 
@@ -233,8 +253,9 @@ export class Round {
     const cell = write.cells[index]!
     const byVersion = Version.compare(cell.version, before.version)
     const order = byVersion !== 0 ? byVersion : this.compareEqual(cell, before)
-    if (order > 0) this.accept(write, index, entry, before.value === undefined ? acceptedNew : acceptedReplaced)
-    else write.applied[index] = order === 0 ? acceptedNew : { _tag: "Superseded", newest: before.version }
+    const { value, version } = before
+    if (order > 0) this.accept(write, index, entry, value === undefined ? acceptedNew : acceptedReplaced, version)
+    else write.applied[index] = order === 0 ? acceptedNew : { _tag: "Superseded", newest: version }
   }
 
   /** A retry, or a node that gave one version to two writes. The loser of those must be stamped again. */
@@ -247,16 +268,26 @@ export class Round {
     return order
   }
 
-  private accept(write: Write, index: number, entry: Memtable.Entry | undefined, applied: Applied): void {
+  private accept(
+    write: Write,
+    index: number,
+    entry: Memtable.Entry | undefined,
+    applied: Applied,
+    before: Before
+  ): void {
     const cell = write.cells[index]!
     write.needsLog = true
     write.applied[index] = applied
     this.accepted.push(cell)
     if (entry === undefined) {
       this.changed.push(Memtable.reserve(this.memtable, cell))
+      this.before.push(before)
       return
     }
-    if (entry.pending === undefined) this.changed.push(entry)
+    if (entry.pending === undefined) {
+      this.changed.push(entry)
+      this.before.push(before)
+    }
     entry.pending = cell
   }
 }

@@ -6,9 +6,10 @@ import { TestCluster, type TestClusterOptions } from "../../src/simulation/TestC
 
 export const started = (options: TestClusterOptions): TestCluster => {
   const cluster = TestCluster.started(options)
-  onTestFinished(() =>
+  onTestFinished(() => {
+    cluster.checkFeeds()
     assert.deepStrictEqual([cluster.alarms, cluster.forgotten, cluster.forgottenHints], [[], [], []])
-  )
+  })
   return cluster
 }
 

@@ -6,6 +6,7 @@ import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import type { StorageError } from "../../src/disk/StorageError.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import * as CellModule from "../../src/domain/cell/Cell.ts"
+import * as Follower from "../../src/simulation/Follower.ts"
 import * as Engine from "../../src/storage/Engine.ts"
 import * as FaultyDisk from "../storage/crashes/FaultyDisk.ts"
 import * as compare from "./compare.ts"
@@ -31,11 +32,16 @@ export interface Run {
 
 export type Subject = Effect.Success<ReturnType<typeof Engine.open>>
 
+/** So small that it misses changes now and then. */
+const followerLimits = { changesMax: 60 }
+
 /** From one start of the store to its end. */
 interface Life {
   readonly disk: FaultyDisk.FaultyDisk
   readonly subject: Subject
   readonly scope: Scope.Closeable
+  /** Of every other life: what compaction does with tombstones depends on whether somebody follows. */
+  readonly follower: Follower.Follower | undefined
   /** At which operation of the recovery after this life's crash the next one comes. */
   crashAgainAt: number | undefined
 }
@@ -62,14 +68,16 @@ const open = Effect.fnUntraced(function*(
   directory = "data"
 ): Effect.fn.Return<Life, StorageError> {
   const scope = yield* Scope.make()
-  const engine = yield* Engine.open(disk.disk, { directory, ...engines[start % engines.length]! }).pipe(
-    Scope.provide(scope)
-  ).pipe(Effect.onError(() => {
+  const opened = Effect.gen(function*() {
+    const subject = yield* Engine.open(disk.disk, { directory, ...engines[start % engines.length]! })
+    return { subject, follower: start % 2 === 0 ? yield* Follower.start(subject, followerLimits) : undefined }
+  })
+  const { follower, subject } = yield* Scope.provide(opened, scope).pipe(Effect.onError(() => {
     // What is cut short must not go on beside its successor.
     disk.kill()
     return Scope.close(scope, Exit.void)
   }))
-  return { disk, subject: engine, scope, crashAgainAt: undefined }
+  return { disk, subject, scope, follower, crashAgainAt: undefined }
 })
 
 /** Opens a snapshot beside the store, and reads what is in it. */
@@ -130,6 +138,12 @@ export const recover = Effect.fnUntraced(function*(run: Run, pending: ReadonlyAr
   }
   run.life = yield* open(run.settings, run.starts++, FaultyDisk.make(memory.disk))
   yield* checkAll(run, pending)
+})
+
+/** Whoever follows the store by its feed has the same. */
+export const checkFollower = Effect.fnUntraced(function*({ life }: Run) {
+  const problem = life.follower === undefined ? undefined : yield* life.follower.check
+  if (problem !== undefined) return yield* new Mismatch({ problem: `the feed: ${problem}` })
 })
 
 /** The whole store equals the model, but for cells of calls that were not answered. */

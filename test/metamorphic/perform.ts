@@ -49,7 +49,7 @@ export const perform = (run: Run.Run, operation: Operation, isRetry: boolean): P
     case "flush":
       return orGiveUp(run.life.subject.flush, () => Run.isDead(run))
     case "compact":
-      return orGiveUp(run.life.subject.compact, () => Run.isDead(run))
+      return Effect.andThen(orGiveUp(run.life.subject.compact, () => Run.isDead(run)), Run.checkFollower(run))
     case "verify":
       return verify(run)
     case "snapshot":
@@ -115,6 +115,7 @@ const scan = Effect.fnUntraced(function*(run: Run.Run, { limit, range }: Of<"sca
   const isEnd = compare.isEnd(expected, at, run.purges)
   if (limit !== undefined && found.length > limit) return yield* ensure(`${found.length} cells of ${limit}`)
   if (found.length !== limit && !isEnd) yield* ensure(missing(expected, at))
+  if (limit === undefined) yield* Run.checkFollower(run)
 })
 
 const missing = (expected: ReadonlyArray<Cell>, at: number) =>

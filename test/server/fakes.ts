@@ -161,6 +161,7 @@ export class Cluster {
       version: () => Effect.die("not used here"),
       scan: () => Stream.empty,
       view: Effect.die("not used here"),
+      changes: () => Effect.die("not used here"),
       compact: Effect.void,
       snapshot: () => Effect.die("not used here"),
       verify: Effect.die("not used here"),

@@ -109,8 +109,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   one(
     "purge a tombstone at the first compaction",
     "storage/compaction/mergeTables.ts",
-    `options.purge && cellLines.isTombstoneAt`,
-    `cellLines.isTombstoneAt`
+    `cellLines.isTombstoneAt(block, end) && leavesOut(source)`,
+    `cellLines.isTombstoneAt(block, end)`
   ),
   one(
     "a filter that forgets keys",
@@ -123,6 +123,12 @@ export const mutations: ReadonlyArray<Mutation> = [
     "storage/lookUp.ts",
     `  newest !== undefined && cellLines.counterOf(newest) > counterMax`,
     `  newest !== undefined && counterMax > 0`
+  ),
+  one(
+    "publish a cell without telling those who follow",
+    "storage/memtable/Memtables.ts",
+    `      if (isFollowed) {`,
+    `      if (isFollowed && cell.value !== undefined) {`
   ),
   // --- quorums --------------------------------------------------------------------------------------------------
   one(

@@ -1,10 +1,11 @@
 import { assert, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Exit, Schema, Scope } from "effect"
 import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import * as CellModule from "../../src/domain/cell/Cell.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import { compare } from "../../src/domain/Key.ts"
-import { cell, collect, driven, key, type Open, open, plain, tombstone } from "./store.ts"
+import * as Follower from "../../src/simulation/Follower.ts"
+import { cell, collect, driven, key, type Open, open as openStore, plain, tombstone } from "./store.ts"
 
 /** Few keys, so that they are overwritten often; some with characters that JSON or byte order treat specially. */
 const keys = ["a", "b", "k/1", "k/2", "k/10", "quote\"", "back\\slash", "line\nfeed", "ü", "\uFFEE", "\u{1F600}", "z"]
@@ -17,7 +18,7 @@ const Write = Schema.Struct({
 
 const Step = Schema.Union([
   Schema.Struct({ step: Schema.Literal("apply"), writes: Schema.Array(Write) }),
-  Schema.Struct({ step: Schema.Literals(["flush", "restart", "crash", "read", "apply concurrently"]) })
+  Schema.Struct({ step: Schema.Literals(["flush", "compact", "restart", "crash", "read", "apply concurrently"]) })
 ])
 
 const toCell = ({ counter, key: index, kind }: typeof Write.Type): Cell => {
@@ -28,7 +29,8 @@ const toCell = ({ counter, key: index, kind }: typeof Write.Type): Cell => {
   return { ...cell(name, counter), value: { bytes: Buffer.from([0xff, counter, 0, 0x0a, 0x22]), contentType: "x/y" } }
 }
 
-const check = Effect.fnUntraced(function*({ storage }: Open, model: ReadonlyMap<string, Cell>) {
+const check = Effect.fnUntraced(function*({ follower, storage }: Followed, model: ReadonlyMap<string, Cell>) {
+  assert.isUndefined(yield* follower.check)
   for (const name of keys) {
     assert.deepStrictEqual(plain(yield* storage.get(key(name))), plain(model.get(name)))
     assert.deepStrictEqual(yield* storage.version(key(name)), model.get(name)?.version)
@@ -37,6 +39,22 @@ const check = Effect.fnUntraced(function*({ storage }: Open, model: ReadonlyMap<
   assert.deepStrictEqual((yield* collect(storage)).map(plain), expected.map(plain))
   const stats = yield* storage.stats
   assert.isUndefined(stats.refusing)
+})
+
+interface Followed extends Open {
+  readonly follower: Follower.Follower
+}
+
+const open = Effect.fnUntraced(function*(memory: DiskMemory.DiskMemory) {
+  const opened = yield* openStore(memory, { memtableBytesMax: 4000, blockCacheBytesMax: 20_000 })
+  const scope = yield* Scope.make()
+  const follower = yield* Follower.start(opened.storage).pipe(Scope.provide(scope))
+  const followed: Followed = {
+    ...opened,
+    follower,
+    close: Effect.andThen(Scope.close(scope, Exit.void), opened.close)
+  }
+  return followed
 })
 
 /** The model: a map of the newest cell of each key. */
@@ -48,7 +66,7 @@ const take = (model: Map<string, Cell>, one: Cell): string => {
 }
 
 it.effect.prop(
-  "any sequence of writes, flushes, compactions, restarts and crashes equals a map of the newest cells",
+  "any sequence of writes, flushes, compactions, restarts and crashes equals a map of the newest cells, and the feed",
   {
     seed: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 })),
     steps: Schema.Array(Step).check(Schema.isMaxLength(40))
@@ -57,8 +75,7 @@ it.effect.prop(
     Effect.gen(function*() {
       const memory = DiskMemory.make(seed)
       const model = new Map<string, Cell>()
-      const settings = { memtableBytesMax: 4000, blockCacheBytesMax: 20_000 }
-      let opened = yield* open(memory, settings)
+      let opened = yield* open(memory)
       for (const one of steps) {
         switch (one.step) {
           case "apply": {
@@ -78,15 +95,18 @@ it.effect.prop(
           case "flush":
             yield* driven(opened.storage.flush)
             break
+          case "compact":
+            yield* driven(opened.storage.compact)
+            break
           case "restart":
             yield* opened.close
-            opened = yield* open(memory, settings)
+            opened = yield* open(memory)
             break
           case "crash":
             memory.powerOff()
             yield* opened.close
             memory.powerOn()
-            opened = yield* open(memory, settings)
+            opened = yield* open(memory)
             break
           case "read":
             yield* check(opened, model)

@@ -13,6 +13,7 @@ import type { Hole } from "../manifest/Holes.ts"
 import * as Table from "../sstable/Table.ts"
 import * as TableWriter from "../sstable/TableWriter.ts"
 import type { State } from "../State.ts"
+import * as leaveOut from "./leaveOut.ts"
 import * as mergeTables from "./mergeTables.ts"
 import { type Compaction, overlapping, pick } from "./pick.ts"
 
@@ -97,11 +98,12 @@ const compact = Effect.fnUntraced(function*(
     ...settings,
     disk,
     nextId: () => tables.takeFile(),
-    tableBytes: Math.max(settings.tableBytes, Levels.bytesOf(Levels.all(levels)) / tablesAtMost),
-    // A tombstone may be all that answers for its key where cells were lost.
-    purge: settings.tombstones === "purge" && holesBefore.length === 0 && isLowest(levels, old, target)
+    tableBytes: Math.max(settings.tableBytes, Levels.bytesOf(Levels.all(levels)) / tablesAtMost)
   }
-  const { holes, ids } = yield* merge(runsOf(levels, old), options)
+  // A tombstone may be all that answers for its key where cells were lost.
+  const purges = settings.tombstones === "purge" && holesBefore.length === 0 && isLowest(levels, old, target)
+  const runs = runsOf(levels, old)
+  const { holes, ids } = yield* purges ? purge(state, runs, options) : mergeTables.mergeTables(runs, options)
   const merged = yield* openAll(state, options, ids)
   yield* untilDone(
     state,
@@ -111,20 +113,26 @@ const compact = Effect.fnUntraced(function*(
         levels: Levels.replace(now.levels, new Set(old), merged, target),
         holes: [...now.holes, ...holes]
       }),
-      () => state.figures.countCompaction(Levels.bytesOf(merged))
+      () => {
+        state.figures.countCompaction(Levels.bytesOf(merged))
+        state.memtables.purged()
+        state.memtables.lost(holes)
+      }
     )
   )
   yield* reportLost(holes)
   for (const table of old) yield* removeWhenFree(disk, settings.directory, table, scope)
-})
+}, (compacted, { memtables }) => Effect.ensuring(compacted, Effect.sync(() => memtables.dropPurge())))
 
-/** What turns out to be damaged meanwhile may be answered for by a tombstone: then none is left out after all. */
-const merge = Effect.fnUntraced(
-  function*(runs: ReadonlyArray<ReadonlyArray<Table.Table>>, options: mergeTables.Options) {
-    const merged = yield* mergeTables.mergeTables(runs, options)
-    if (!options.purge || merged.holes.length === 0) return merged
+/** If damage is found while merging, merge again and keep the tombstones: one may hide a lost cell. */
+const purge = Effect.fnUntraced(
+  function*(state: State, runs: ReadonlyArray<ReadonlyArray<Table.Table>>, options: mergeTables.Options) {
+    const leavesOut = leaveOut.rule(state, runs.flat())
+    const merged = yield* mergeTables.mergeTables(runs, { ...options, leavesOut })
+    if (merged.holes.length === 0) return merged
+    state.memtables.dropPurge()
     yield* mergeTables.removeAll(options, merged.ids)
-    return yield* mergeTables.mergeTables(runs, { ...options, purge: false })
+    return yield* mergeTables.mergeTables(runs, options)
   }
 )
 

@@ -9,7 +9,7 @@ import type { Corruption, StorageError } from "../../disk/StorageError.ts"
 import * as Bytes from "../../domain/bytes.ts"
 import * as Cell from "../../domain/cell/Cell.ts"
 import * as cellLines from "../../domain/cell/cellLines.ts"
-import { compare } from "../../domain/Key.ts"
+import { compare, type Key } from "../../domain/Key.ts"
 import * as Version from "../../domain/Version.ts"
 import * as Holes from "../manifest/Holes.ts"
 import type { Order, Source } from "../merge/Merger.ts"
@@ -70,7 +70,7 @@ export class LineSource implements Source {
     return this.isUnescaped ? Bloom.hashAscii(block, start + cellLines.keyStart, keyEnd) : Bloom.hash(this.key())
   }
 
-  key(): string {
+  key(): Key {
     return cellLines.keyBetween(this.block, this.start + cellLines.keyStart, this.keyEnd)
   }
 

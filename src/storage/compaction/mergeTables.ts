@@ -18,8 +18,8 @@ export interface Options extends TableWriter.Settings {
   readonly nextId: () => number
   /** A table ends with the line that reaches this size. */
   readonly tableBytes: number
-  /** Leave tombstones out: nothing older is anywhere below. */
-  readonly purge: boolean
+  /** Whether the tombstone at which the source stands is left out; without it all are kept. */
+  readonly leavesOut?: ((source: LineSource) => boolean) | undefined
 }
 
 export interface Merged {
@@ -86,14 +86,17 @@ const loadWaiting = Effect.fnUntraced(function*(merger: Merger<LineSource>): Eff
   }
 })
 
+const keepsAll = () => false
+
 /** Ends early when the writer is full, since lines may be of a megabyte each, and when a source must be loaded. */
 const copySlice = (merger: Merger<LineSource>, writer: TableWriter.TableWriter, options: Options): void => {
+  const { leavesOut = keepsAll } = options
   for (let count = 0; count < linesPerSlice && merger.waiting.length === 0 && !writer.isFull(); count++) {
     const source = merger.next()
     if (source === undefined || writer.sizeBytes() >= options.tableBytes) return
     const { block, end, start } = source
-    const isDropped = options.purge && cellLines.isTombstoneAt(block, end)
-    if (!isDropped) writer.copy(block, start, end, source.hash(), cellLines.counterAt(block, source.versionStart()))
+    const isLeftOut = cellLines.isTombstoneAt(block, end) && leavesOut(source)
+    if (!isLeftOut) writer.copy(block, start, end, source.hash(), cellLines.counterAt(block, source.versionStart()))
     merger.advance()
   }
 }

@@ -2,20 +2,22 @@
  * The cells in memory: the memtable that takes new ones and, while it is being flushed, the full one before it.
  *
  * The writer alone publishes cells and turns the memtable over; the flusher alone drops what it has written to a table.
- * Each is one synchronous step, so a reader that looks in one go sees every cell.
+ * Each is one synchronous step, so a reader that looks in one go sees every cell. Every change of what the store holds
+ * passes here, and goes to the feed.
  *
  * Invariants
  * - A cell in memory is newer than that of any table, and one in the active memtable newer than one being flushed.
- * - The sequence number and the highest counter never go back.
+ * - The highest counter never goes back.
  */
 import type { Cell } from "../../domain/cell/Cell.ts"
+import { type Before, Feed, Purge } from "../Feed.ts"
 import * as Memtable from "./Memtable.ts"
 import * as OpenViews from "./OpenViews.ts"
 import * as SortedRuns from "./SortedRuns.ts"
 
 /** What a view keeps of the memtables of its moment. */
 export interface Held {
-  /** What became visible later has a higher number. */
+  /** The last change that it shows. */
   readonly sequence: number
   /** Newest first. */
   readonly memtables: ReadonlyArray<Memtable.Memtable>
@@ -24,9 +26,11 @@ export interface Held {
 }
 
 export class Memtables {
+  readonly feed = new Feed()
   private current: Memtable.Memtable
   private full: Memtable.Memtable | undefined
-  private published = 0
+  private purge: Purge | undefined
+  private doubtCount = 0
   private highest: number
   private readonly views = OpenViews.make()
 
@@ -43,11 +47,6 @@ export class Memtables {
   /** Full, no longer written to, on its way into a table. */
   get flushing(): Memtable.Memtable | undefined {
     return this.full
-  }
-
-  /** The number of the last round whose cells became visible. */
-  get sequence(): number {
-    return this.published
   }
 
   /** The highest counter of any cell that was ever stored. */
@@ -81,14 +80,66 @@ export class Memtables {
     return this.full === undefined ? undefined : Memtable.get(this.full, key)
   }
 
-  /** Lets readers see the pending cells of these entries of the active memtable. */
-  publish(entries: ReadonlyArray<Memtable.Entry>): void {
-    const sequence = ++this.published
+  /** Raised when cells left the tables that a round under way may have been decided against. */
+  get doubts(): number {
+    return this.doubtCount
+  }
+
+  /**
+   * Lets readers see the pending cells of these entries of the active memtable. `stored` has for each what was in tables
+   * or in the full memtable when it was decided, and `doubts` is from that time.
+   */
+  publish(entries: ReadonlyArray<Memtable.Entry>, stored: ReadonlyArray<Before>, doubts: number): void {
+    const { feed, purge } = this
+    const { isFollowed } = feed
     const views = this.views.current()
-    for (const entry of entries) {
-      const { counter } = entry.pending!.version
-      if (counter > this.highest) this.highest = counter
+    for (let index = 0; index < entries.length; index++) {
+      const entry = entries[index]!
+      const cell = entry.pending!
+      const sequence = feed.next()
+      if (cell.version.counter > this.highest) this.highest = cell.version.counter
+      if (purge !== undefined) purge.replaced(cell.key)
+      if (isFollowed) {
+        const before = entry.cell?.version ?? (doubts === this.doubtCount ? stored[index] : "unknown")
+        feed.tell({ _tag: "Applied", sequence, before, cell })
+      }
       Memtable.publish(this.current, entry, sequence, views)
+    }
+  }
+
+  /** A compaction begins to leave out tombstones. */
+  beginPurge(): Purge {
+    this.purge = new Purge(this.feed)
+    return this.purge
+  }
+
+  /** The compaction failed, or it keeps the tombstones. */
+  dropPurge(): void {
+    this.purge = undefined
+  }
+
+  /** The tables without the tombstones have taken the place of those with them. */
+  purged(): void {
+    const { feed, purge } = this
+    this.purge = undefined
+    if (purge === undefined) return
+    const { gone } = purge
+    if (gone === undefined) {
+      this.doubtCount++
+      feed.missed()
+      return
+    }
+    for (const [key, before] of gone) {
+      if (this.current.entries.get(key)?.pending !== undefined) this.doubtCount++
+      feed.tell({ _tag: "Purged", sequence: feed.next(), key, before })
+    }
+  }
+
+  /** Tables without the cells of these ranges have taken the place of damaged ones. */
+  lost(ranges: ReadonlyArray<{ readonly from: string; readonly to: string }>): void {
+    if (ranges.length > 0) this.doubtCount++
+    for (const { from, to } of ranges) {
+      this.feed.tell({ _tag: "Lost", sequence: this.feed.next(), from, to })
     }
   }
 
@@ -105,7 +156,7 @@ export class Memtables {
 
   /** What is visible now stays so for the holder, whatever becomes of it here. */
   hold(): Held {
-    const sequence = this.published
+    const { sequence } = this.feed
     const memtables = this.full === undefined ? [this.current] : [this.current, this.full]
     this.views.open(sequence)
     return {

@@ -16,6 +16,8 @@ import * as Cursor from "./Cursor.ts"
 
 /** Valid while the scope is open that it was made in. */
 export interface View {
+  /** The number of the last change that it shows: see `Feed`. */
+  readonly sequence: number
   /** The newest cell of the key, tombstones included. */
   readonly get: (key: Key) => Effect.Effect<Cell | undefined, StorageError>
   readonly cursor: (options?: Cursor.ScanOptions) => Effect.Effect<Cursor.Cursor>
@@ -35,6 +37,7 @@ const hold = (state: State) => {
   const { memtables, release: releaseMemtables, runs, sequence } = state.memtables.hold()
   const tableSources: Array<TableSource> = []
   const view: View = {
+    sequence,
     get: (key) =>
       Effect.suspend(() => {
         for (const memtable of memtables) {

@@ -181,7 +181,7 @@ describe("merging tables", () => {
         const { holes, ids } = yield* mergeTables(tables.map((one) => [one]), {
           ...optionsOf(disk),
           tableBytes: 500,
-          purge
+          leavesOut: purge ? () => true : undefined
         })
         const merged = yield* Effect.forEach(ids, (id) => Table.open(contextOf(disk), id))
         const sorted = Array.from(expected.values()).sort((left, right) => compare(left.key, right.key))
@@ -226,7 +226,7 @@ const contextOf = (disk: Disk["Service"]): Table.Context => ({
 
 const optionsOf = (disk: Disk["Service"]) => {
   let id = 10
-  return { ...TableWriter.defaults, disk, directory: "data", nextId: () => id++, purge: false }
+  return { ...TableWriter.defaults, disk, directory: "data", nextId: () => id++ }
 }
 
 const write = Effect.fnUntraced(function*(disk: Disk["Service"], id: number, cells: ReadonlyArray<Cell.Cell>) {
