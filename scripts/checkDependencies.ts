@@ -85,7 +85,11 @@ export const doors: Readonly<Record<string, string>> = { "server/lane": "server/
 /** The only doors to the outside. Each with the reason why it is one. */
 export const leaves: Readonly<Record<string, string>> = {
   "server/lane/connections.ts": "the inbound network: a socket whose answer nobody reads is cut by Node's own timeout",
+  "domain/bytesNode.ts": "Node's natives for bytes, found at run time: a browser does without them",
   "disk/DiskNode.ts": "the real Disk: the one door to files",
+  "peer/PeerAuth.ts": "the token of peers, by Node's HMAC",
+  "peer/exchange.ts": "the outbound network: sockets to peers",
+  "peer/PeerClientHttp.ts": "the real PeerClient: the outbound network",
   "level/ProcessHold.ts": "timers that leave a program free to end while its database is open",
   "main.ts": "the entry: reads this package's version, and gives the node Node's HTTP server",
   "server/lane/connectionError.ts": "connections that never became a request: Effect's server does not see them",
@@ -101,6 +105,15 @@ export type Sources = ReadonlyMap<string, string>
 interface Ambient {
   readonly pattern: RegExp
   readonly instead: string
+  /** The files that must not use it; all when left out. */
+  readonly where?: (path: string) => boolean
+}
+
+/** What runs in a browser: a node without its edges, and the simulator, but for the entries that are leaves. */
+const runsInBrowser = (path: string): boolean => {
+  const folder = nameIn("", path)
+  const place = folderOrder.indexOf(folder)
+  return folder === "simulation" || place !== -1 && place < folderOrder.indexOf("server")
 }
 
 /** An import of Node's module that leaves something at run time: types alone reach nothing. */
@@ -114,7 +127,10 @@ const ambients: ReadonlyArray<Ambient> = [
   { pattern: /\bperformance\.now\(|\bprocess\.hrtime\b/, instead: "Clock" },
   { pattern: imported("fs|fs/promises|sqlite"), instead: "Disk" },
   { pattern: imported("net|http|https|http2|tls|dgram"), instead: "PeerClient or HttpServer" },
-  { pattern: imported("child_process|worker_threads|cluster"), instead: "NodeProcess" }
+  { pattern: imported("child_process|worker_threads|cluster"), instead: "NodeProcess" },
+  { pattern: /["']node:[a-z_/]+["']/, instead: "what a browser has too", where: runsInBrowser },
+  { pattern: /["']@effect\/platform-node[a-zA-Z/-]*["']/, instead: "what a browser has too", where: runsInBrowser },
+  { pattern: /\bBuffer\b/, instead: "domain/bytes", where: runsInBrowser }
 ]
 
 /** Comments may name things that code must not use. */
@@ -184,14 +200,16 @@ const cycles = (graph: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlyArra
   return found
 }
 
-const reaches = (text: string): boolean => ambients.some(({ pattern }) => pattern.test(withoutComments(text)))
+/** Each use of what only a leaf may use, with what to use instead. */
+const reached = (path: string, text: string): ReadonlyArray<readonly [use: string, instead: string]> =>
+  ambients.flatMap(({ instead, pattern, where }) => {
+    const match = where?.(path) === false ? null : pattern.exec(withoutComments(text))
+    return match === null ? [] : [[match[0].replace(/\s+/g, " "), instead]]
+  })
 
 const ambientProblems = (sources: Sources): ReadonlyArray<string> =>
   Array.from(sources).filter(([path]) => !(path in leaves)).flatMap(([path, text]) =>
-    ambients.flatMap(({ instead, pattern }) => {
-      const match = pattern.exec(withoutComments(text))
-      return match === null ? [] : [`${path} uses ${match[0].replace(/\s+/g, " ")} and is no leaf: use ${instead}`]
-    })
+    reached(path, text).map(([use, instead]) => `${path} uses ${use} and is no leaf: use ${instead}`)
   )
 
 /** Settings are declared in `config`, so that each is listed, checked and documented. Leaves are no exception. */
@@ -209,7 +227,7 @@ export const problems = (sources: Sources): ReadonlyArray<string> => {
       [directionProblem(path, target), doorProblem(path, target)].filter((problem) => problem !== undefined)
     )
   )
-  const staleLeaves = Object.keys(leaves).filter((path) => !reaches(sources.get(path) ?? ""))
+  const staleLeaves = Object.keys(leaves).filter((path) => reached(path, sources.get(path) ?? "").length === 0)
     .map((path) => `${path} is declared a leaf and reaches nothing`)
   return [...order, ...cycles(graph), ...ambientProblems(sources), ...environmentProblems(sources), ...staleLeaves]
 }

@@ -11,7 +11,7 @@
 import xxhash from "xxhash-wasm"
 
 /** Instantiating is asynchronous, so importers wait for it once, at start, and then call plain functions. */
-const { h64 } = await xxhash()
+const { create64, h64 } = await xxhash()
 
 /** The whole hash, unsigned. About 110 ns for a key of 20 bytes. */
 export const hash64 = (text: string): bigint => h64(text)
@@ -28,6 +28,9 @@ export const hashInto = (text: string, target: Uint32Array): void => {
   target[0] = halves[highHalf]!
   target[1] = halves[1 - highHalf]!
 }
+
+/** Hashes one piece after another: `digest` says the hash of all pieces so far. */
+export const stream = (): { update(text: string): unknown; digest(): bigint } => create64()
 
 /** One store splits a hash; shifting a `bigint` would allocate another. Nothing yields between store and load. */
 const whole = new BigUint64Array([1n])

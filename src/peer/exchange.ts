@@ -41,7 +41,7 @@ class Connection {
   constructor(address: string, socket: Socket, onIdle: (connection: Connection) => void) {
     this.socket = socket
     this.onIdle = onIdle
-    socket.on("data", (chunk: Buffer) => this.receive(chunk))
+    socket.on("data", (chunk: Uint8Array) => this.receive(chunk))
     socket.on("end", () => socket.destroy())
     socket.on("error", (error) => {
       this.failure = error
@@ -57,7 +57,7 @@ class Connection {
     this.socket.uncork()
   }
 
-  private receive(chunk: Buffer): void {
+  private receive(chunk: Uint8Array): void {
     const read = this.resume === undefined ? "malformed" : this.reader.read(chunk)
     if (read === "partial") return
     if (read === "malformed") {

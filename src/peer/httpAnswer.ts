@@ -4,9 +4,11 @@
  * It understands the answers that a node sends: a body of a stated length, or in chunks without trailers. All others
  * are malformed, above all a body that ends with its connection: nobody could tell it from one that was cut.
  */
+import * as Bytes from "../domain/bytes.ts"
+
 export interface Answer {
   readonly status: number
-  readonly body: Buffer
+  readonly body: Uint8Array
 }
 
 export interface Whole {
@@ -22,6 +24,9 @@ export interface Needed {
 
 const headBytesMax = 16 * 1024
 
+const lineBreak = Bytes.fromUtf8("\r\n")
+const blankLine = Bytes.fromUtf8("\r\n\r\n")
+
 const statusLine = /^HTTP\/1\.1 ([2-5][0-9]{2}) /
 const contentLength = /\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r\n/i
 const chunked = /\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n/i
@@ -29,16 +34,16 @@ const closing = /\r\nconnection:[ \t]*close[ \t]*\r\n/i
 
 /** Puts one answer after another together from the pieces that arrive. */
 export class Reader {
-  private chunks: Array<Buffer> = []
+  private chunks: Array<Uint8Array> = []
   private bytes = 0
   private bytesMin = 0
 
   /** `partial`: more must come. `malformed`: nothing after it can be read either. */
-  read(chunk: Buffer): Whole | "partial" | "malformed" {
+  read(chunk: Uint8Array): Whole | "partial" | "malformed" {
     this.bytes += chunk.length
     this.chunks.push(chunk)
     if (this.bytes < this.bytesMin) return "partial"
-    const bytes = this.chunks.length === 1 ? chunk : Buffer.concat(this.chunks)
+    const bytes = this.chunks.length === 1 ? chunk : Bytes.concat(this.chunks)
     const parsed = parse(bytes)
     if (parsed === undefined) return "malformed"
     if ("bytesMin" in parsed) {
@@ -54,41 +59,41 @@ export class Reader {
 }
 
 /** The answer that is all of `bytes`, how much is missing, or `undefined` when that cannot become one. */
-export const parse = (bytes: Buffer): Whole | Needed | undefined => {
-  const headEnd = bytes.indexOf("\r\n\r\n")
+export const parse = (bytes: Uint8Array): Whole | Needed | undefined => {
+  const headEnd = Bytes.indexOf(bytes, blankLine, 0)
   if (headEnd === -1) return bytes.length > headBytesMax ? undefined : { bytesMin: bytes.length + 1 }
-  const head = bytes.toString("latin1", 0, headEnd + 2)
+  const head = Bytes.latin1(bytes, 0, headEnd + 2)
   const status = Number(statusLine.exec(head)?.[1])
   const body = Number.isNaN(status) ? undefined : bodyOf(status, head, bytes, headEnd + 4)
   if (body === undefined || "bytesMin" in body) return body
   return { answer: { status, body }, isReusable: !closing.test(head) }
 }
 
-const bodyOf = (status: number, head: string, bytes: Buffer, start: number): Buffer | Needed | undefined => {
+const bodyOf = (status: number, head: string, bytes: Uint8Array, start: number): Uint8Array | Needed | undefined => {
   if (status === 204 || status === 304) return exactly(bytes, start, start)
   const length = contentLength.exec(head)
   if (length !== null) return exactly(bytes, start, start + Number(length[1]))
   return chunked.test(head) ? joinedChunks(bytes, start) : undefined
 }
 
-const exactly = (bytes: Buffer, start: number, end: number): Buffer | Needed | undefined => {
+const exactly = (bytes: Uint8Array, start: number, end: number): Uint8Array | Needed | undefined => {
   if (bytes.length < end) return { bytesMin: end }
   return bytes.length === end ? bytes.subarray(start) : undefined
 }
 
-const joinedChunks = (bytes: Buffer, start: number): Buffer | Needed | undefined => {
-  const chunks: Array<Buffer> = []
+const joinedChunks = (bytes: Uint8Array, start: number): Uint8Array | Needed | undefined => {
+  const chunks: Array<Uint8Array> = []
   for (let at = start;;) {
-    const lineEnd = bytes.indexOf("\r\n", at)
+    const lineEnd = Bytes.indexOf(bytes, lineBreak, at)
     if (lineEnd === -1) return { bytesMin: bytes.length + 1 }
-    const line = bytes.toString("latin1", at, lineEnd)
+    const line = Bytes.latin1(bytes, at, lineEnd)
     if (!/^[0-9a-f]{1,8}$/i.test(line)) return undefined
     const chunkStart = lineEnd + 2
     const chunkEnd = chunkStart + Number.parseInt(line, 16)
-    if (bytes.length < chunkEnd + 2) return { bytesMin: chunkEnd + 2 }
-    if (bytes.toString("latin1", chunkEnd, chunkEnd + 2) !== "\r\n") return undefined
     at = chunkEnd + 2
-    if (chunkEnd === chunkStart) return at === bytes.length ? Buffer.concat(chunks) : undefined
+    if (bytes.length < at) return { bytesMin: at }
+    if (Bytes.latin1(bytes, chunkEnd, at) !== "\r\n") return undefined
+    if (chunkEnd === chunkStart) return at === bytes.length ? Bytes.concat(chunks) : undefined
     chunks.push(bytes.subarray(chunkStart, chunkEnd))
   }
 }

@@ -253,7 +253,8 @@ export class Cluster {
   private logger(node: SimulatedNode) {
     return Logger.make(({ cause, message }) => {
       const text = `${String(message)}${cause.reasons.length === 0 ? "" : ` ${Cause.pretty(cause)}`}`
-      this.world.trace(`${node.name} logs ${text.slice(0, 200)}`)
+      // Without its stack, which is another one on each host.
+      this.world.trace(`${node.name} logs ${text.split("\n", 1)[0]!.slice(0, 200)}`)
       // On a healthy disk every error is news.
       if (alarming.test(text) || (!node.isDamaged && !node.isFull)) this.alarm(node, text)
     })

@@ -6,7 +6,7 @@
  * own, so a partition may be one-way.
  */
 import { Effect, Exit, type Fiber } from "effect"
-import { crc32 } from "node:zlib"
+import * as Bytes from "../domain/bytes.ts"
 import type { SeededRandom } from "../domain/SeededRandom.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
 import type { Kind } from "./peerMessages.ts"
@@ -134,7 +134,7 @@ export class Network {
       }
       this.open.add(exchange)
       this.onSent({ from: from.name, to: to.name, kind, body })
-      const label = `${kind} ${crc32(body).toString(16)}`
+      const label = `${kind} ${Bytes.crc32(body).toString(16)}`
       const deliver = () => this.deliver(exchange, from, to, kind, body)
       this.transmit(from.name, to.name, label, deliver)
       if (this.chance(from.name, to.name, "duplicateShare")) {
@@ -171,7 +171,7 @@ export class Network {
     this.world.post(process, () => {
       const fiber = to.serve(kind, body, (exit) => {
         const answer: Effect.Effect<Uint8Array, PeerFailed> = Exit.isSuccess(exit) ? exit : asFailure(to.name, exit)
-        const label = Exit.isSuccess(exit) ? `answer ${crc32(exit.value).toString(16)}` : "failure"
+        const label = Exit.isSuccess(exit) ? `answer ${Bytes.crc32(exit.value).toString(16)}` : "failure"
         this.transmit(to.name, from.name, `${kind} ${label}`, () => exchange.finish(answer))
       })
       if (fiber === undefined) {

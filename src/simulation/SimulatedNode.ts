@@ -11,6 +11,7 @@ import type { NodeSettings } from "../config/NodeConfig.ts"
 import { Coordinator } from "../coordinator/Coordinator.ts"
 import type { ReadOptions, WriteOptions } from "../coordinator/receipts.ts"
 import type * as DiskMemory from "../disk/DiskMemory.ts"
+import * as Bytes from "../domain/bytes.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
@@ -162,7 +163,7 @@ export class SimulatedNode {
   }
 
   put(key: string, text: string, options?: WriteOptions) {
-    const value = { bytes: new TextEncoder().encode(text), contentType: "text/plain" }
+    const value = { bytes: Bytes.fromUtf8(text), contentType: "text/plain" }
     return this.run(this.coordinator.put(Key.make(key), value, options))
   }
 
@@ -218,4 +219,4 @@ export class SimulatedNode {
 }
 
 const textOf = (cell: Cell | undefined): string | undefined =>
-  cell?.value === undefined ? undefined : new TextDecoder().decode(cell.value.bytes)
+  cell?.value === undefined ? undefined : Bytes.utf8(cell.value.bytes)

@@ -5,6 +5,7 @@
 import { Cause, Context, Effect, Exit } from "effect"
 import { Coordinator } from "../coordinator/Coordinator.ts"
 import type { ReadQuorumNotReached, WriteQuorumNotReached } from "../coordinator/CoordinatorError.ts"
+import * as Bytes from "../domain/bytes.ts"
 import type { Value } from "../domain/cell/Cell.ts"
 import { Key } from "../domain/Key.ts"
 import type { SeededRandom } from "../domain/SeededRandom.ts"
@@ -199,7 +200,7 @@ interface Seen {
 
 const keyOf = (index: number): Key => Key.make(index === 1 ? "hot/ключ" : `key/${index}`)
 
-const valueOf = (text: string): Value => ({ bytes: Buffer.from(text), contentType: "text/plain" })
+const valueOf = (text: string): Value => ({ bytes: Bytes.fromUtf8(text), contentType: "text/plain" })
 
 const perform = (
   services: Context.Context<Services>,
@@ -209,7 +210,7 @@ const perform = (
   if (kind === "get") {
     return Effect.map(coordinator.get(key, { r: quorum }), ({ cell }) => ({
       version: cell?.version,
-      value: cell?.value === undefined ? undefined : Buffer.from(cell.value.bytes).toString()
+      value: cell?.value === undefined ? undefined : Bytes.utf8(cell.value.bytes)
     }))
   }
   return Effect.map(
@@ -227,7 +228,8 @@ const outcomeOf = (exit: Exit.Exit<Seen, WriteQuorumNotReached | ReadQuorumNotRe
   return { _tag: isUnknown ? "Unknown" : "NotApplied", error, detail }
 }
 
+/** For the trace, which a stack would make another one on each host. */
 const describe = (outcome: Outcome): string =>
   outcome._tag === "Ok"
     ? `${outcome.version?.counter ?? "-"} ${outcome.version?.nodeId ?? ""} ${outcome.value?.slice(0, 12) ?? "absent"}`
-    : outcome.detail
+    : outcome.detail.split("\n", 1)[0]!

@@ -8,8 +8,8 @@
  * A process that is killed is simply never run again: no finalizer, no goodbye, as with `kill -9`.
  */
 import { Clock, Context, Duration, Effect, type Exit, type Fiber, Random, References, Scheduler } from "effect"
-import { createHash } from "node:crypto"
 import type { SeededRandom } from "../domain/SeededRandom.ts"
+import * as xxhash64 from "../domain/xxhash64.ts"
 
 /** 2026-01-01T00:00:00Z: where virtual time begins. */
 const epochMillis = 1_767_225_600_000
@@ -36,7 +36,7 @@ export class World {
   /** None of what is ready has a priority. */
   private isOrdered = true
   private readonly timers: Array<Timer> = []
-  private readonly hash = createHash("sha256")
+  private readonly hash = xxhash64.stream()
   private readonly sink: ((line: string) => void) | undefined
   events = 0
 
@@ -58,7 +58,7 @@ export class World {
   }
 
   traceHash(): string {
-    return this.hash.copy().digest("hex").slice(0, 16)
+    return this.hash.digest().toString(16).padStart(16, "0")
   }
 
   /** A whole number that rises with each call: a place in the order of everything. */

@@ -3,6 +3,7 @@
  * around them. `answer` is the server's side, `client` the caller's.
  */
 import { Context, Effect, Schema, Stream } from "effect"
+import * as Bytes from "../domain/bytes.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import * as CellLine from "../domain/cell/CellLine.ts"
 import { Key } from "../domain/Key.ts"
@@ -27,9 +28,9 @@ const json = <A>(schema: Schema.Codec<A, unknown>) => {
   const encode = Schema.encodeSync(codec)
   const decode = Schema.decodeUnknownOption(codec)
   return {
-    encode: (value: A): Buffer => Buffer.from(encode(value)),
+    encode: (value: A): Uint8Array => Bytes.fromUtf8(encode(value)),
     decode: (bytes: Uint8Array): A | undefined => {
-      const decoded = decode(Buffer.from(bytes).toString())
+      const decoded = decode(Bytes.utf8(bytes))
       return decoded._tag === "Some" ? decoded.value : undefined
     }
   }
@@ -63,7 +64,7 @@ export const answer = (
   const lines = <E extends { readonly message: string }>(texts: Stream.Stream<string, E>) =>
     Effect.map(
       Stream.runCollect(StreamEnd.append(Stream.mapError(texts, failed))),
-      (all) => Buffer.from(all.join("\n"))
+      (all) => Bytes.fromUtf8(all.join("\n"))
     )
   switch (kind) {
     case "write":
@@ -111,7 +112,6 @@ export const answer = (
 }
 
 export const client = (exchange: Exchange): PeerClient["Service"] => {
-  const nothing = Buffer.alloc(0)
   const understood = <A>(peer: string, decoded: A | undefined) =>
     decoded === undefined
       ? Effect.fail(new PeerFailed({ peer, reason: "bad-answer", detail: "the answer is not understood" }))
@@ -120,7 +120,7 @@ export const client = (exchange: Exchange): PeerClient["Service"] => {
     Stream.unwrap(
       Effect.map(
         exchange(address, kind, body),
-        (bytes) => Stream.fromIterable(Buffer.from(bytes).toString().split("\n"))
+        (bytes) => Stream.fromIterable(Bytes.utf8(bytes).split("\n"))
       )
     ).pipe(
       StreamEnd.require(() => new PeerFailed({ peer: address, reason: "bad-answer", detail: "the stream was cut" }))
@@ -148,7 +148,7 @@ export const client = (exchange: Exchange): PeerClient["Service"] => {
       ),
     digests: (address) =>
       Effect.flatMap(
-        exchange(address, "digests", nothing),
+        exchange(address, "digests", Bytes.none),
         (bytes) =>
           Effect.map(understood(address, digestsAnswer.decode(bytes)), ({ damaged, digests }) => ({
             digests,

@@ -10,6 +10,7 @@
  */
 import { Duration, Exit, Stream } from "effect"
 import type { NodeSettings } from "../config/NodeConfig.ts"
+import * as Bytes from "../domain/bytes.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import * as SeededRandom from "../domain/SeededRandom.ts"
@@ -273,7 +274,7 @@ class Simulation {
         (cells ?? []).map(({ key, value, version }) => ({
           key,
           version,
-          value: value === undefined ? undefined : Buffer.from(value.bytes).toString()
+          value: value === undefined ? undefined : Bytes.utf8(value.bytes)
         }))
       )
     }

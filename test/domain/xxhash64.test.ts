@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { hash64, hashHigh, hashInto } from "../../src/domain/xxhash64.ts"
+import { hash64, hashHigh, hashInto, stream } from "../../src/domain/xxhash64.ts"
 
 /** Published for seed 0, by the reference implementation and its ports. */
 const vectors: ReadonlyArray<readonly [text: string, hash: bigint]> = [
@@ -21,6 +21,14 @@ describe("xxhash64", () => {
       assert.strictEqual(BigInt(halves[0]!), hash >> 32n)
       assert.strictEqual(BigInt(halves[1]!), hash & 0xffff_ffffn)
       assert.strictEqual(BigInt(hashHigh(text)), hash >> 32n)
+    }
+  })
+
+  it("hashes pieces as the text that they make, and goes on after it was asked", () => {
+    const pieces = stream()
+    for (const [text, hash] of [["", vectors[0]![1]], ["ab", hash64("ab")], ["c", vectors[2]![1]]] as const) {
+      pieces.update(text)
+      assert.strictEqual(pieces.digest(), hash)
     }
   })
 

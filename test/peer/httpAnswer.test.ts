@@ -66,7 +66,7 @@ describe("httpAnswer", () => {
       for (let at = 0; at < bytes.length; at += cut) {
         const read = reader.read(bytes.subarray(at, at + cut))
         if (at + cut < bytes.length) assert.strictEqual(read, "partial")
-        else assert.isTrue(typeof read !== "string" && read.answer.body.equals(body))
+        else assert.isTrue(typeof read !== "string" && Buffer.from(body).equals(read.answer.body))
       }
     }
     assert.strictEqual(reader.read(latin1("SSH-2.0-OpenSSH\r\n\r\n")), "malformed")

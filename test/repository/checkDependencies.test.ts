@@ -76,17 +76,17 @@ describe("the direction of dependencies", () => {
       "gossip/Chance.ts": `const chance = Math.random()`,
       "gossip/Timer.ts": `setInterval(() => {}, 1)`,
       "gossip/Speed.ts": `performance.now()`,
-      "storage/Table.ts": `import * as fs from "node:fs"`,
-      "peer/Client.ts": `import { request } from 'node:http'`,
-      "peer/Types.ts": `import type { IncomingMessage } from "node:http"`
+      "server/Table.ts": `import * as fs from "node:fs"`,
+      "server/Client.ts": `import { request } from 'node:http'`,
+      "server/Types.ts": `import type { IncomingMessage } from "node:http"`
     }))
     assert.deepStrictEqual(found, [
       "gossip/Gossip.ts uses Date.now( and is no leaf: use Clock",
       "gossip/Chance.ts uses Math.random( and is no leaf: use Random",
       "gossip/Timer.ts uses setInterval( and is no leaf: use Effect.sleep",
       "gossip/Speed.ts uses performance.now( and is no leaf: use Clock",
-      `storage/Table.ts uses import * as fs from "node:fs" and is no leaf: use Disk`,
-      "peer/Client.ts uses import { request } from 'node:http' and is no leaf: use PeerClient or HttpServer"
+      `server/Table.ts uses import * as fs from "node:fs" and is no leaf: use Disk`,
+      "server/Client.ts uses import { request } from 'node:http' and is no leaf: use PeerClient or HttpServer"
     ])
   })
 
@@ -100,6 +100,30 @@ describe("the direction of dependencies", () => {
     assert.deepStrictEqual(found, [
       "main.ts uses process.env: only config/ reads the environment",
       "ring/Ring.ts uses Config.Int: only config/ reads the environment"
+    ])
+  })
+
+  it("finds what a browser lacks from the domain to the coordinator and in the simulator, types too", () => {
+    const uses = `import type { Socket } from "node:net"\nconst none: Buffer = make()`
+    const places = ["domain/Key.ts", "coordinator/Coordinator.ts", "Node.ts", "api/Api.ts", "simulation/World.ts"]
+    for (const path of places) {
+      assert.deepStrictEqual(problems(sources({ [path]: uses })), [
+        `${path} uses "node:net" and is no leaf: use what a browser has too`,
+        `${path} uses Buffer and is no leaf: use domain/bytes`
+      ])
+    }
+    const allowed = [
+      "server/Face.ts",
+      "cli/get.ts",
+      "level/Level.ts",
+      "peer/exchange.ts",
+      "simulation/main.ts"
+    ]
+    for (const path of allowed) assert.deepStrictEqual(problems(sources({ [path]: uses })), [], path)
+    const harmless = `// a Buffer of "node:buffer"\nconst memory = new ArrayBuffer(8)\nclass MessageBuffer {}`
+    assert.deepStrictEqual(problems(sources({ "domain/Key.ts": harmless })), [])
+    assert.deepStrictEqual(problems(sources({ "ring/Ring.ts": `import("@effect/platform-node/Undici")` })), [
+      `ring/Ring.ts uses "@effect/platform-node/Undici" and is no leaf: use what a browser has too`
     ])
   })
 
