@@ -3,8 +3,9 @@
  * trace hashes; they must be equal.
  */
 import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { accessSync, constants, mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:http"
+import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
@@ -75,29 +76,31 @@ const findChromium = (): string | undefined => {
   return [...names.flatMap((name) => folders.map((folder) => join(folder, name))), onMac].find(isExecutable)
 }
 
-const inBrowser = async (chromium: string, options: Options): Promise<Seen> => {
-  const { code } = await bundleSimulator()
-  const { promise, reject, resolve } = Promise.withResolvers<Seen>()
+/** Serves the worker and its page on loopback, and calls `seen` with what the page posts. */
+const serve = async (code: string, options: Options, seen: (seen: Seen) => void): Promise<Server> => {
   const server = createServer((request, response) => {
     if (request.url === "/seen") {
       let body = ""
       request.setEncoding("utf8").on("data", (text: string) => body += text).on("end", () => {
         response.end()
-        resolve(JSON.parse(body) as Seen)
+        seen(JSON.parse(body) as Seen)
       })
-    } else if (request.url === "/worker.js") {
-      response.setHeader("content-type", "text/javascript").end(code)
-    } else response.setHeader("content-type", "text/html").end(page(options))
-  }).listen(0, "127.0.0.1", () => {
-    const { port } = server.address() as AddressInfo
-    browser = spawn(chromium, [...flags, `--user-data-dir=${profile}`, `http://127.0.0.1:${port}/`], {
-      stdio: "ignore"
-    })
-    browser.on("error", reject)
-    browser.on("exit", (status) => reject(new Error(`${chromium} ended with ${status} before it had an answer`)))
+    } else if (request.url === "/worker.js") response.setHeader("content-type", "text/javascript").end(code)
+    else response.setHeader("content-type", "text/html").end(page(options))
   })
+  await once(server.listen(0, "127.0.0.1"), "listening")
+  return server
+}
+
+const inBrowser = async (chromium: string, options: Options): Promise<Seen> => {
+  const { code } = await bundleSimulator()
+  const { promise, reject, resolve } = Promise.withResolvers<Seen>()
+  const server = await serve(code, options, resolve)
   const profile = mkdtempSync(join(tmpdir(), "rondo-chromium-"))
-  let browser: ReturnType<typeof spawn> | undefined
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const browser = spawn(chromium, [...flags, `--user-data-dir=${profile}`, url], { stdio: "ignore" })
+  browser.on("error", reject)
+  browser.on("exit", (status) => reject(new Error(`${chromium} ended with ${status} before it had an answer`)))
   const timer = setTimeout(() => reject(new Error("no answer from the browser within five minutes")), patienceMillis)
   try {
     return await promise
@@ -105,11 +108,7 @@ const inBrowser = async (chromium: string, options: Options): Promise<Seen> => {
     clearTimeout(timer)
     server.close()
     server.closeAllConnections()
-    if (browser !== undefined && browser.exitCode === null) {
-      const ended = new Promise((done) => browser!.once("exit", done))
-      browser.kill()
-      await ended
-    }
+    if (browser.kill()) await once(browser, "exit")
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
   }
 }
@@ -151,4 +150,7 @@ const main = async (): Promise<number> => {
   return isSame ? 0 : 1
 }
 
-process.exitCode = await main()
+process.exitCode = await main().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`)
+  return 2
+})
