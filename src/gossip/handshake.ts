@@ -19,7 +19,7 @@ export const refusal = (
     { nodeId: own.nodeId, settings },
     { nodeId: from.nodeId, settings: theirs }
   )
-  if (differences.length > 0) return `${differences.join("; ")}: all nodes of a cluster must have the same`
+  if (differences.length > 0) return `${differences.join("; ")}: nodes of one cluster must agree`
   if (known === undefined) return undefined
   const { liveness, record } = known
   if (from.nodeId === own.nodeId) {

@@ -38,7 +38,7 @@ describe("Gossip: who is refused", () => {
     assert.lengthOf(cluster.alarms, 2)
     for (const { text } of cluster.alarms) {
       const sides = [`${ours} on node1 and ${theirs} on node6`, `${theirs} on node6 and ${ours} on node1`]
-      const sentences = sides.map((side) => `${setting} is ${side}: all nodes of a cluster must have the same`)
+      const sentences = sides.map((side) => `${setting} is ${side}: nodes of one cluster must agree`)
       assert.isTrue(sentences.some((sentence) => text.includes(sentence)), text)
     }
   })
