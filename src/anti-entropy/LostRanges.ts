@@ -18,25 +18,28 @@
  * A cell that no other replica has is lost. Storage keeps the hole when there is nobody to ask: in a cluster of one node,
  * or when two replicas have lost cells of the same range. An operator may give it up (`rondo storage forget-lost`).
  */
-import { Clock, Duration, Effect, Schedule, type Scope, Stream } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Schedule, Stream } from "effect"
+import { ClusterConfig } from "../config/ClusterConfig.ts"
+import { NodeConfig } from "../config/NodeConfig.ts"
 import type { StorageError } from "../disk/StorageError.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import { compare } from "../domain/Key.ts"
-import type { NodeId } from "../domain/NodeId.ts"
 import * as Version from "../domain/Version.ts"
-import type { Gossip } from "../gossip/Gossip.ts"
+import { Gossip } from "../gossip/Gossip.ts"
 import { restarting } from "../observability/restarting.ts"
 import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 import { keysPerRequestMax } from "../peer/PeerApi.ts"
-import type { KeyRange, PeerClient } from "../peer/PeerClient.ts"
+import { type KeyRange, PeerClient } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
 import * as CellBytes from "../replication/cellBytes.ts"
-import type { Ring } from "../ring/Ring.ts"
+import { Intake } from "../replication/Intake.ts"
+import { Ring } from "../ring/Ring.ts"
 import type * as Holes from "../storage/manifest/Holes.ts"
 import { Merger } from "../storage/merge/Merger.ts"
 import * as StreamSource from "../storage/merge/StreamSource.ts"
-import type { Storage } from "../storage/Storage.ts"
+import { Storage } from "../storage/Storage.ts"
 import * as partners from "./partners.ts"
+import { Reconciler } from "./Reconciler.ts"
 import * as Replica from "./Replica.ts"
 
 /** Cheap when nothing is lost. */
@@ -51,20 +54,6 @@ const backoff = Schedule.min([Schedule.exponential("2 seconds"), Schedule.spaced
  */
 const graceTimeouts = 12
 
-export interface LostRangesOptions {
-  readonly self: NodeId
-  readonly replicationFactor: number
-  readonly replicaTimeout: Duration.Duration
-  readonly gossip: Gossip["Service"]
-  readonly ring: Ring["Service"]
-  readonly storage: Storage["Service"]
-  readonly client: PeerClient["Service"]
-  /** Stores the newest cells that all other replicas have, whatever is damaged here. */
-  readonly giveBack: (cells: ReadonlyArray<Cell>) => Effect.Effect<unknown, StorageError | PeerFailed>
-  /** Called when holes were closed. */
-  readonly onFilled: () => void
-}
-
 /** How far the ranges of keys have come of which this node has lost cells. */
 export interface LostRangesStatus {
   /** `reason` says what it is `waiting` for, or why it `failed`; then it tries again. */
@@ -75,8 +64,11 @@ export interface LostRangesStatus {
   readonly cellsGivenBack: number
 }
 
-export interface LostRanges {
+export class LostRanges extends Context.Service<LostRanges, {
   readonly status: () => LostRangesStatus
+}>()("rondo/anti-entropy/LostRanges") {
+  /** Looks for holes once a second. */
+  static readonly layer = Layer.effect(LostRanges, Effect.suspend(() => make))
 }
 
 /** A range of keys and the holes that it covers. */
@@ -98,69 +90,85 @@ interface Wanted {
   readonly versions: Array<Replica.KeyVersion>
 }
 
-/** Runs in the scope. */
-export const make = Effect.fnUntraced(
-  function*(options: LostRangesOptions): Effect.fn.Return<LostRanges, never, Scope.Scope> {
-    const { ring, storage } = options
-    const clock = yield* Clock.Clock
-    const graceMillis = graceTimeouts * Duration.toMillis(options.replicaTimeout)
-    /** When each hole was noticed. */
-    let noticed: ReadonlyMap<string, number> = new Map()
-    let status: LostRangesStatus = { state: "idle", reason: undefined, rangesFilled: 0, cellsGivenBack: 0 }
+const make = Effect.gen(function*() {
+  const { replicaTimeout } = yield* NodeConfig
+  const { replicationFactor } = yield* ClusterConfig
+  const client = yield* PeerClient
+  const clock = yield* Clock.Clock
+  const gossip = yield* Gossip
+  const intake = yield* Intake
+  const reconciler = yield* Reconciler
+  const ring = yield* Ring
+  const storage = yield* Storage
+  const graceMillis = graceTimeouts * Duration.toMillis(replicaTimeout)
+  /** When each hole was noticed. */
+  let noticed: ReadonlyMap<string, number> = new Map()
+  let status: LostRangesStatus = { state: "idle", reason: undefined, rangesFilled: 0, cellsGivenBack: 0 }
 
-    const become = (state: LostRangesStatus["state"], reason?: string) =>
-      Effect.sync(() => {
-        status = { ...status, state, reason }
-      })
-
-    const notice = (holes: ReadonlyArray<Holes.Hole>, now: number) => {
-      noticed = new Map(holes.map((hole) => [nameOf(hole), noticed.get(nameOf(hole)) ?? now]))
-      return holes.filter((hole) => noticed.get(nameOf(hole))! + graceMillis <= now)
-    }
-
-    const fill = Effect.fnUntraced(function*(lost: Lost, replicas: ReadonlyArray<OtherReplica>) {
-      const { epoch } = ring.current()
-      const cells = yield* getBack(options, replicas, { from: lost.from, to: lost.to })
-      // A node that joined meanwhile was not asked.
-      if (ring.current().epoch !== epoch) return
-      yield* storage.closeHoles(lost.holes)
-      const { cellsGivenBack, rangesFilled } = status
-      status = { ...status, rangesFilled: rangesFilled + 1, cellsGivenBack: cellsGivenBack + cells }
-      const files = [...new Set(lost.holes.map(({ file }) => file))].join(", ")
-      yield* Effect.logInfo(
-        `filled the lost range of keys from ${JSON.stringify(lost.from)} up to ${
-          JSON.stringify(lost.to)
-        }, damaged in ` +
-          `${files}: ${cells} cells came back from ${replicas.map(({ replica }) => replica.id).join(" and ")}`
-      )
-      options.onFilled()
+  const become = (state: LostRangesStatus["state"], reason?: string) =>
+    Effect.sync(() => {
+      status = { ...status, state, reason }
     })
 
-    const attend = Effect.fnUntraced(function*(holes: ReadonlyArray<Holes.Hole>) {
-      const due = notice(holes, uptimeMillisUnsafe(clock))
-      if (holes.length === 0) return yield* become("idle")
-      const replicas = replicasOf(options)
-      if (typeof replicas === "string") return yield* become("waiting", replicas)
-      if (due.length === 0) return yield* become("waiting", "for reads and writes to end that were under way")
-      yield* become("running")
-      for (const lost of rangesOf(due)) yield* fill(lost, replicas)
-    })
-
-    const failed = ({ message }: StorageError | PeerFailed) =>
-      Effect.andThen(become("failed", message), Effect.logWarning(`lost ranges are not filled yet: ${message}`))
-
-    const round = Effect.flatMap(storage.stats, ({ holes }) => attend(holes)).pipe(
-      Effect.tapError(failed),
-      Effect.retry(backoff),
-      Effect.ignore
-    )
-    yield* Effect.forkScoped(
-      restarting("filling of lost ranges", Effect.forever(Effect.andThen(round, Effect.sleep(interval))))
-    )
-
-    return { status: () => status }
+  const notice = (holes: ReadonlyArray<Holes.Hole>, nowMillis: number) => {
+    noticed = new Map(holes.map((hole) => [nameOf(hole), noticed.get(nameOf(hole)) ?? nowMillis]))
+    return holes.filter((hole) => noticed.get(nameOf(hole))! + graceMillis <= nowMillis)
   }
-)
+
+  /** All other replicas of this node's keys, or why they cannot be asked now. */
+  const otherReplicas = (): ReadonlyArray<OtherReplica> | string => {
+    const snapshot = ring.current()
+    if (!partners.knowsOthers(snapshot, replicationFactor)) return "until other nodes are known"
+    const replicas: Array<OtherReplica> = []
+    for (const id of partners.othersOf(snapshot, gossip.self)) {
+      const partitions = partners.sharedPartitions(snapshot, gossip.self, id)
+      if (partitions.length === 0) continue
+      const address = gossip.address(id)
+      if (address === undefined || gossip.liveness(id) !== "up") return `for ${id}, which is ${gossip.liveness(id)}`
+      replicas.push({ replica: Replica.make(client, ring, id, address), partitions })
+    }
+    return replicas.length === 0 ? "for rondo storage forget-lost: no other node has replicas of these keys" : replicas
+  }
+
+  const fill = Effect.fnUntraced(function*(lost: Lost, replicas: ReadonlyArray<OtherReplica>) {
+    const { epoch } = ring.current()
+    const cells = yield* getBack(replicas, lost, storage, intake)
+    // A node that joined meanwhile was not asked.
+    if (ring.current().epoch !== epoch) return
+    yield* storage.closeHoles(lost.holes)
+    const { cellsGivenBack, rangesFilled } = status
+    status = { ...status, rangesFilled: rangesFilled + 1, cellsGivenBack: cellsGivenBack + cells }
+    const files = [...new Set(lost.holes.map(({ file }) => file))].join(", ")
+    const range = `${JSON.stringify(lost.from)} up to ${JSON.stringify(lost.to)}`
+    const others = replicas.map(({ replica }) => replica.id).join(" and ")
+    yield* Effect.logInfo(`${cells} cells of the keys from ${range}, lost in ${files}, came back from ${others}`)
+    reconciler.missedLocally()
+  })
+
+  const attend = Effect.fnUntraced(function*(holes: ReadonlyArray<Holes.Hole>) {
+    const due = notice(holes, uptimeMillisUnsafe(clock))
+    if (holes.length === 0) return yield* become("idle")
+    const replicas = otherReplicas()
+    if (typeof replicas === "string") return yield* become("waiting", replicas)
+    if (due.length === 0) return yield* become("waiting", "for reads and writes to end that were under way")
+    yield* become("running")
+    for (const lost of rangesOf(due)) yield* fill(lost, replicas)
+  })
+
+  const failed = ({ message }: StorageError | PeerFailed) =>
+    Effect.andThen(become("failed", message), Effect.logWarning(`lost ranges are not filled yet: ${message}`))
+
+  const round = Effect.flatMap(storage.stats, ({ holes }) => attend(holes)).pipe(
+    Effect.tapError(failed),
+    Effect.retry(backoff),
+    Effect.ignore
+  )
+  yield* Effect.forkScoped(
+    restarting("filling of lost ranges", Effect.forever(Effect.andThen(round, Effect.sleep(interval))))
+  )
+
+  return LostRanges.of({ status: () => status })
+})
 
 const nameOf = ({ counterMax, file, from, offsetBytes, to }: Holes.Hole): string =>
   JSON.stringify([file, offsetBytes, from, to, counterMax])
@@ -181,36 +189,20 @@ const rangesOf = (holes: ReadonlyArray<Holes.Hole>): ReadonlyArray<Lost> => {
 
 const keysOf = ({ from, to }: Holes.Hole): KeyRange => ({ from, to })
 
-/** All other replicas of this node's keys, or why they cannot be asked now. */
-const replicasOf = (
-  { client, gossip, replicationFactor, ring, self }: LostRangesOptions
-): ReadonlyArray<OtherReplica> | string => {
-  const snapshot = ring.current()
-  if (!partners.knowsOthers(snapshot, replicationFactor)) return "until other nodes are known"
-  const replicas: Array<OtherReplica> = []
-  for (const id of partners.othersOf(snapshot, self)) {
-    const partitions = partners.sharedPartitions(snapshot, self, id)
-    if (partitions.length === 0) continue
-    const address = gossip.address(id)
-    if (address === undefined || gossip.liveness(id) !== "up") return `for ${id}, which is ${gossip.liveness(id)}`
-    replicas.push({ replica: Replica.make(client, ring, id, address), partitions })
-  }
-  return replicas.length === 0 ? "for rondo storage forget-lost: no other node has replicas of these keys" : replicas
-}
-
 /** Stores the cells of the range that other replicas have newer than this node, and returns how many these were. */
 const getBack = Effect.fnUntraced(function*(
-  { giveBack, storage }: LostRangesOptions,
   replicas: ReadonlyArray<OtherReplica>,
-  range: KeyRange
+  { from, to }: KeyRange,
+  storage: Storage["Service"],
+  { giveBack }: Intake["Service"]
 ) {
   const mine = yield* StreamSource.make(
-    storage.scan({ ...range, damage: "skip" }),
+    storage.scan({ from, to, damage: "skip" }),
     Effect.die("this node's keys are out of order")
   )
   const wantedOf = new Map<Source, Wanted>()
   for (const { partitions, replica } of replicas) {
-    wantedOf.set(yield* replica.versions(partitions, range), { replica, versions: [] })
+    wantedOf.set(yield* replica.versions(partitions, { from, to }), { replica, versions: [] })
   }
   const merger = new Merger<Source>([mine, ...wantedOf.keys()], {
     compare: (left, right) => compare(left.head()!.key, right.head()!.key),
@@ -237,7 +229,7 @@ const getBack = Effect.fnUntraced(function*(
 }, Effect.scoped)
 
 /** Stores the wanted cells and returns how many these were. */
-const fetch = Effect.fnUntraced(function*({ replica, versions }: Wanted, giveBack: LostRangesOptions["giveBack"]) {
+const fetch = Effect.fnUntraced(function*({ replica, versions }: Wanted, giveBack: Intake["Service"]["giveBack"]) {
   const missing = new Map(versions.splice(0).map(({ key, version }) => [key, version]))
   const count = missing.size
   if (count === 0) return 0

@@ -11,9 +11,9 @@
  * - A file leaves the disk only when the replica took every cell in it, or it is too old; delivering one again
  *   after a crash is harmless, since replicas merge by version.
  */
-import { Clock, Duration, Effect, type Scope, Semaphore } from "effect"
-import type { NodeSettings } from "../config/NodeConfig.ts"
-import type { AppendHandle, Disk } from "../disk/Disk.ts"
+import { Clock, Context, Duration, Effect, Layer, type Scope, Semaphore } from "effect"
+import { NodeConfig, type NodeSettings } from "../config/NodeConfig.ts"
+import { type AppendHandle, Disk } from "../disk/Disk.ts"
 import { formatOf } from "../disk/jsonFormat.ts"
 import { type StorageError, UnknownFormat } from "../disk/StorageError.ts"
 import * as Bytes from "../domain/bytes.ts"
@@ -59,7 +59,8 @@ export interface HintStatus {
   readonly delivered: number
 }
 
-export interface Hints {
+export class Hints extends Context.Service<Hints, {
+  /** Keeps the cell for a replica that is away. Never fails and never waits: a full log drops the hint. */
   readonly add: (peer: NodeId, cell: Cell) => void
   readonly pending: (peer: NodeId) => number
   readonly status: () => ReadonlyArray<HintStatus>
@@ -68,6 +69,13 @@ export interface Hints {
     peer: NodeId,
     send: (cells: ReadonlyArray<Cell>) => Effect.Effect<unknown, PeerFailed>
   ) => Effect.Effect<void, PeerFailed | StorageError>
+}>()("rondo/replication/Hints") {
+  static readonly layer = Layer.effect(
+    Hints,
+    Effect.gen(function*() {
+      return yield* make(yield* Disk, yield* NodeConfig)
+    })
+  )
 }
 
 export const make = Effect.fnUntraced(function*(
@@ -76,7 +84,7 @@ export const make = Effect.fnUntraced(function*(
     NodeSettings,
     "dataDirectory" | "hintWindow" | "hintsBytesMaxPerPeer"
   >
-): Effect.fn.Return<Hints, StorageError, Scope.Scope> {
+): Effect.fn.Return<Hints["Service"], StorageError, Scope.Scope> {
   const clock = yield* Clock.Clock
   /** One at a time opens, writes and closes files. */
   const exclusively = Semaphore.withPermits(yield* Semaphore.make(1), 1)
@@ -145,7 +153,7 @@ export const make = Effect.fnUntraced(function*(
     Effect.andThen(flushAll, Effect.suspend(() => Effect.forEach(peers.values(), closeOpen, { discard: true })))
   )
 
-  const deliver: Hints["deliver"] = Effect.fnUntraced(function*(peer, send) {
+  const deliver: Hints["Service"]["deliver"] = Effect.fnUntraced(function*(peer, send) {
     const hints = peers.get(peer)
     if (hints === undefined) return
     yield* exclusively(flush(hints))

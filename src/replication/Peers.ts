@@ -1,12 +1,12 @@
 /** One queue of writes and one of reads towards each peer, made when first needed. */
-import { Duration, Effect, Scope } from "effect"
-import type { NodeSettings } from "../config/NodeConfig.ts"
+import { Context, Duration, Effect, Layer, Scope } from "effect"
+import { NodeConfig, type NodeSettings } from "../config/NodeConfig.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import type { NodeId } from "../domain/NodeId.ts"
-import type { Gossip } from "../gossip/Gossip.ts"
-import type { Metrics } from "../observability/Metrics.ts"
+import { Gossip } from "../gossip/Gossip.ts"
+import { Metrics } from "../observability/Metrics.ts"
 import { batchBytesMax, batchCellsMax } from "../peer/PeerApi.ts"
-import type { PeerClient, ReadAnswer, ReadRequest, WriteAnswer } from "../peer/PeerClient.ts"
+import { PeerClient, type ReadAnswer, type ReadRequest, type WriteAnswer } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
 import * as Batcher from "./Batcher.ts"
 import { bytesOf } from "./cellBytes.ts"
@@ -24,11 +24,18 @@ interface Queues {
   readonly reads: Batcher.Batcher<ReadRequest, ReadAnswer>
 }
 
-export interface Peers {
+export class Peers extends Context.Service<Peers, {
   readonly write: (peer: NodeId, cell: Cell) => Effect.Effect<WriteAnswer, PeerFailed>
   readonly read: (peer: NodeId, request: ReadRequest) => Effect.Effect<ReadAnswer, PeerFailed>
   /** One request of its own, outside the queues: for deliveries in bulk. */
   readonly writeAll: (peer: NodeId, cells: ReadonlyArray<Cell>) => Effect.Effect<ReadonlyArray<WriteAnswer>, PeerFailed>
+}>()("rondo/replication/Peers") {
+  static readonly layer = Layer.effect(
+    Peers,
+    Effect.gen(function*() {
+      return yield* make(yield* PeerClient, yield* Gossip, yield* Metrics, yield* NodeConfig)
+    })
+  )
 }
 
 /**
@@ -47,7 +54,7 @@ export const make = Effect.fnUntraced(function*(
   gossip: Gossip["Service"],
   metrics: Metrics["Service"],
   { replicaTimeout }: Pick<NodeSettings, "replicaTimeout">
-): Effect.fn.Return<Peers, never, Scope.Scope> {
+): Effect.fn.Return<Peers["Service"], never, Scope.Scope> {
   const scope = yield* Effect.scope
   const queues = new Map<NodeId, Queues>()
 

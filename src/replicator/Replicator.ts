@@ -1,42 +1,26 @@
 /**
- * Copies on other replicas: sends cells to them in batches, keeps hints for those that are away, takes their cells
- * in, and gets in sync with them after an absence.
+ * A request to one replica, which may be this node: sends cells and reads to it, keeps hints for it while it is away, and
+ * answers the same requests of peers.
  *
  * Invariants
  * - All movement of cells is a merge by version, so sending one twice, late or out of order is harmless.
  * - A node whose data directory is new or was salvaged answers no reads and counts for no write quorum until it has
  *   compared its partitions with every other replica: it may have lost what it once acknowledged.
  */
-import { Context, Effect, Layer, Stream } from "effect"
-import * as LostRanges from "../anti-entropy/LostRanges.ts"
-import * as PartitionDigest from "../anti-entropy/PartitionDigest.ts"
-import * as Reconciler from "../anti-entropy/Reconciler.ts"
+import { Context, Effect, Layer } from "effect"
+import { LostRanges, type LostRangesStatus } from "../anti-entropy/LostRanges.ts"
+import { type ComparisonStatus, Reconciler } from "../anti-entropy/Reconciler.ts"
+import { Recovery } from "../anti-entropy/Recovery.ts"
 import { LamportClock } from "../clock/LamportClock.ts"
-import { ClusterConfig } from "../config/ClusterConfig.ts"
-import { NodeConfig } from "../config/NodeConfig.ts"
-import { Disk } from "../disk/Disk.ts"
-import { Identity } from "../disk/Identity.ts"
 import type { StorageError } from "../disk/StorageError.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
-import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
-import * as Partition from "../domain/Partition.ts"
-import type { Version } from "../domain/Version.ts"
 import { Gossip } from "../gossip/Gossip.ts"
-import { Metrics } from "../observability/Metrics.ts"
-import {
-  type Digests,
-  type KeyRange,
-  PeerClient,
-  type ReadAnswer,
-  type ReadRequest,
-  type WriteAnswer
-} from "../peer/PeerClient.ts"
+import type { ReadAnswer, ReadRequest, WriteAnswer } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
-import * as Hints from "../replication/Hints.ts"
-import * as Peers from "../replication/Peers.ts"
-import { Ring } from "../ring/Ring.ts"
-import * as Holes from "../storage/manifest/Holes.ts"
+import { Hints, type HintStatus } from "../replication/Hints.ts"
+import { Intake } from "../replication/Intake.ts"
+import { Peers } from "../replication/Peers.ts"
 import { Storage } from "../storage/Storage.ts"
 
 export interface ReplicatorStatus {
@@ -45,10 +29,10 @@ export interface ReplicatorStatus {
    * replica.
    */
   readonly recovering: boolean
-  readonly hints: ReadonlyArray<Hints.HintStatus>
-  readonly comparisons: ReadonlyArray<Reconciler.ComparisonStatus>
+  readonly hints: ReadonlyArray<HintStatus>
+  readonly comparisons: ReadonlyArray<ComparisonStatus>
   readonly readRepairs: number
-  readonly lostRanges: LostRanges.LostRangesStatus
+  readonly lostRanges: LostRangesStatus
 }
 
 export class Replicator extends Context.Service<Replicator, {
@@ -63,137 +47,40 @@ export class Replicator extends Context.Service<Replicator, {
   readonly receive: (cells: ReadonlyArray<Cell>) => Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError | PeerFailed>
   /** Answers a peer's reads; fails with `recovering` while this node may have lost what it once acknowledged. */
   readonly answer: (requests: ReadonlyArray<ReadRequest>) => Effect.Effect<ReadonlyArray<ReadAnswer>, PeerFailed>
-  readonly digests: Effect.Effect<Digests, StorageError>
-  /** Of what can be read; or of a range for which this node can vouch, see `vouch`. */
-  readonly versions: (
-    partitions: ReadonlyArray<number>,
-    vouchedFor?: KeyRange
-  ) => Stream.Stream<{ readonly key: Key; readonly version: Version }, StorageError | PeerFailed>
-  /** Fails when this node may have stored something of the range once that it does not have, or cannot read, now. */
-  readonly vouch: (range: KeyRange) => Effect.Effect<void, PeerFailed>
-  /** As far as they can be read. */
-  readonly cells: (keys: ReadonlyArray<Key>) => Stream.Stream<Cell, StorageError>
   readonly status: Effect.Effect<ReplicatorStatus>
 }>()("rondo/replicator/Replicator") {
   static readonly layer = Layer.effect(
     Replicator,
     Effect.gen(function*() {
-      const { partitions, replicationFactor } = yield* ClusterConfig
-      const config = yield* NodeConfig
-      const disk = yield* Disk
-      const identity = yield* Identity
-      const storage = yield* Storage
-      const ring = yield* Ring
-      const gossip = yield* Gossip
-      const client = yield* PeerClient
       const clock = yield* LamportClock
-      const peers = yield* Peers.make(client, gossip, yield* Metrics, config)
-      const hints = yield* Hints.make(disk, config)
-      const self = identity.nodeId
+      const { self } = yield* Gossip
+      const hints = yield* Hints
+      const intake = yield* Intake
+      const lostRanges = yield* LostRanges
+      const peers = yield* Peers
+      const reconciler = yield* Reconciler
+      const { isRecovering, refusal } = yield* Recovery
+      const storage = yield* Storage
       let readRepairs = 0
 
-      /** The clock stays above every version that is stored. */
-      const observed = <A>(cells: ReadonlyArray<Cell>, effect: Effect.Effect<A, StorageError>) =>
-        Effect.suspend((): Effect.Effect<A, StorageError | PeerFailed> => {
-          let newest: Version | undefined
-          for (const { version } of cells) {
-            if (newest === undefined || version.counter > newest.counter) newest = version
-          }
-          return newest === undefined || clock.observe(newest.counter) ? effect : Effect.fail(counterRefused(newest))
-        })
-
-      const takeIn = (cells: ReadonlyArray<Cell>) =>
-        observed(
-          cells,
-          cells.length === 1
-            ? applyOne(cells)
-            : Effect.catchIf(storage.apply(cells), isDamage, () => oneByOne(cells))
-        )
-
-      const applyOne = (cells: ReadonlyArray<Cell>): Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError> =>
-        Effect.catchIf(storage.apply(cells), isDamage, () => Effect.succeed([unreadableWrite]))
-
-      /** What cannot be read of one key is no reason to refuse the others that came with it. */
-      const oneByOne = (cells: ReadonlyArray<Cell>): Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError> =>
-        Effect.map(Effect.forEach(cells, (cell) => applyOne([cell])), (answers) => answers.flat())
-
-      const digestsOf = (damage: "fail" | "skip"): Effect.Effect<Digests, StorageError> =>
-        Effect.suspend(() => {
-          const accumulated = PartitionDigest.make(partitions)
-          return Effect.map(
-            Stream.runForEachArray(storage.scan({ damage }), (cells) =>
-              Effect.sync(() => {
-                for (const cell of cells) accumulated.add(Partition.of(cell.key, partitions), cell)
-              })),
-            () => ({ digests: accumulated.format(), isDamaged: damage === "skip" })
-          )
-        })
-      // Only what was read without a gap is known to be whole.
-      const digests = Effect.catchIf(digestsOf("fail"), isDamage, () => digestsOf("skip"))
-
-      const reconciler = yield* Reconciler.make({
-        self,
-        replicationFactor,
-        comparisonInterval: config.comparisonInterval,
-        identity,
-        gossip,
-        ring,
-        storage,
-        client,
-        hints,
-        peers,
-        digests,
-        receive: takeIn
-      })
-      const lostRanges = yield* LostRanges.make({
-        self,
-        replicationFactor,
-        replicaTimeout: config.replicaTimeout,
-        gossip,
-        ring,
-        storage,
-        client,
-        giveBack: (cells) => observed(cells, storage.apply(cells, { ignoreDamage: true })),
-        onFilled: reconciler.missedLocally
-      })
-
-      const vouch = (range: KeyRange): Effect.Effect<void, PeerFailed> =>
-        Effect.flatMap(storage.stats, ({ holes }) => {
-          const hole = holes.find((hole) => Holes.meets(hole, range.from, range.to))
-          return reconciler.recovering()
-            ? Effect.fail(notYet(self))
-            : hole === undefined
-            ? Effect.void
-            : Effect.fail(storageFailed(self, Holes.corruption(hole)))
-        })
-
-      const scanVouched = (range: KeyRange) => Stream.unwrap(Effect.as(vouch(range), storage.scan(range)))
-
-      /** A node that may have forgotten what it once took cannot vouch that a write is its newest. */
-      const counted = (isRecovering: boolean) => (answer: WriteAnswer): WriteAnswer =>
-        isRecovering && answer._tag === "Accepted" ? recoveringAnswer : answer
-
-      const receive = (cells: ReadonlyArray<Cell>) =>
-        Effect.suspend(() => {
-          const isRecovering = reconciler.recovering()
-          return isRecovering ? Effect.map(takeIn(cells), (answers) => answers.map(counted(true))) : takeIn(cells)
-        })
+      /** A node that may have forgotten a newer cell that it once took cannot say that this one is its newest. */
+      const counted = <E>(answers: Effect.Effect<ReadonlyArray<WriteAnswer>, E>) =>
+        isRecovering() ? Effect.map(answers, (all) => all.map(uncounted)) : answers
 
       const writeHere = (cell: Cell): Effect.Effect<WriteAnswer, PeerFailed> =>
-        Effect.suspend(() => {
-          const toAnswer = counted(reconciler.recovering())
-          return Effect.mapBoth(storage.apply([cell]), {
-            onSuccess: ([applied]) => toAnswer(applied!),
+        Effect.suspend(() =>
+          Effect.mapBoth(counted(storage.apply([cell])), {
+            onSuccess: ([answer]) => answer!,
             onFailure: (error) => {
               reconciler.missedLocally()
               return storageFailed(self, error)
             }
           })
-        })
+        )
 
       const readHere = ({ full, key }: ReadRequest): Effect.Effect<ReadAnswer, PeerFailed> =>
         Effect.suspend(() => {
-          if (reconciler.recovering()) return Effect.fail(notYet(self))
+          if (isRecovering()) return Effect.fail(refusal())
           return Effect.mapError(
             full
               ? Effect.map(storage.get(key), (cell) => ({ version: cell?.version, cell }))
@@ -226,24 +113,10 @@ export class Replicator extends Context.Service<Replicator, {
           }),
         read: (replica, request) => replica === self ? readHere(request) : readThere(replica, request),
         hint: hints.add,
-        receive,
+        receive: (cells) => Effect.suspend(() => counted(intake.takeIn(cells))),
         answer: (requests) => Effect.forEach(requests, answerOne),
-        digests,
-        versions: (wanted, range) => {
-          const inWanted = new Set(wanted)
-          return Stream.filter(
-            range === undefined ? storage.scan({ damage: "skip" }) : scanVouched(range),
-            ({ key }) => inWanted.has(Partition.of(key, partitions))
-          )
-        },
-        vouch,
-        cells: (keys) =>
-          Stream.fromIterable(keys).pipe(
-            Stream.mapEffect((key) => Effect.catchIf(storage.get(key), isDamage, () => Effect.undefined)),
-            Stream.filter((cell) => cell !== undefined)
-          ),
         status: Effect.sync(() => ({
-          recovering: reconciler.recovering(),
+          recovering: isRecovering(),
           hints: hints.status(),
           comparisons: reconciler.status(),
           readRepairs,
@@ -254,28 +127,12 @@ export class Replicator extends Context.Service<Replicator, {
   )
 }
 
-const isDamage = (error: StorageError): boolean => error._tag === "Corruption"
-
-const recoveringAnswer: WriteAnswer = { _tag: "Uncounted", reason: "recovering" }
+const uncounted = (answer: WriteAnswer): WriteAnswer =>
+  answer._tag === "Accepted" ? { _tag: "Uncounted", reason: "recovering" } : answer
 const unreadableAnswer: ReadAnswer = { version: undefined, cell: undefined, isUnreadable: true }
-const unreadableWrite: WriteAnswer = { _tag: "Uncounted", reason: "storage" }
 
 const unreadableThere = (peer: NodeId) =>
   new PeerFailed({ peer, reason: "storage", detail: "what it holds of this key cannot be read" })
 
 const storageFailed = (peer: NodeId, error: StorageError) =>
   new PeerFailed({ peer, reason: "storage", detail: error.message })
-
-const notYet = (peer: NodeId) =>
-  new PeerFailed({
-    peer,
-    reason: "recovering",
-    detail: "its data directory is new or salvaged, and not yet compared with its replicas"
-  })
-
-const counterRefused = ({ counter, nodeId }: Version) =>
-  new PeerFailed({
-    peer: nodeId,
-    reason: "refused",
-    detail: `its counter ${counter} is absurdly far ahead of this node's clock`
-  })

@@ -5,6 +5,7 @@ import { Context, Effect, Layer, Redacted, Stream } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import { Holdings } from "../anti-entropy/Holdings.ts"
 import { Api } from "../api/Api.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import type { StorageError } from "../disk/StorageError.ts"
@@ -80,7 +81,7 @@ export const layerGroup = HttpApiBuilder.group(
   "peer",
   Effect.fnUntraced(function*(handlers) {
     const gossip = yield* Gossip
-    const replicator = yield* Replicator
+    const holdings = yield* Holdings
     const storage = yield* Storage
 
     return Lane.declare(handlers, yield* PeerBatches)
@@ -89,20 +90,20 @@ export const layerGroup = HttpApiBuilder.group(
       .handle(
         "digests",
         () =>
-          Effect.mapBoth(replicator.digests, {
+          Effect.mapBoth(holdings.digests, {
             onSuccess: ({ digests, isDamaged }) => ({ digests, ...(isDamaged && { damaged: true }) }),
             onFailure: storageRefused
           })
       )
       .handle("versions", ({ payload: { partitions, range } }) =>
         Effect.andThen(
-          range === undefined ? Effect.void : Effect.mapError(replicator.vouch(range), readRefused),
+          range === undefined ? Effect.void : Effect.mapError(holdings.vouch(range), readRefused),
           lines(
-            Stream.map(replicator.versions(partitions, range), ({ key, version }) =>
+            Stream.map(holdings.versions(partitions, range), ({ key, version }) =>
               `{"key":${JSON.stringify(key)},"version":"${Version.format(version)}"}`)
           )
         ))
-      .handle("cells", ({ payload }) => lines(Stream.map(replicator.cells(payload.keys), CellLine.encode)))
+      .handle("cells", ({ payload }) => lines(Stream.map(holdings.cells(payload.keys), CellLine.encode)))
       .handle("allCells", () => lines(Stream.map(storage.scan(), CellLine.encode)))
   })
 )

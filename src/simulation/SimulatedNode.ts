@@ -5,6 +5,7 @@
  * assertion, it throws when the answer is not the expected kind.
  */
 import { Cause, Context, Duration, Effect, Exit, type Fiber, Stream } from "effect"
+import type { Holdings } from "../anti-entropy/Holdings.ts"
 import { LamportClock } from "../clock/LamportClock.ts"
 import type { ClusterSettings } from "../config/ClusterConfig.ts"
 import type { NodeSettings } from "../config/NodeConfig.ts"
@@ -26,7 +27,7 @@ import type { Host } from "./Network.ts"
 import * as peerMessages from "./peerMessages.ts"
 import type { Process, World } from "./World.ts"
 
-export type Services = Coordinator | Gossip | LamportClock | Metrics | Replicator | Ring | Storage
+export type Services = Coordinator | Gossip | Holdings | LamportClock | Metrics | Replicator | Ring | Storage
 
 export interface NodeOptions {
   readonly id: NodeId

@@ -3,6 +3,7 @@
  * around them. `answer` is the server's side, `client` the caller's.
  */
 import { Context, Effect, Schema, Stream } from "effect"
+import { Holdings } from "../anti-entropy/Holdings.ts"
 import * as Bytes from "../domain/bytes.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import * as CellLine from "../domain/cell/CellLine.ts"
@@ -44,7 +45,7 @@ const digestsAnswer = json(DigestsAnswer)
 const versionsRequest = json(VersionsRequest)
 const keys = json(Schema.Struct({ keys: Schema.Array(Key) }))
 
-type Services = Gossip | Replicator
+type Services = Gossip | Holdings | Replicator
 
 /** What the node that runs these services answers. Its failures are those that reach the caller. */
 export const answer = (
@@ -54,6 +55,7 @@ export const answer = (
   body: Uint8Array
 ): Effect.Effect<Uint8Array, PeerFailed> => {
   const gossip = Context.get(services, Gossip)
+  const holdings = Context.get(services, Holdings)
   const replicator = Context.get(services, Replicator)
   const failed = (error: { readonly message: string }) =>
     error instanceof PeerFailed ? error : new PeerFailed({ peer: self, reason: "storage", detail: error.message })
@@ -90,7 +92,7 @@ export const answer = (
         (message) => Effect.map(gossip.probe(message.target), (isReached) => reached.encode({ reached: isReached }))
       )
     case "digests":
-      return Effect.mapBoth(replicator.digests, {
+      return Effect.mapBoth(holdings.digests, {
         onSuccess: ({ digests, isDamaged }) => digestsAnswer.encode({ digests, damaged: isDamaged }),
         onFailure: failed
       })
@@ -99,14 +101,14 @@ export const answer = (
         versionsRequest.decode(body),
         ({ partitions, range }) =>
           lines(
-            Stream.map(replicator.versions(partitions, range), ({ key, version }) =>
+            Stream.map(holdings.versions(partitions, range), ({ key, version }) =>
               JSON.stringify({ key, version: Version.format(version) }))
           )
       )
     case "cells":
       return understood(
         keys.decode(body),
-        (message) => lines(Stream.map(replicator.cells(message.keys), CellLine.encode))
+        (message) => lines(Stream.map(holdings.cells(message.keys), CellLine.encode))
       )
   }
 }

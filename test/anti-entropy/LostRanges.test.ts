@@ -1,14 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Stream } from "effect"
+import { Context, Duration, Effect, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import * as LostRanges from "../../src/anti-entropy/LostRanges.ts"
+import { LostRanges } from "../../src/anti-entropy/LostRanges.ts"
+import { Reconciler } from "../../src/anti-entropy/Reconciler.ts"
+import { ClusterConfig } from "../../src/config/ClusterConfig.ts"
+import { NodeConfig } from "../../src/config/NodeConfig.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import { Key } from "../../src/domain/Key.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
-import type { Liveness } from "../../src/gossip/Gossip.ts"
-import type { PeerClient } from "../../src/peer/PeerClient.ts"
-import type { Ring } from "../../src/ring/Ring.ts"
+import { Gossip, type Liveness } from "../../src/gossip/Gossip.ts"
+import { PeerClient } from "../../src/peer/PeerClient.ts"
+import { Intake } from "../../src/replication/Intake.ts"
+import { Ring } from "../../src/ring/Ring.ts"
 import * as Holes from "../../src/storage/manifest/Holes.ts"
+import { Storage } from "../../src/storage/Storage.ts"
 import { a, b, c, cellOf, d, failedBy, settle, version } from "../coordinator/requests.ts"
 import { plain } from "../domain/arbitraries.ts"
 import { type FakeStorage, gossip, mock, storage } from "../replicator/fakes.ts"
@@ -63,35 +68,43 @@ const start = Effect.fnUntraced(function*(
   }
   const storeOf = (address: string) => world.stores.get(address)!.service
   const failed = () => failedBy(b, "storage")
-  const lostRanges = yield* LostRanges.make({
-    self: a,
-    replicationFactor: 3,
-    replicaTimeout: Duration.seconds(1),
-    gossip: gossip(a, world),
-    ring: mock<Ring["Service"]>({
-      current: () => ({ epoch: world.epoch, nodes: world.nodes, preferenceLists: world.preferenceLists }),
-      partitionOf: () => 0
-    }),
-    storage: here.service,
-    client: mock<PeerClient["Service"]>({
-      versions: (address, _partitions, range) => {
-        world.asked.push(`${address} ${range!.from}..${range!.to}`)
-        world.onVersions()
-        return Stream.mapError(storeOf(address).scan(range), failed)
-      },
-      cells: (address, keys) =>
-        Stream.fromIterable(keys).pipe(
-          Stream.mapEffect((key) => Effect.mapError(storeOf(address).get(key), failed)),
-          Stream.filter((found) => found !== undefined)
-        ),
-      ...changes?.(world)
-    }),
-    giveBack: (cells) => here.service.apply(cells, { ignoreDamage: true }),
-    onFilled: () => void world.filled++
+  const ring = mock<Ring["Service"]>({
+    current: () => ({ epoch: world.epoch, nodes: world.nodes, preferenceLists: world.preferenceLists }),
+    partitionOf: () => 0
   })
+  const client = mock<PeerClient["Service"]>({
+    versions: (address, _partitions, range) => {
+      world.asked.push(`${address} ${range!.from}..${range!.to}`)
+      world.onVersions()
+      return Stream.mapError(storeOf(address).scan(range), failed)
+    },
+    cells: (address, keys) =>
+      Stream.fromIterable(keys).pipe(
+        Stream.mapEffect((key) => Effect.mapError(storeOf(address).get(key), failed)),
+        Stream.filter((found) => found !== undefined)
+      ),
+    ...changes?.(world)
+  })
+  const services = yield* Layer.build(
+    Layer.fresh(LostRanges.layer).pipe(
+      Layer.provide([
+        ClusterConfig.layerTest(),
+        NodeConfig.layerTest({ replicaTimeout: Duration.seconds(1) }),
+        Layer.succeed(Gossip, gossip(a, world)),
+        Layer.succeed(
+          Intake,
+          mock<Intake["Service"]>({ giveBack: (cells) => here.service.apply(cells, { ignoreDamage: true }) })
+        ),
+        Layer.succeed(PeerClient, client),
+        Layer.succeed(Reconciler, mock<Reconciler["Service"]>({ missedLocally: () => void world.filled++ })),
+        Layer.succeed(Ring, ring),
+        Layer.succeed(Storage, here.service)
+      ])
+    )
+  )
   yield* settle
   const held = (key: string) => plain(here.cells.get(Key.make(key)))
-  return { here, world, held, status: lostRanges.status }
+  return { here, world, held, status: Context.get(services, LostRanges).status }
 })
 
 describe("LostRanges", () => {

@@ -1,16 +1,22 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Stream } from "effect"
+import { Context, Duration, Effect, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import * as Reconciler from "../../src/anti-entropy/Reconciler.ts"
-import type { Identity } from "../../src/disk/Identity.ts"
+import { Holdings } from "../../src/anti-entropy/Holdings.ts"
+import { Reconciler } from "../../src/anti-entropy/Reconciler.ts"
+import { Recovery } from "../../src/anti-entropy/Recovery.ts"
+import { ClusterConfig } from "../../src/config/ClusterConfig.ts"
+import { NodeConfig } from "../../src/config/NodeConfig.ts"
+import { Identity } from "../../src/disk/Identity.ts"
 import { DiskFull } from "../../src/disk/StorageError.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
-import type { Liveness } from "../../src/gossip/Gossip.ts"
-import type { PeerClient } from "../../src/peer/PeerClient.ts"
+import { Gossip, type Liveness } from "../../src/gossip/Gossip.ts"
+import { PeerClient } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
-import type { Hints } from "../../src/replication/Hints.ts"
-import type { Peers } from "../../src/replication/Peers.ts"
-import type { Ring } from "../../src/ring/Ring.ts"
+import { Hints } from "../../src/replication/Hints.ts"
+import { Intake } from "../../src/replication/Intake.ts"
+import { Peers } from "../../src/replication/Peers.ts"
+import { Ring } from "../../src/ring/Ring.ts"
+import { Storage } from "../../src/storage/Storage.ts"
 import { a, b, c, cellOf, failedBy, settle } from "../coordinator/requests.ts"
 import { gossip, mock, storage } from "../replicator/fakes.ts"
 
@@ -37,66 +43,78 @@ const start = Effect.fnUntraced(function*(
     settled: 0,
     marking: Effect.void as Effect.Effect<void, DiskFull>
   }
-  const reconciler = yield* Reconciler.make({
-    self: a,
-    replicationFactor: 3,
-    comparisonInterval: Duration.minutes(1),
-    identity: mock<Identity["Service"]>({
-      fresh: options?.fresh ?? false,
-      markSettled: Effect.suspend(() => Effect.map(world.marking, () => void world.settled++))
-    }),
-    gossip: gossip(a, world),
-    ring: mock<Ring["Service"]>({
-      current: () => ({ epoch: 1, nodes: world.nodes, preferenceLists: [world.nodes] }),
-      partitionOf: () => 0
-    }),
-    storage: Object.assign(storage().service, { salvaged: options?.salvaged ?? false }),
-    client: mock<PeerClient["Service"]>({
-      digests: (address) =>
-        Effect.suspend(() => {
-          world.compared.push(address)
-          const failure = world.failure.get(address)
-          const isDamaged = world.damaged.has(address)
-          return failure === undefined ? Effect.succeed({ digests: empty, isDamaged }) : Effect.fail(failure)
-        }),
-      versions: () => Stream.empty
-    }),
-    hints: mock<Hints>({
-      pending: (peer) => world.pending.get(peer) ?? 0,
-      status: () => [{ peer: b, pending: 0, pendingBytes: 0, dropped: world.dropped, delivered: 0 }],
-      deliver: (peer, send) =>
-        Effect.gen(function*() {
-          yield* world.delivery
-          yield* send(Array.from({ length: world.pending.get(peer)! }, () => cellOf(1)))
-          world.pending.delete(peer)
-        })
-    }),
-    peers: mock<Peers>({
-      writeAll: (peer, cells) =>
-        Effect.sync(() => {
-          world.sent.push(`${peer} ${cells.length}`)
-          return []
-        })
-    }),
-    digests: Effect.succeed({ digests: empty, isDamaged: false }),
-    receive: () => Effect.void
+  const ring = mock<Ring["Service"]>({
+    current: () => ({ epoch: 1, nodes: world.nodes, preferenceLists: [world.nodes] }),
+    partitionOf: () => 0
   })
+  const client = mock<PeerClient["Service"]>({
+    digests: (address) =>
+      Effect.suspend(() => {
+        world.compared.push(address)
+        const failure = world.failure.get(address)
+        const isDamaged = world.damaged.has(address)
+        return failure === undefined ? Effect.succeed({ digests: empty, isDamaged }) : Effect.fail(failure)
+      }),
+    versions: () => Stream.empty
+  })
+  const hints = mock<Hints["Service"]>({
+    pending: (peer) => world.pending.get(peer) ?? 0,
+    status: () => [{ peer: b, pending: 0, pendingBytes: 0, dropped: world.dropped, delivered: 0 }],
+    deliver: (peer, send) =>
+      Effect.gen(function*() {
+        yield* world.delivery
+        yield* send(Array.from({ length: world.pending.get(peer)! }, () => cellOf(1)))
+        world.pending.delete(peer)
+      })
+  })
+  const peers = mock<Peers["Service"]>({
+    writeAll: (peer, cells) =>
+      Effect.sync(() => {
+        world.sent.push(`${peer} ${cells.length}`)
+        return []
+      })
+  })
+  const identity = mock<Identity["Service"]>({
+    fresh: options?.fresh ?? false,
+    markSettled: Effect.suspend(() => Effect.map(world.marking, () => void world.settled++))
+  })
+  const digests = Effect.succeed({ digests: empty, isDamaged: false })
+  const services = yield* Layer.build(
+    Layer.fresh(Reconciler.layer).pipe(
+      Layer.provideMerge(Layer.fresh(Recovery.layer)),
+      Layer.provide([
+        ClusterConfig.layerTest(),
+        NodeConfig.layerTest({ comparisonInterval: Duration.minutes(1) }),
+        Layer.succeed(Gossip, gossip(a, world)),
+        Layer.succeed(Hints, hints),
+        Layer.succeed(Holdings, mock<Holdings["Service"]>({ digests })),
+        Layer.succeed(Identity, identity),
+        Layer.succeed(Intake, mock<Intake["Service"]>({ takeIn: () => Effect.succeed([]) })),
+        Layer.succeed(PeerClient, client),
+        Layer.succeed(Peers, peers),
+        Layer.succeed(Ring, ring),
+        Layer.succeed(Storage, Object.assign(storage().service, { salvaged: options?.salvaged ?? false }))
+      ])
+    )
+  )
+  const reconciler = Context.get(services, Reconciler)
+  const { isRecovering } = Context.get(services, Recovery)
   yield* settle
   /** Peers that were compared since the last call. */
   const compared = () => world.compared.splice(0)
   const stateOf = (peer: NodeId) => reconciler.status().find((status) => status.peer === peer)?.state
-  return { world, reconciler, compared, stateOf }
+  return { world, reconciler, isRecovering, compared, stateOf }
 })
 
 describe("Reconciler", () => {
   it.effect("compares with every peer when it starts, once", () =>
     Effect.gen(function*() {
-      const { compared, reconciler, stateOf } = yield* start()
+      const { compared, isRecovering, stateOf } = yield* start()
       assert.sameMembers(compared(), ["b:1", "c:1"])
       assert.deepStrictEqual([stateOf(b), stateOf(c), stateOf(a)], ["in-sync", "in-sync", undefined])
       yield* round
       assert.deepStrictEqual(compared(), [])
-      assert.isFalse(reconciler.recovering())
+      assert.isFalse(isRecovering())
     }))
 
   it.effect("compares again now and then in any case", () =>
@@ -198,26 +216,26 @@ describe("Reconciler", () => {
 
   it.effect("recovers when it has compared with every other node, and writes that down first", () =>
     Effect.gen(function*() {
-      const { reconciler, world } = yield* start({ fresh: true, nodes: [a] })
+      const { isRecovering, world } = yield* start({ fresh: true, nodes: [a] })
       world.failure.set("c:1", failedBy(c))
       world.nodes.push(b, c)
       yield* round
-      assert.isTrue(reconciler.recovering())
+      assert.isTrue(isRecovering())
       world.marking = Effect.fail(new DiskFull({ path: "data" }))
       world.failure.clear()
       yield* TestClock.adjust("3 seconds")
-      assert.isTrue(reconciler.recovering())
+      assert.isTrue(isRecovering())
       assert.strictEqual(world.settled, 0)
       world.marking = Effect.void
       yield* round
-      assert.isFalse(reconciler.recovering())
+      assert.isFalse(isRecovering())
       yield* round
       assert.strictEqual(world.settled, 1)
     }))
 
   it.effect("does not recover by a peer that has lost cells to damage, before that one is whole", () =>
     Effect.gen(function*() {
-      const { compared, reconciler, stateOf, world } = yield* start({ fresh: true, nodes: [a] })
+      const { compared, isRecovering, reconciler, stateOf, world } = yield* start({ fresh: true, nodes: [a] })
       world.damaged.add("c:1")
       world.nodes.push(b, c)
       yield* round
@@ -225,11 +243,11 @@ describe("Reconciler", () => {
       assert.include(reconciler.status().find(({ peer }) => peer === c)!.failure, "lost cells to damage")
       compared()
       yield* TestClock.adjust("10 seconds")
-      assert.deepStrictEqual([reconciler.recovering(), new Set(compared())], [true, new Set(["c:1"])])
+      assert.deepStrictEqual([isRecovering(), new Set(compared())], [true, new Set(["c:1"])])
       world.damaged.clear()
       yield* TestClock.adjust("3 seconds")
       yield* settle
-      assert.isFalse(reconciler.recovering())
+      assert.isFalse(isRecovering())
     }))
 
   it.effect("is in sync with a damaged peer when it has lost nothing itself", () =>
@@ -243,21 +261,21 @@ describe("Reconciler", () => {
 
   it.effect("recovers a node whose store was salvaged, as one with a new directory", () =>
     Effect.gen(function*() {
-      const { reconciler, world } = yield* start({ salvaged: true, nodes: [a] })
-      assert.isTrue(reconciler.recovering())
+      const { isRecovering, world } = yield* start({ salvaged: true, nodes: [a] })
+      assert.isTrue(isRecovering())
       world.nodes.push(b, c)
       yield* round
-      assert.isFalse(reconciler.recovering())
+      assert.isFalse(isRecovering())
       assert.strictEqual(world.settled, 1)
     }))
 
   it.effect("does not recover alone, since it cannot know whether others hold what it lost", () =>
     Effect.gen(function*() {
-      const { reconciler, world } = yield* start({ fresh: true, nodes: [a] })
+      const { isRecovering, world } = yield* start({ fresh: true, nodes: [a] })
       yield* round
-      assert.isTrue(reconciler.recovering())
+      assert.isTrue(isRecovering())
       world.nodes.push(b)
       yield* round
-      assert.isFalse(reconciler.recovering())
+      assert.isFalse(isRecovering())
     }))
 })

@@ -1,5 +1,6 @@
 /** Clusters of five nodes that consist of gossip alone. The first two are everybody's seeds. */
 import { Effect, Layer, Stream } from "effect"
+import { Holdings } from "../../src/anti-entropy/Holdings.ts"
 import { LamportClock } from "../../src/clock/LamportClock.ts"
 import { Coordinator } from "../../src/coordinator/Coordinator.ts"
 import { Identity } from "../../src/disk/Identity.ts"
@@ -22,6 +23,7 @@ const layer = Gossip.layer.pipe(
   Layer.provideMerge(LamportClock.layer),
   Layer.provideMerge(Layer.mergeAll(
     Layer.succeed(Coordinator, mock({})),
+    Layer.succeed(Holdings, mock({})),
     Layer.succeed(Replicator, mock({})),
     Layer.succeed(Ring, mock({})),
     Layer.succeed(Storage, mock<Storage["Service"]>({ counterMax: Effect.succeed(0) }))

@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Stream } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import * as PartitionDigest from "../../src/anti-entropy/PartitionDigest.ts"
+import { Holdings } from "../../src/anti-entropy/Holdings.ts"
+import { LostRanges } from "../../src/anti-entropy/LostRanges.ts"
+import { Reconciler } from "../../src/anti-entropy/Reconciler.ts"
+import { Recovery } from "../../src/anti-entropy/Recovery.ts"
 import { LamportClock } from "../../src/clock/LamportClock.ts"
 import { ClusterConfig } from "../../src/config/ClusterConfig.ts"
 import { NodeConfig } from "../../src/config/NodeConfig.ts"
@@ -15,14 +18,15 @@ import { Gossip, type Liveness } from "../../src/gossip/Gossip.ts"
 import { Metrics } from "../../src/observability/Metrics.ts"
 import { PeerClient, type ReadAnswer, type WriteAnswer } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
+import { Hints } from "../../src/replication/Hints.ts"
+import { Intake } from "../../src/replication/Intake.ts"
+import { Peers } from "../../src/replication/Peers.ts"
 import { Replicator } from "../../src/replicator/Replicator.ts"
 import { Ring } from "../../src/ring/Ring.ts"
-import type { Hole } from "../../src/storage/manifest/Holes.ts"
 import { Storage } from "../../src/storage/Storage.ts"
 import { a, b, c, cellOf, key, settle, version } from "../coordinator/requests.ts"
 import { gossip, mock, storage } from "./fakes.ts"
 
-const partitions = 4
 const accepted: WriteAnswer = { _tag: "Accepted", replaced: false }
 const cell = (name: string, counter = 1): Cell => ({ ...cellOf(counter), key: Key.make(name) })
 
@@ -40,10 +44,14 @@ const start = Effect.fnUntraced(
       answer: { version: version(9), cell: undefined } as ReadAnswer
     }
     const services = yield* Layer.build(
-      Layer.fresh(Replicator.layer).pipe(
-        Layer.provideMerge(Layer.fresh(Ring.layerFixed([a, b, c]))),
+      Replicator.layer.pipe(
+        Layer.provide(LostRanges.layer),
+        Layer.provide(Reconciler.layer),
+        Layer.provide(Holdings.layer),
+        Layer.provide([Hints.layer, Intake.layer, Peers.layer, Recovery.layer]),
+        Layer.provide(Ring.layerFixed([a, b, c])),
         Layer.provide([
-          ClusterConfig.layerTest({ partitions }),
+          ClusterConfig.layerTest({ partitions: 4 }),
           NodeConfig.layerTest(),
           DiskMemory.make(1).layer,
           Metrics.layer,
@@ -74,20 +82,9 @@ const start = Effect.fnUntraced(
       )
     )
     yield* settle
-    return { replicator: Context.get(services, Replicator), ring: Context.get(services, Ring), stored, world }
+    return { replicator: Context.get(services, Replicator), stored, world }
   }
 )
-
-const hole: Hole = {
-  from: "key 14",
-  to: "key 16",
-  counterMax: 9,
-  file: "data/000007.sst",
-  offsetBytes: 0,
-  reason: "the block's checksum does not match"
-}
-
-const names = Array.from({ length: 20 }, (_, index) => `key ${index}`)
 
 describe("Replicator", () => {
   it.effect("writes to this node by a call and to others by a message", () =>
@@ -203,60 +200,6 @@ describe("Replicator", () => {
       yield* settle
       assert.deepStrictEqual(world.written, ["b:1 4"])
       assert.deepInclude((yield* replicator.status).hints[0]!, { pending: 0, delivered: 1 })
-    }))
-
-  it.effect("digests what it holds by partition, and streams versions of some partitions and cells of some keys", () =>
-    Effect.gen(function*() {
-      const cells = names.map((name) => cell(name))
-      const { replicator, ring } = yield* start({ cells })
-      const digests = PartitionDigest.make(partitions)
-      for (const cell of cells) digests.add(ring.partitionOf(cell.key), cell)
-      assert.deepStrictEqual(yield* replicator.digests, { digests: digests.format(), isDamaged: false })
-      const versions = yield* Stream.runCollect(replicator.versions([0, 2]))
-      assert.deepStrictEqual(
-        versions.map(({ key }) => key).toSorted(),
-        cells.map(({ key }) => key).filter((key) => ring.partitionOf(key) % 2 === 0).toSorted()
-      )
-      const asked = [Key.make("key 3"), Key.make("none"), Key.make("key 1")]
-      const found = yield* Stream.runCollect(replicator.cells(asked))
-      assert.deepStrictEqual(found.map(({ key }) => key as string), ["key 3", "key 1"])
-    }))
-
-  it.effect("tells of what it can read while it has damage, and that this is not all", () =>
-    Effect.gen(function*() {
-      const { replicator, stored } = yield* start({ cells: names.map((name) => cell(name)) })
-      const { digests } = yield* replicator.digests
-      stored.holes = [hole]
-      assert.deepStrictEqual(yield* replicator.digests, { digests, isDamaged: true })
-      assert.strictEqual((yield* Stream.runCollect(replicator.versions([0, 1, 2, 3]))).length, names.length)
-      const found = yield* Stream.runCollect(replicator.cells([Key.make("key 15"), Key.make("key 3")]))
-      assert.deepStrictEqual(found.map(({ key }) => key as string), ["key 3"])
-    }))
-
-  it.effect("vouches for a range only while it has lost nothing of it", () =>
-    Effect.gen(function*() {
-      const { replicator, stored } = yield* start({ cells: names.map((name) => cell(name)) })
-      stored.holes = [hole]
-      const within = { from: "key 15", to: "key 17" }
-      const beside = { from: "key 2", to: "key 4" }
-      assert.deepInclude(yield* Effect.flip(replicator.vouch(within)), { peer: a, reason: "storage" })
-      assert.deepInclude(yield* Effect.flip(Stream.runCollect(replicator.versions([0, 1, 2, 3], within))), {
-        reason: "storage"
-      })
-      yield* replicator.vouch(beside)
-      const versions = yield* Stream.runCollect(replicator.versions([0, 1, 2, 3], beside))
-      assert.deepStrictEqual(versions.map(({ key }) => key as string), ["key 2", "key 3"])
-    }))
-
-  it.effect("vouches for nothing while it may have lost what it acknowledged", () =>
-    Effect.gen(function*() {
-      const { replicator } = yield* start({ fresh: true })
-      const range = { from: "a", to: "b" }
-      assert.deepInclude(yield* Effect.flip(replicator.vouch(range)), { peer: a, reason: "recovering" })
-      assert.deepInclude(yield* Effect.flip(Stream.runCollect(replicator.versions([0], range))), {
-        reason: "recovering"
-      })
-      assert.deepStrictEqual(yield* Stream.runCollect(replicator.versions([0])), [])
     }))
 
   it.effect("counts for nothing after its store was salvaged, until it has compared", () =>

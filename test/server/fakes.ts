@@ -1,5 +1,6 @@
 /** In-memory stand-ins for the services behind the HTTP face, with handles to steer them. */
 import { Effect, Layer, Redacted, Stream } from "effect"
+import { Holdings } from "../../src/anti-entropy/Holdings.ts"
 import { ClusterConfig, type ClusterSettings, defaults as clusterDefaults } from "../../src/config/ClusterConfig.ts"
 import { defaults as nodeDefaults, NodeConfig, type NodeSettings } from "../../src/config/NodeConfig.ts"
 import { Coordinator } from "../../src/coordinator/Coordinator.ts"
@@ -183,11 +184,13 @@ export class Cluster {
       hint: () => {},
       receive: (cells) => this.receive(cells),
       answer: (requests) => this.answer(requests),
+      status: Effect.sync(() => this.replicatorStatus)
+    }),
+    Layer.succeed(Holdings, {
       digests: Effect.sync(() => this.digests),
       versions: () => Stream.empty,
       vouch: () => this.vouch,
-      cells: () => Stream.empty,
-      status: Effect.sync(() => this.replicatorStatus)
+      cells: () => Stream.empty
     })
   )
 }

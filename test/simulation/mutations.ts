@@ -211,14 +211,14 @@ export const mutations: ReadonlyArray<Mutation> = [
   one(
     "serve reads while recovering",
     "replicator/Replicator.ts",
-    `          if (reconciler.recovering()) return Effect.fail(notYet(self))\n`,
+    `          if (isRecovering()) return Effect.fail(refusal())\n`,
     ``
   ),
   one(
     "count towards writes while recovering",
     "replicator/Replicator.ts",
-    `        isRecovering && answer._tag === "Accepted" ? recoveringAnswer : answer`,
-    `        answer`
+    `        isRecovering() ? Effect.map(answers, (all) => all.map(uncounted)) : answers`,
+    `        answers`
   ),
   one(
     "end recovery after the first comparison",
@@ -240,7 +240,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   ),
   one(
     "compare without tombstones",
-    "replicator/Replicator.ts",
+    "anti-entropy/Holdings.ts",
     `              for (const cell of cells) accumulated.add(Partition.of(cell.key, partitions), cell)`,
     `              for (const cell of cells) {
                 if (cell.value !== undefined) accumulated.add(Partition.of(cell.key, partitions), cell)
@@ -257,8 +257,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   one(
     "close a hole before anybody answered",
     "anti-entropy/LostRanges.ts",
-    `      const cells = yield* getBack(`,
-    `      const cells = 0 && (`,
+    `    const cells = yield* getBack(`,
+    `    const cells = 0 && (`,
     rot
   ),
   one(
