@@ -35,7 +35,7 @@ class Connection {
   idleSinceMillis = 0
   private readonly onIdle: (connection: Connection) => void
   private resume: Resume | undefined
-  private failure = new Error("the peer closed the connection")
+  private failure: Error | undefined
   private readonly reader = new HttpAnswer.Reader()
 
   constructor(address: string, socket: Socket, onIdle: (connection: Connection) => void) {
@@ -46,7 +46,10 @@ class Connection {
     socket.on("error", (error) => {
       this.failure = error
     })
-    socket.on("close", () => this.end(unreachable(address, this.failure)))
+    socket.on(
+      "close",
+      () => this.end(unreachable(address, this.failure ?? new Error("the peer closed the connection")))
+    )
   }
 
   send(head: string, body: Uint8Array, resume: Resume): void {

@@ -40,7 +40,8 @@ export class LiveTables {
     this.disk = disk
     this.directory = directory
     this.memtables = memtables
-    this.contents = recovered
+    // No more than these: what was recovered also holds the first memtable, which would stay in memory with them.
+    this.contents = { levels: recovered.levels, holes: recovered.holes }
     this.lookedInto = lookUp.tablesOf(recovered.levels, recovered.holes)
     this.next = recovered.nextFile
   }

@@ -82,7 +82,8 @@ export const make = (state: State): Writer => {
     else wake = () => resume(Effect.void)
   })
 
-  const closedError = new DiskError({ operation: "apply", path: settings.directory, code: "CLOSED" })
+  /** Made when it is needed: an error holds what was on the stack, here the memtable that was just recovered. */
+  const closedError = () => new DiskError({ operation: "apply", path: settings.directory, code: "CLOSED" })
 
   // --- a round -------------------------------------------------------------------------------------------------
 
@@ -213,12 +214,12 @@ export const make = (state: State): Writer => {
   return {
     apply: (cells, options) =>
       Effect.callback((resume) => {
-        if (closed) return resume(Effect.fail(closedError))
+        if (closed) return resume(Effect.fail(closedError()))
         const ignoreDamage = options?.ignoreDamage === true
         waiting.push({ cells, applied: [], needsLog: false, failure: undefined, ignoreDamage, resume })
         wakeUp()
       }),
-    flush: Effect.callback((resume) => closed ? resume(Effect.fail(closedError)) : askAgain([resume])),
+    flush: Effect.callback((resume) => closed ? resume(Effect.fail(closedError())) : askAgain([resume])),
     run: Effect.forever(Effect.gen(function*() {
       yield* awaitWork
       // Whatever else arrives in this turn of the event loop goes in the same round.
@@ -238,10 +239,11 @@ export const make = (state: State): Writer => {
     refusing: () => logFailure ?? (isBlocked() ? flushes.failure : undefined),
     close: Effect.suspend(() => {
       closed = true
-      refuseAll(closedError)
-      tell(flushRequests, closedError)
-      flushes.waiters.tell(closedError)
-      compactions.refuse(closedError)
+      const failure = closedError()
+      refuseAll(failure)
+      tell(flushRequests, failure)
+      flushes.waiters.tell(failure)
+      compactions.refuse(failure)
       return log.close
     })
   }

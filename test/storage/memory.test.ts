@@ -1,0 +1,38 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as v8 from "node:v8"
+import * as vm from "node:vm"
+import * as DiskMemory from "../../src/disk/DiskMemory.ts"
+import type { Storage } from "../../src/storage/Storage.ts"
+import { cell, key, open, openScoped } from "./store.ts"
+
+v8.setFlagsFromString("--expose-gc")
+const collectGarbage = vm.runInNewContext("gc") as () => void
+
+/** In a function of its own, whose frame is gone when garbage is collected. */
+const refer = Effect.fnUntraced(function*(storage: Storage["Service"], name: string) {
+  return new WeakRef((yield* storage.get(key(name)))!)
+})
+
+/** What a job has looked at through a weak reference stays until the job ends. */
+const afterThisJob = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+
+describe("memory", () => {
+  it.effect("holds no cell that was flushed: neither those that the log held nor those that came later", () =>
+    Effect.gen(function*() {
+      const memory = DiskMemory.make(1)
+      const before = yield* open(memory)
+      yield* before.storage.apply([cell("recovered", 1)])
+      yield* before.close
+      const storage = yield* openScoped(memory)
+      const recovered = yield* refer(storage, "recovered")
+      yield* storage.flush
+      yield* storage.apply([cell("written", 2)])
+      const written = yield* refer(storage, "written")
+      yield* storage.flush
+      yield* afterThisJob
+      collectGarbage()
+      assert.isUndefined(recovered.deref())
+      assert.isUndefined(written.deref())
+    }))
+})
