@@ -35,8 +35,8 @@ export const refusalOf = (method: string, url: string): Response => {
   const methods = methodsByPath.get(declared)
   if (methods === undefined || methods.includes(method)) {
     // The router finds no route for a key whose escapes are broken.
-    const key = KvRequest.keyOf(url)
-    if (typeof key !== "string" && methods !== undefined) return problemResponse(key)
+    const key = declared === "/kv/*" ? KvRequest.keyOf(url) : ""
+    if (typeof key !== "string") return problemResponse(key)
     return problemResponse(new Problem.NotFound({ detail: "keys are at /kv/{key}; /docs describes everything else" }))
   }
   const allowed = methods.toSorted()
@@ -44,7 +44,7 @@ export const refusalOf = (method: string, url: string): Response => {
   return problemResponse(new Problem.MethodNotAllowed({ detail: `allowed here: ${allow}`, allowed }), { allow })
 }
 
-/** The platform refuses a content type that no endpoint declares by itself, with a line of text. */
+/** The platform itself refuses a content type that the endpoint does not declare, with a line of text. */
 export const asProblem = (response: Response): Response =>
   response.status === 415 && response.headers["content-type"] !== ProblemDetails.contentType
     ? problemResponse(new Problem.UnsupportedMediaType({ detail: "/docs names the content types of this endpoint" }))
