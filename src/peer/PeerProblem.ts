@@ -5,51 +5,45 @@
 import { Schema } from "effect"
 import { HttpApiError } from "effect/http-api"
 
-/** The members of every problem. */
-export const tagged = <const Tag extends string, const Retryable extends boolean>(tag: Tag, retryable: Retryable) => ({
-  _tag: Schema.tag(tag),
-  detail: Schema.String,
-  retryable: Schema.tag(retryable)
-})
+/** Declares a kind of problem, whose type is made of its tag. `isRetryable`: the same request may succeed later. */
+export const problem = <Self = never>(isRetryable = false) =>
+<
+  const Tag extends string,
+  const Status extends number,
+  const Fields extends HttpApiError.ProblemExtensionFields = {}
+>(
+  tag: Tag,
+  status: Status,
+  title: string,
+  fields?: Fields
+) =>
+  HttpApiError.Problem<Self>()(tag, {
+    type: `urn:rondo:problem:${tag.replace(/(?<=.)[A-Z]/g, "-$&").toLowerCase()}`,
+    status,
+    title
+  }, { _tag: Schema.tag(tag), detail: Schema.String, retryable: Schema.tag(isRetryable), ...fields! })
 
 /** The request does not prove knowledge of the cluster's secret. */
-export class PeerUnauthorized extends HttpApiError.Problem<PeerUnauthorized>()("PeerUnauthorized", {
-  type: "urn:rondo:problem:peer-unauthorized",
-  status: 401,
-  title: "The cluster's secret is missing or wrong"
-}, tagged("PeerUnauthorized", false)) {}
+export class PeerUnauthorized
+  extends problem<PeerUnauthorized>()("PeerUnauthorized", 401, "The cluster's secret is missing or wrong")
+{}
 
 /** The body is not a message of this protocol version. */
-export class PeerMessageRefused extends HttpApiError.Problem<PeerMessageRefused>()("PeerMessageRefused", {
-  type: "urn:rondo:problem:peer-message-refused",
-  status: 400,
-  title: "The message of a peer was refused"
-}, tagged("PeerMessageRefused", false)) {}
+export class PeerMessageRefused
+  extends problem<PeerMessageRefused>()("PeerMessageRefused", 400, "The message of a peer was refused")
+{}
 
 /** The settings or the protocol differ, or two nodes use one id. The sender should report it and not retry soon. */
-export class GossipRefused extends HttpApiError.Problem<GossipRefused>()("GossipRefused", {
-  type: "urn:rondo:problem:gossip-refused",
-  status: 409,
-  title: "This node and its peer do not fit together"
-}, tagged("GossipRefused", false)) {}
+export class GossipRefused
+  extends problem<GossipRefused>()("GossipRefused", 409, "This node and its peer do not fit together")
+{}
 
 /** This node has a new data directory and may have lost writes that it acknowledged: its answers do not count yet. */
-export class ReplicaRecovering extends HttpApiError.Problem<ReplicaRecovering>()("ReplicaRecovering", {
-  type: "urn:rondo:problem:replica-recovering",
-  status: 409,
-  title: "This node is still recovering"
-}, tagged("ReplicaRecovering", true)) {}
+export class ReplicaRecovering
+  extends problem<ReplicaRecovering>(true)("ReplicaRecovering", 409, "This node is still recovering")
+{}
 
 /** This node's disk refused; `detail` says why. */
-export class ReplicaStorageFailed extends HttpApiError.Problem<ReplicaStorageFailed>()("ReplicaStorageFailed", {
-  type: "urn:rondo:problem:replica-storage-failed",
-  status: 507,
-  title: "The disk of this node refused"
-}, tagged("ReplicaStorageFailed", true)) {}
-
-export type PeerProblem =
-  | PeerUnauthorized
-  | PeerMessageRefused
-  | GossipRefused
-  | ReplicaRecovering
-  | ReplicaStorageFailed
+export class ReplicaStorageFailed
+  extends problem<ReplicaStorageFailed>(true)("ReplicaStorageFailed", 507, "The disk of this node refused")
+{}
