@@ -2,9 +2,7 @@
  * The node's answers to its peers: batches in compact binary, gossip in JSON, streams as lines of JSON.
  */
 import { Context, Effect, Layer, Redacted, Stream } from "effect"
-import type { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import type { IncomingMessage, ServerResponse } from "node:http"
 import { Holdings } from "../anti-entropy/Holdings.ts"
 import { Api } from "../api/Api.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
@@ -40,23 +38,18 @@ export const layerSecret = Layer.effect(
 const makeBatches = Effect.gen(function*() {
   const replicator = yield* Replicator
 
-  const write: Lane.Handler = (request, response) =>
-    answered(
-      request,
-      response,
-      Effect.flatMap(message(request, response, PeerCodec.decodeWrites), (cells) =>
-        Effect.mapBoth(replicator.receive(cells), { onSuccess: PeerCodec.encodeWriteAnswers, onFailure: writeRefused }))
+  return {
+    write: batch(
+      PeerCodec.decodeWrites,
+      (cells) =>
+        Effect.mapBoth(replicator.receive(cells), { onSuccess: PeerCodec.encodeWriteAnswers, onFailure: writeRefused })
+    ),
+    read: batch(
+      PeerCodec.decodeReads,
+      (requests) =>
+        Effect.mapBoth(replicator.answer(requests), { onSuccess: PeerCodec.encodeReadAnswers, onFailure: readRefused })
     )
-
-  const read: Lane.Handler = (request, response) =>
-    answered(
-      request,
-      response,
-      Effect.flatMap(message(request, response, PeerCodec.decodeReads), (requests) =>
-        Effect.mapBoth(replicator.answer(requests), { onSuccess: PeerCodec.encodeReadAnswers, onFailure: readRefused }))
-    )
-
-  return { write, read }
+  }
 })
 
 /** The handlers of batches, by the names of their endpoints. */
@@ -108,33 +101,25 @@ export const layerGroup = HttpApiBuilder.group(
   })
 )
 
-/** The decoded body. */
-const message = <A>(
-  request: IncomingMessage,
-  response: ServerResponse,
-  decode: (bytes: Uint8Array) => A | undefined
-): Effect.Effect<A, PeerMessageRefused> =>
-  Effect.flatMap(
-    Effect.interruptible(Effect.suspend(() => Lane.collectBody(request, response, peerBodyBytesMax))),
-    (bytes) => {
-      if (bytes === undefined) return tooLarge
-      const decoded = decode(bytes)
-      return decoded === undefined ? notUnderstood : Effect.succeed(decoded)
-    }
-  )
-
 type BatchRefused = PeerMessageRefused | ReplicaRecovering | ReplicaStorageFailed
 
-/** Bytes, or a problem document. */
-const answered = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  answer: Effect.Effect<Uint8Array, BatchRefused>
-): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  Effect.match(answer, {
+/** Decodes the body and answers bytes, or a problem. */
+const batch = <A>(
+  decode: (bytes: Uint8Array) => A | undefined,
+  answer: (message: A) => Effect.Effect<Uint8Array, BatchRefused>
+): Lane.Handler =>
+(request, response) => {
+  const body = Effect.interruptible(Effect.suspend(() => Lane.collectBody(request, response, peerBodyBytesMax)))
+  const answered = Effect.flatMap(body, (bytes): Effect.Effect<Uint8Array, BatchRefused> => {
+    if (bytes === undefined) return tooLarge
+    const message = decode(bytes)
+    return message === undefined ? notUnderstood : answer(message)
+  })
+  return Effect.match(answered, {
     onSuccess: (bytes) => Lane.answerBytes(request, response, [], "application/octet-stream", bytes),
     onFailure: (refused) => problemResponse(refused)
   })
+}
 
 /**
  * A failure after the first line cannot change the status any more: the stream just ends without its end line, which

@@ -4,7 +4,7 @@ import { type Metrics, sampled } from "../observability/Metrics.ts"
 import * as Health from "./Health.ts"
 
 /** Twenty milliseconds between looks costs nothing and sees every pause that a client would notice. */
-const makeEventLoopLag = () => {
+export const eventLoopLag = () => {
   const histogram = monitorEventLoopDelay({ resolution: 20 })
   histogram.enable()
   return {
@@ -17,7 +17,6 @@ const makeEventLoopLag = () => {
     stop: () => histogram.disable()
   }
 }
-export const eventLoopLag = makeEventLoopLag
 
 export const metricsText = (
   metrics: Metrics["Service"],
