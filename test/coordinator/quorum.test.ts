@@ -25,11 +25,11 @@ const recordOf = (events: ReadonlyArray<Event>): quorum.Answers<WriteAnswer> =>
   events.reduce(after, quorum.begin(events.length, 0, []))
 
 /** The verdict, and after how many events it came. */
-const play = (events: ReadonlyArray<Event>, wanted: number) => {
+const play = <V>(rule: (known: quorum.Answers<WriteAnswer>) => V | undefined, events: ReadonlyArray<Event>) => {
   let known: quorum.Answers<WriteAnswer> = quorum.begin(events.length, 0, [])
   for (const [index, event] of events.entries()) {
     known = after(known, event, index)
-    const verdict = quorum.write(wanted)(known)
+    const verdict = rule(known)
     if (verdict !== undefined) return { verdict, events: index + 1 }
   }
   return assert.fail("every replica answered or failed, and still nothing is decided")
@@ -54,19 +54,19 @@ const many = { arbitrary: { runs: 500 } }
 describe("quorum", () => {
   it("acknowledges a write when as many replicas took it as are wanted", () => {
     assert.isUndefined(quorum.write(2)(quorum.answered(quorum.begin(3, 0, []), a, accepted)))
-    assert.deepStrictEqual(play([accepted, accepted, accepted], 2), {
+    assert.deepStrictEqual(play(quorum.write(2), [accepted, accepted, accepted]), {
       verdict: { _tag: "Acknowledged", acks: 2, replaced: false },
       events: 2
     })
   })
 
   it("says that a value was replaced when any replica that took the write had one", () => {
-    assert.deepInclude(play([replaced, accepted], 2).verdict, { _tag: "Acknowledged", replaced: true })
+    assert.deepInclude(play(quorum.write(2), [replaced, accepted]).verdict, { _tag: "Acknowledged", replaced: true })
   })
 
   it("supersedes a write as soon as one replica holds something newer, unless enough took it", () => {
     const newest = version(9, b)
-    assert.deepStrictEqual(play([accepted, superseded(9), accepted], 2).verdict, {
+    assert.deepStrictEqual(play(quorum.write(2), [accepted, superseded(9), accepted]).verdict, {
       _tag: "Superseded",
       newest,
       by: node(1)
@@ -135,19 +135,22 @@ describe("quorum", () => {
     const wanted = wantedOf(share, events.length)
     const took = events.filter((event) => event !== "fails" && event._tag === "Accepted").length
     for (const order of [events, shuffle(events, seed)]) {
-      assert.strictEqual(play(order, wanted).verdict._tag, took >= wanted ? "Acknowledged" : "NotEnough")
+      assert.strictEqual(play(quorum.write(wanted), order).verdict._tag, took >= wanted ? "Acknowledged" : "NotEnough")
     }
   }, many)
 
-  it.prop("a write is decided as soon as it can be, and no sooner", [events, share], ([events, share]) => {
+  it.prop("an attempt is decided as soon as it can be, and no sooner", [events, share], ([events, share]) => {
     const wanted = wantedOf(share, events.length)
-    const decidedAfter = play(events, wanted).events
-    for (let count = 1; count <= decidedAfter; count++) {
-      const seen = events.slice(0, count).filter((event) => event !== "fails")
-      const acks = seen.filter(({ _tag }) => _tag === "Accepted").length
-      const isSuperseded = seen.some(({ _tag }) => _tag === "Superseded")
-      const isOpen = acks < wanted && acks + events.length - count >= wanted && !isSuperseded
-      assert.strictEqual(isOpen, count < decidedAfter)
+    const isOpen = (counted: ReadonlyArray<Event>, left: number) =>
+      counted.length < wanted && counted.length + left >= wanted
+    const [write, count] = [play(quorum.write(wanted), events).events, play(quorum.count(wanted), events).events]
+    for (let seen = 1; seen <= events.length; seen++) {
+      const answers = events.slice(0, seen).filter((event) => event !== "fails")
+      const left = events.length - seen
+      const accepted = answers.filter(({ _tag }) => _tag === "Accepted")
+      const isSuperseded = answers.some(({ _tag }) => _tag === "Superseded")
+      if (seen <= count) assert.strictEqual(isOpen(answers, left), seen < count)
+      if (seen <= write) assert.strictEqual(isOpen(accepted, left) && !isSuperseded, seen < write)
     }
   }, many)
 
