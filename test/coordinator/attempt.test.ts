@@ -22,6 +22,7 @@ const nodes = [a, b, c, d]
 const attempting = Effect.fnUntraced(function*(wanted: number, asks: ReadonlyArray<Ask>, options?: Options) {
   const all = [...asks, ...(options?.spares ?? [])]
   const deadlines = yield* Deadlines.make
+  const waiting = new Set<Deadlines.Deadline>()
   const verdict = attempt.run({
     nodes: nodes.slice(0, all.length),
     atOnce: asks.length,
@@ -31,14 +32,30 @@ const attempting = Effect.fnUntraced(function*(wanted: number, asks: ReadonlyArr
       return all[index]!
     },
     rule: quorum.count(wanted)<string>,
-    deadlines,
+    deadlines: {
+      now: deadlines.now,
+      at: (dueAtMillis, expire) => {
+        const deadline = deadlines.at(dueAtMillis, () => {
+          waiting.delete(counted)
+          expire()
+        })
+        const counted = {
+          cancel: () => {
+            waiting.delete(counted)
+            deadline.cancel()
+          }
+        }
+        waiting.add(counted)
+        return counted
+      }
+    },
     ...(options?.hedgeAfter && { hedgeAtMillis: deadlines.now() + Duration.toMillis(options.hedgeAfter) }),
     expiresAtMillis: deadlines.now() + Duration.toMillis(options?.timeout ?? Duration.seconds(1)),
     stragglers: options?.stragglers ?? "interrupt"
   })
   const fiber = yield* Effect.forkChild(Effect.map(verdict, inShort))
   yield* settle
-  return { fiber }
+  return { fiber, deadlinesWaiting: () => waiting.size }
 })
 
 const inShort = (verdict: quorum.Enough<string> | quorum.NotEnough) =>
@@ -142,9 +159,11 @@ describe("attempt", () => {
   it.effect("leaves nothing waiting for a timeout that no longer matters", () =>
     Effect.gen(function*() {
       const requests = requestsOf(2)
-      const { fiber } = yield* attempting(1, effectsOf(requests), { stragglers: yield* Effect.scope })
+      const { deadlinesWaiting, fiber } = yield* attempting(1, effectsOf(requests), { stragglers: yield* Effect.scope })
+      assert.strictEqual(deadlinesWaiting(), 1)
       requests[0]!.succeed("x")
       yield* Fiber.join(fiber)
+      assert.strictEqual(deadlinesWaiting(), 0)
       yield* TestClock.adjust("2 seconds")
       requests[1]!.fail(failedBy(b))
       yield* settle
@@ -255,9 +274,12 @@ describe("attempt", () => {
     Effect.gen(function*() {
       const rest = requestsOf(2)
       const asks = (requests: typeof rest) => [Effect.succeed("x"), ...effectsOf(requests)]
-      const { fiber } = yield* attempting(1, asks(rest), { stragglers: yield* Effect.scope })
+      const scope = yield* Scope.make()
+      const { fiber } = yield* attempting(1, asks(rest), { stragglers: scope })
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(statesOf(rest), ["running", "running"])
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(statesOf(rest), ["interrupted", "interrupted"])
       const reads = requestsOf(2)
       yield* attempting(1, asks(reads))
       assert.deepStrictEqual(statesOf(reads), ["waiting", "waiting"])
