@@ -102,11 +102,13 @@ export const open = Effect.fnUntraced(function*(
   // Closed after the fibers below have ended, because finalizers run in reverse order.
   yield* Effect.addFinalizer(() => Effect.andThen(writer.close, closeTables(state)))
   const scope = yield* Effect.scope
-  const tick = Effect.forever(Effect.andThen(Effect.sleep("1 second"), writer.tick))
+  const tick = Effect.forever(
+    Effect.andThen(Effect.sleep("1 second"), Effect.andThen(Effect.sync(context.cache.age), writer.tick))
+  )
   yield* Effect.forkScoped(restarting("the flusher", Flusher.run(state)))
   yield* Effect.forkScoped(restarting("the compactor", Compactor.run(state, scope)))
   yield* Effect.forkScoped(restarting("the writer", writer.run))
-  yield* Effect.forkScoped(restarting("the writer's tick", tick))
+  yield* Effect.forkScoped(restarting("the tick of writer and cache", tick))
   if (scrubBytesPerSecond > 0) yield* Effect.forkScoped(restarting("the scrub", scrubber.run))
   return {
     apply: writer.apply,

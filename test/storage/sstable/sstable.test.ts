@@ -155,7 +155,7 @@ describe("block cache", () => {
     for (let index = 0; index < 100; index++) cache.get(slots, index)
     cache.put(slots, 100, Buffer.alloc(100))
     assert.strictEqual(cache.sizeBytes(), 10_000)
-    assert.strictEqual(slots.slice(0, 100).filter((slot) => slot?.used === false).length, 16)
+    assert.strictEqual(slots.slice(0, 100).filter((slot) => slot?.used === 2).length, 16)
     assert.strictEqual(slots.filter((slot) => slot === undefined).length, 1)
   })
 
@@ -173,6 +173,25 @@ describe("block cache", () => {
     for (let index = 0; index < 5000; index++) cache.put(slots, index, Buffer.alloc(100))
     assert.strictEqual(cache.sizeBytes(), 1000)
     assert.strictEqual(slots.filter((slot) => slot !== undefined).length, 10)
+  })
+
+  it("lets a block go after a minute without use, and not before half a minute", () => {
+    const cache = BlockCache.make(1_000_000)
+    const slots: BlockCache.BlockSlots = []
+    for (let index = 0; index < 300; index++) cache.put(slots, index, Buffer.alloc(100))
+    const age = (seconds: number) => {
+      for (let second = 0; second < seconds; second++) {
+        cache.get(slots, 7)
+        cache.age()
+      }
+    }
+    age(30)
+    assert.strictEqual(cache.sizeBytes(), 30_000)
+    age(35)
+    assert.strictEqual(cache.sizeBytes(), 100)
+    assert.isDefined(cache.get(slots, 7))
+    age(1)
+    assert.isDefined(cache.get(slots, 7))
   })
 
   it("keeps blocks in memory of its own, and gives each reader the same", () => {
@@ -200,7 +219,7 @@ describe("block cache", () => {
     assert.strictEqual(cache.sizeBytes(), 0)
   })
 
-  it("holds at most twice what its blocks take, whichever of them stay, and one slab", () => {
+  it("holds at most a third more than its blocks take, whichever of them stay, and one slab", () => {
     const cache = BlockCache.make(100_000_000)
     const stays: BlockCache.BlockSlots = []
     for (let index = 0; index < 1000; index++) {
@@ -208,7 +227,7 @@ describe("block cache", () => {
       for (let block = 0; block < 20; block++) cache.put(slots, block, Buffer.alloc(2000))
       cache.put(stays, index, Buffer.alloc(index % 100 === 0 ? 30_000 : 1000, index))
       cache.drop(slots)
-      assert.isAtMost(cache.heldBytes(), 2 * cache.sizeBytes() + 128 * 1024)
+      assert.isAtMost(cache.heldBytes(), 4 / 3 * cache.sizeBytes() + 128 * 1024)
     }
     assert.isTrue(stays.every((slot, index) => slot!.bytes.every((byte) => byte === index % 256)))
     cache.drop(stays)
