@@ -196,10 +196,7 @@ const getBack = Effect.fnUntraced(function*(
   storage: Storage["Service"],
   { giveBack }: Intake["Service"]
 ) {
-  const mine = yield* StreamSource.make(
-    storage.scan({ from, to, damage: "skip" }),
-    Effect.die("this node's keys are out of order")
-  )
+  const mine = yield* StreamSource.make(storage.scan({ from, to, damage: "skip" }))
   const wantedOf = new Map<Source, Wanted>()
   for (const { partitions, replica } of replicas) {
     wantedOf.set(yield* replica.versions(partitions, { from, to }), { replica, versions: [] })

@@ -7,7 +7,7 @@
  * - A node that is recovering settles only after one complete comparison with every other member of the ring. With a peer
  *   that has lost cells to damage it is incomplete until these are given back, or given up.
  */
-import { Clock, Context, Duration, Effect, Layer, Random } from "effect"
+import { Clock, Context, Duration, Effect, FiberMap, Layer, Random } from "effect"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import type { StorageError } from "../disk/StorageError.ts"
@@ -184,8 +184,13 @@ const make = Effect.gen(function*() {
     return Effect.andThen(recovery.settle, Effect.logInfo("compared with every replica: this node answers reads now"))
   })
 
+  /** A peer whose comparison takes long holds up no other. */
+  const attending = yield* FiberMap.make<NodeId>()
+  const startAttending = (peer: NodeId) =>
+    FiberMap.run(attending, peer, restarting(`reconciling with ${peer}`, attend(peer)), { onlyIfMissing: true })
+
   const round = Effect.suspend(() =>
-    Effect.forEach(partners.othersOf(ring.current(), self), attend, { concurrency: "unbounded", discard: true })
+    Effect.forEach(partners.othersOf(ring.current(), self), startAttending, { discard: true })
   ).pipe(
     Effect.andThen(settle),
     Effect.catch((error) => Effect.logWarning(`not settled yet: ${error.message}`))

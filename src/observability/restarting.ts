@@ -7,12 +7,12 @@ import { Cause, Effect } from "effect"
 /** A loop that dies at once should not fill the log. */
 const pause = "1 second"
 
-/** Logs what ended the loop and starts it again after a second; only interruption ends it. */
-export const restarting = (name: string, loop: Effect.Effect<never, never>): Effect.Effect<never> =>
-  Effect.catchCause(loop, (cause) =>
+/** Logs a defect that ends the work, and starts it again after a second. */
+export const restarting = <A>(name: string, work: Effect.Effect<A>): Effect.Effect<A> =>
+  Effect.catchCause(work, (cause) =>
     Cause.hasInterruptsOnly(cause)
       ? Effect.failCause(cause)
-      : Effect.logError(`${name} ended by a defect, which starts it again`, cause).pipe(
+      : Effect.logError(`${name} died of a defect; restarting it`, cause).pipe(
         Effect.andThen(Effect.sleep(pause)),
-        Effect.andThen(Effect.suspend(() => restarting(name, loop)))
+        Effect.andThen(Effect.suspend(() => restarting(name, work)))
       ))

@@ -58,7 +58,7 @@ const hintsOnDisk = (disk: DiskMemory.DiskMemory): ReadonlyMap<string, number> =
 }
 
 /** Errors in the log that not even a bad disk explains. */
-const alarming = /a node broke the rules|ended by a defect|gossip with .* refused/
+const alarming = /a node broke the rules|died of a defect|gossip with .* refused/
 
 export class Cluster {
   readonly world: World

@@ -36,6 +36,7 @@ const start = Effect.fnUntraced(function*(
     failure: new Map<string, PeerFailed>(),
     compared: [] as Array<string>,
     damaged: new Set<string>(),
+    slow: new Set<string>(),
     pending: new Map<NodeId, number>(),
     dropped: 0,
     sent: [] as Array<string>,
@@ -53,6 +54,7 @@ const start = Effect.fnUntraced(function*(
         world.compared.push(address)
         const failure = world.failure.get(address)
         const isDamaged = world.damaged.has(address)
+        if (world.slow.has(address)) return Effect.never
         return failure === undefined ? Effect.succeed({ digests: empty, isDamaged }) : Effect.fail(failure)
       }),
     versions: () => Stream.empty
@@ -198,6 +200,19 @@ describe("Reconciler", () => {
       yield* round
       assert.deepStrictEqual(world.sent, ["b 256", "b 256", "b 88"])
       assert.deepStrictEqual(compared(), ["b:1"])
+    }))
+
+  it.effect("delivers hints to a peer while the comparison with another takes long", () =>
+    Effect.gen(function*() {
+      const { compared, stateOf, world } = yield* start({ nodes: [a] })
+      world.slow.add("c:1")
+      world.nodes.push(b, c)
+      yield* round
+      assert.deepStrictEqual([stateOf(b), stateOf(c)], ["in-sync", "running"])
+      compared()
+      world.pending.set(b, 1)
+      yield* round
+      assert.deepStrictEqual([world.sent, compared()], [["b 1"], []])
     }))
 
   it.effect("tries hints again that were not taken, and does not take that for a failed comparison", () =>

@@ -52,10 +52,10 @@ export class StreamSource<A extends Keyed, E> implements Source {
   }
 }
 
-/** The stream runs in the scope. */
-export const make = <A extends Keyed, E, R, E2>(
+/** The stream runs in the scope. Disorder in one of this node's own is a defect. */
+export const make = <A extends Keyed, E, R, E2 = never>(
   stream: Stream.Stream<A, E, R>,
-  outOfOrder: Effect.Effect<never, E2>
+  outOfOrder: Effect.Effect<never, E2> = Effect.die("keys are out of order")
 ): Effect.Effect<StreamSource<A, E | E2>, never, R | Scope.Scope> =>
   Effect.map(Stream.toPull(stream), (pull) => new StreamSource<A, E | E2>(pull, outOfOrder))
 

@@ -60,7 +60,7 @@ export const open = Effect.fnUntraced(function*(trial: Trial, disk = FaultyDisk.
   const scope = yield* Scope.make()
   const logger = Logger.layer([
     Logger.make(({ message }) => {
-      if (/ended by a defect/.test(String(message))) trial.defects.push(String(message))
+      if (/died of a defect/.test(String(message))) trial.defects.push(String(message))
     })
   ])
   const opening = Engine.open(disk.disk, {
