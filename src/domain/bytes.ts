@@ -7,7 +7,7 @@
 import { node } from "./bytesNode.ts"
 import { portable } from "./bytesPortable.ts"
 
-const chosen = node ?? portable
+const { utf8: utf8Between, ...chosen } = node ?? portable
 
 export const {
   allocate,
@@ -30,8 +30,9 @@ export const {
 
 export const none: Uint8Array<ArrayBuffer> = allocate(0)
 
-/** The text of a range, or of all bytes. */
-export const utf8 = (bytes: Uint8Array, start = 0, end = bytes.length): string => chosen.utf8(bytes, start, end)
+/** The text of a range, which stops at the last byte, or of all bytes. */
+export const utf8 = (bytes: Uint8Array, start = 0, end = bytes.length): string =>
+  utf8Between(bytes, start, Math.min(end, bytes.length))
 
 export const equals = (left: Uint8Array, right: Uint8Array): boolean => compare(left, right) === 0
 

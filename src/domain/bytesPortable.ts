@@ -4,7 +4,7 @@
  * Pure.
  */
 
-/** Ranges are given by `start` and `end`, with 0 <= start <= end; they stop at the last byte. */
+/** Ranges are given by `start` and `end`, with 0 <= start <= end <= length. */
 export interface Implementation {
   /** Memory with any contents. Small pieces share a larger one. */
   readonly allocate: (sizeBytes: number) => Uint8Array<ArrayBuffer>
