@@ -21,7 +21,7 @@ describe("the README", () => {
   })
 
   it("lists every kind of refusal with its status", () => {
-    const rows = rowsUnder("### When the answer is no").map(([status, tag]) => `${status} ${tag}`)
+    const rows = rowsUnder("### Errors").map(([status, tag]) => `${status} ${tag}`)
     const kinds = Array.from(
       read("src/api/Problem.ts").matchAll(/\("(\w+)", (\d+), "/g),
       ([, tag, status]) => `${status} ${tag}`
