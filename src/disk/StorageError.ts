@@ -41,7 +41,7 @@ export class UnknownFormat extends Schema.TaggedError<UnknownFormat>()("UnknownF
 }) {
   override get message() {
     return `${this.path} has the format ${this.format}, and this version of Rondo reads ${this.known}: ` +
-      "start the version that wrote it, or a later one, on this directory; the file was left as it is"
+      "start the version that wrote it on this directory; the file was left as it is"
   }
 }
 

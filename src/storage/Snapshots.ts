@@ -88,11 +88,9 @@ const namesIn = (disk: Disk["Service"], parent: string): Effect.Effect<ReadonlyA
 const describe = Effect.fnUntraced(function*(disk: Disk["Service"], parent: string, name: string) {
   const nothing = { name, tables: 0, cells: 0, bytes: 0 }
   const reading = yield* Effect.result(Manifest.read(disk, `${parent}/${name}`))
-  if (reading._tag === "Failure" || reading.success?.format === 1) {
-    return { ...nothing, state: "damaged" } satisfies StoredSnapshot as StoredSnapshot
-  }
+  if (reading._tag === "Failure") return { ...nothing, state: "damaged" } satisfies StoredSnapshot as StoredSnapshot
   if (reading.success === undefined) return { ...nothing, state: "incomplete" } satisfies StoredSnapshot
-  const { tables } = reading.success.manifest
+  const { tables } = reading.success
   const cells = tables.reduce((sum, table) => sum + table.cells, 0)
   return { name, state: "complete", tables: tables.length, cells, bytes: bytesOf(tables) } satisfies StoredSnapshot
 })

@@ -81,9 +81,8 @@ const readManifest = Effect.fnUntraced(function*(
   { context: { directory, disk } }: Options,
   files: ReadonlyArray<StoreFile>
 ): Effect.fn.Return<Manifest.Manifest, StorageError> {
-  const reading = yield* Manifest.read(disk, directory)
-  if (reading?.format === 2) return reading.manifest
-  if (reading?.format === 1) return yield* fromFormatOne(disk, directory, reading.manifest, files)
+  const manifest = yield* Manifest.read(disk, directory)
+  if (manifest !== undefined) return manifest
   // The manifest is written before the first of them, so it was lost, and without it they would pass for garbage.
   if (files.length > 0) {
     return yield* new Corruption({
@@ -94,27 +93,6 @@ const readManifest = Effect.fnUntraced(function*(
   }
   yield* Manifest.write(disk, directory, Manifest.empty)
   return Manifest.empty
-})
-
-/** Its tables may overlap in any way, as those of level 0 may. */
-const fromFormatOne = Effect.fnUntraced(function*(
-  disk: Disk["Service"],
-  directory: string,
-  { firstLog, tables }: Manifest.ManifestOne,
-  files: ReadonlyArray<StoreFile>
-) {
-  const entries = yield* Effect.forEach(
-    tables,
-    (id) => Effect.map(Table.readIndex(disk, directory, id), ({ properties }) => ({ ...properties, id, level: 0 }))
-  )
-  const manifest: Manifest.Manifest = {
-    tables: entries,
-    logs: files.filter(({ id, kind }) => kind === "wal" && id >= firstLog).map(({ id }) => id).sort((a, b) => a - b),
-    holes: [],
-    counterMax: entries.reduce((max, { counterMax }) => Math.max(max, counterMax), 0)
-  }
-  yield* Manifest.write(disk, directory, manifest)
-  return manifest
 })
 
 /** A table that cannot be opened is moved aside, and what it held becomes a hole. */

@@ -63,6 +63,6 @@ export const compact = (given: Given) =>
 
 /** Read before the engine opens the directory, since opening may find more damage. */
 const holesKnown = Effect.fnUntraced(function*(path: string) {
-  const reading = yield* Effect.option(Manifest.read(yield* Disk, path))
-  return reading._tag === "Some" && reading.value?.format === 2 ? reading.value.manifest.holes : []
+  const manifest = yield* Effect.option(Manifest.read(yield* Disk, path))
+  return manifest._tag === "Some" ? manifest.value?.holes ?? [] : []
 })

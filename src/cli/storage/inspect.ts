@@ -4,6 +4,7 @@ import { Disk } from "../../disk/Disk.ts"
 import type { Cell } from "../../domain/cell/Cell.ts"
 import * as CellLine from "../../domain/cell/CellLine.ts"
 import * as Levels from "../../storage/Levels.ts"
+import * as Manifest from "../../storage/manifest/Manifest.ts"
 import * as describe from "../../storage/offline/describeDamage.ts"
 import type * as ReadOnly from "../../storage/offline/ReadOnly.ts"
 import type { Table } from "../../storage/sstable/Table.ts"
@@ -38,7 +39,7 @@ const inspectionOf = (
   return {
     directory: store.directory,
     kind: names.includes("identity.json") ? "data directory" : store.logs.length > 0 ? "store" : "snapshot",
-    format: store.format,
+    format: Manifest.format,
     cells,
     tombstones: sum(tables, (table) => table.tombstones),
     bytes: Levels.bytesOf(tables),

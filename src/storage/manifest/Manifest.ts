@@ -29,15 +29,8 @@ export interface Manifest {
   readonly counterMax: number
 }
 
-/** The first format named tables without saying what is in them, and of the logs only the first. */
-export interface ManifestOne {
-  readonly tables: ReadonlyArray<number>
-  readonly firstLog: number
-}
-
-export type Reading =
-  | { readonly format: 1; readonly manifest: ManifestOne }
-  | { readonly format: 2; readonly manifest: Manifest }
+/** The only one that is read and written. */
+export const format = 2
 
 const fileName = "MANIFEST"
 
@@ -46,7 +39,7 @@ export const pathOf = (directory: string): string => `${directory}/${fileName}`
 export const empty: Manifest = { tables: [], logs: [], holes: [], counterMax: 0 }
 
 export const encode = ({ counterMax, holes, logs, tables }: Manifest): Uint8Array => {
-  const lines = [JSON.stringify({ format: 2, counterMax, logs })]
+  const lines = [JSON.stringify({ format, counterMax, logs })]
   for (const { cells, counterMax, id, keyMax, keyMin, level, sizeBytes, tombstones } of tables) {
     lines.push(JSON.stringify({ table: id, level, cells, tombstones, keyMin, keyMax, counterMax, sizeBytes }))
   }
@@ -64,10 +57,7 @@ const checksumLine = (body: string): string => `{"crc32":${Bytes.crc32(body)}}\n
 export const write = (disk: Disk["Service"], directory: string, manifest: Manifest) =>
   writeAtomically(disk, pathOf(directory), encode(manifest))
 
-const Head = Schema.Union([
-  Schema.Struct({ format: Schema.Literal(1), tables: Schema.Array(Schema.Int), firstLog: Schema.Int }),
-  Schema.Struct({ format: Schema.Literal(2), counterMax: Schema.Int, logs: Schema.Array(Schema.Int) })
-])
+const Head = Schema.Struct({ format: Schema.Literal(format), counterMax: Schema.Int, logs: Schema.Array(Schema.Int) })
 
 const Level = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: levelCount - 1 }))
 
@@ -110,13 +100,12 @@ export const decode = Effect.fnUntraced(function*(path: string, bytes: Uint8Arra
   }
   const lines = body.split("\n")
   return yield* decodeLines(lines).pipe(
-    Effect.mapError((error) => jsonFormat.refusal(path, lines[0]!, ["1", "2"], error.message))
+    Effect.mapError((error) => jsonFormat.refusal(path, lines[0]!, [String(format)], error.message))
   )
 })
 
 const decodeLines = Effect.fnUntraced(function*(lines: ReadonlyArray<string>) {
   const head = yield* decodeHead(lines[0]!)
-  if (head.format === 1) return { format: 1, manifest: head } satisfies Reading as Reading
   const tables: Array<TableEntry> = []
   const holes: Array<Hole> = []
   for (const line of lines.slice(1, -1)) {
@@ -129,6 +118,6 @@ const decodeLines = Effect.fnUntraced(function*(lines: ReadonlyArray<string>) {
       tables.push({ id, ...rest })
     }
   }
-  const { counterMax, logs } = head
-  return { format: 2, manifest: { tables, logs, holes, counterMax } } satisfies Reading as Reading
+  const manifest: Manifest = { tables, logs: head.logs, holes, counterMax: head.counterMax }
+  return manifest
 })

@@ -6,7 +6,7 @@
  */
 import { Effect, Schema } from "effect"
 import type { Disk } from "../../disk/Disk.ts"
-import { Corruption, type StorageError, UnknownFormat } from "../../disk/StorageError.ts"
+import { Corruption, UnknownFormat } from "../../disk/StorageError.ts"
 import * as Cell from "../../domain/cell/Cell.ts"
 import * as cellCodec from "../../domain/cell/cellCodec.ts"
 import * as Levels from "../Levels.ts"
@@ -40,8 +40,6 @@ export interface StoredLog {
 
 export interface ReadOnly {
   readonly directory: string
-  /** Of its manifest. */
-  readonly format: 1 | 2
   /** Those that can be opened. */
   readonly levels: Levels.Levels
   /** What the manifest says is lost, then what the tables that cannot be opened held. */
@@ -61,7 +59,7 @@ const cacheBytes = 1024 * 1024
 
 /** Closes its files with the scope. */
 export const open = Effect.fnUntraced(function*(disk: Disk["Service"], directory: string) {
-  const { format, manifest } = yield* readManifest(disk, directory)
+  const manifest = yield* readManifest(disk, directory)
   const context = { disk, directory, cache: BlockCache.make(cacheBytes), onDamage: () => {} }
   const levels: Array<Array<Table.Table>> = Levels.empty.map(() => [])
   const holes = Array.from(manifest.holes)
@@ -79,7 +77,6 @@ export const open = Effect.fnUntraced(function*(disk: Disk["Service"], directory
   const ordered = levels.map(Levels.inOrder)
   const store: ReadOnly = {
     directory,
-    format,
     levels: ordered,
     holes,
     holesKnown: manifest.holes.length,
@@ -92,11 +89,8 @@ export const open = Effect.fnUntraced(function*(disk: Disk["Service"], directory
 })
 
 const readManifest = Effect.fnUntraced(function*(disk: Disk["Service"], directory: string) {
-  const reading = yield* Manifest.read(disk, directory)
-  if (reading?.format === 2) return reading
-  const names = yield* disk.list(directory)
-  if (reading === undefined) return yield* withoutManifest(directory, names)
-  return { format: reading.format, manifest: yield* fromFormatOne(disk, directory, reading.manifest, names) }
+  const manifest = yield* Manifest.read(disk, directory)
+  return manifest ?? (yield* withoutManifest(directory, yield* disk.list(directory)))
 })
 
 /** Where files of a store are left, it was one. */
@@ -109,26 +103,6 @@ export const withoutManifest = (directory: string, names: ReadonlyArray<string>)
     reason: `it is missing, but ${file} is there`
   })
 }
-
-const fromFormatOne = Effect.fnUntraced(function*(
-  disk: Disk["Service"],
-  directory: string,
-  { firstLog, tables }: Manifest.ManifestOne,
-  names: ReadonlyArray<string>
-) {
-  const entries = yield* Effect.forEach(
-    tables,
-    (id) => Effect.map(Table.readIndex(disk, directory, id), ({ properties }) => ({ ...properties, id, level: 0 }))
-  )
-  const logs = names.flatMap((name) => /^wal-(\d{6,})\.log$/.exec(name)?.[1] ?? []).map(Number)
-  const manifest: Manifest.Manifest = {
-    tables: entries,
-    logs: logs.filter((log) => log >= firstLog).sort((left, right) => left - right),
-    holes: [],
-    counterMax: entries.reduce((max, { counterMax }) => Math.max(max, counterMax), 0)
-  }
-  return manifest
-})
 
 /** Of a damaged log, its whole records. */
 const readLog = Effect.fnUntraced(function*(disk: Disk["Service"], path: string, memtable: Memtable.Memtable) {
@@ -172,5 +146,3 @@ const cursor = (
   ]
   return Effect.succeed(Cursor.make(sources, holes, options))
 }
-
-export type ReadOnlyError = StorageError | NoStore

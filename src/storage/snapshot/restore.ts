@@ -78,20 +78,20 @@ const missingFiles = Effect.fnUntraced(function*(
 })
 
 const readSnapshot = Effect.fnUntraced(function*(disk: Disk["Service"], source: string) {
-  const reading = yield* Manifest.read(disk, source)
-  if (reading === undefined) {
+  const contents = yield* Manifest.read(disk, source)
+  if (contents === undefined) {
     return yield* new CannotRestore({
       message: `${source} is no snapshot, or an incomplete one: it has no MANIFEST`
     })
   }
   const isNodes = (yield* disk.readFile(`${source}/identity.json`)) !== undefined
-  if (isNodes || reading.format === 1 || reading.manifest.logs.length > 0) {
+  if (isNodes || contents.logs.length > 0) {
     return yield* new CannotRestore({
       message: `${source} is a data directory, not a snapshot of one: take one with\n` +
         `  rondo storage snapshot ${source} NEW-DIRECTORY`
     })
   }
-  return reading.manifest
+  return contents
 })
 
 /** The manifest first: at no moment may a part pass for the whole. */

@@ -30,16 +30,15 @@ export interface KeyProbe extends KeyHash {
 /** Below the surrogates, units and bytes are in the same order. */
 const basicUnitEnd = 0xd800
 
+/** All bits of a key lie in one block of 512, so a look-up touches one cache line. */
 export interface Bloom {
   readonly bits: Uint8Array
-  /** `blocked`: all of a key's bits lie in one block of 512, so a look-up touches one cache line. */
-  readonly layout: "blocked" | "scattered"
   readonly probes: number
 }
 
 export const make = (keyCount: number, bitsPerKey = bitsPerKeyDefault): Bloom => {
   const blocks = Math.max(1, Math.ceil((keyCount * bitsPerKey) / blockBits))
-  return { bits: new Uint8Array(blocks * blockBytes), layout: "blocked", probes: probesFor(bitsPerKey) }
+  return { bits: new Uint8Array(blocks * blockBytes), probes: probesFor(bitsPerKey) }
 }
 
 /** The number of probes that lets the fewest through: the number of bits a key times ln 2. */
@@ -85,7 +84,6 @@ export const hashAscii = (bytes: Uint8Array, start: number, end: number): KeyHas
 
 export const add = (bloom: Bloom, { first, second }: KeyHash): void => addHash(bloom, first, second)
 
-/** Only to a blocked one: the others are read, no longer made. */
 export const addHash = ({ bits, probes }: Bloom, first: number, second: number): void => {
   const start = blockOf(bits, first)
   let position = second
@@ -99,25 +97,13 @@ export const addHash = ({ bits, probes }: Bloom, first: number, second: number):
 
 const blockOf = (bits: Uint8Array, first: number): number => ((first >>> 0) % (bits.length / blockBytes)) * blockBytes
 
-export const admits = ({ bits, layout, probes }: Bloom, { first, second }: KeyHash): boolean => {
-  if (layout === "scattered") return admitsScattered(bits, probes, first, second)
+export const admits = ({ bits, probes }: Bloom, { first, second }: KeyHash): boolean => {
   const start = blockOf(bits, first)
   let position = second
   for (let probe = 0; probe < probes; probe++) {
     position = Math.imul(position, probeFactor)
     const bit = position >>> toBit
     if ((bits[start + (bit >>> 3)]! & (1 << (bit & 7))) === 0) return false
-  }
-  return true
-}
-
-const admitsScattered = (bits: Uint8Array, probes: number, first: number, second: number): boolean => {
-  const bitCount = bits.length * 8
-  let position = first
-  for (let probe = 0; probe < probes; probe++) {
-    const bit = (position >>> 0) % bitCount
-    if ((bits[bit >>> 3]! & (1 << (bit & 7))) === 0) return false
-    position = (position + second) | 0
   }
   return true
 }

@@ -84,7 +84,7 @@ export const readIndex = Effect.fnUntraced(function*(disk: Disk["Service"], dire
   if (typeof index !== "string") return index
   const format = TableIndex.unknownFormat(bytes)
   if (format === undefined) return yield* new Corruption({ path, offsetBytes: 0, reason: index })
-  return yield* new UnknownFormat({ path, format, known: TableIndex.formats.join(" and ") })
+  return yield* new UnknownFormat({ path, format, known: TableIndex.format })
 })
 
 const isMissing = (error: StorageError) => error._tag === "DiskError" && error.code === "ENOENT"

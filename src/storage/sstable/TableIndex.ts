@@ -32,21 +32,11 @@ export interface TableIndex {
 }
 
 export const format = "rondo-sstable-2"
-const formatOne = "rondo-sstable-1"
-
-/** What `decode` reads. */
-export const formats: ReadonlyArray<string> = [formatOne, format]
-
-/** How many probes the filters of the first format have. */
-const probesOfFormatOne = 7
-
 export const blockCount = (index: TableIndex): number => index.firstKeys.length
 
 export const lengthOf = ({ offsets }: TableIndex, block: number): number => offsets[block + 1]! - offsets[block]!
 
-export const encode = ({ bloom: known, checksums, firstKeys, offsets, properties }: TableIndex): Uint8Array => {
-  // This format has no name for the layout of the first: a filter that admits all takes its place.
-  const bloom = known.layout === "blocked" ? known : admitsAll
+export const encode = ({ bloom, checksums, firstKeys, offsets, properties }: TableIndex): Uint8Array => {
   const lengths = firstKeys.map((_, block) => offsets[block + 1]! - offsets[block]!)
   const body = Bytes.fromUtf8(
     `${JSON.stringify({ format, ...properties, blocks: firstKeys.length })}\n` +
@@ -57,8 +47,6 @@ export const encode = ({ bloom: known, checksums, firstKeys, offsets, properties
   )
   return Bytes.concat([body, Bytes.fromUtf8(checksumLine(body))])
 }
-
-const admitsAll: Bloom.Bloom = { bits: new Uint8Array(64).fill(0xff), layout: "blocked", probes: 1 }
 
 interface Head extends TableProperties {
   readonly format: string
@@ -81,18 +69,17 @@ const bodyBytesOf = (bytes: Uint8Array): number => bytes.lastIndexOf(lineFeed, b
 /** The format of an index that is whole, but that another version wrote. */
 export const unknownFormat = (bytes: Uint8Array): string | undefined => {
   const found = isIntact(bytes) ? formatOf(Bytes.utf8(bytes, 0, bytes.indexOf(lineFeed))) : undefined
-  return found === undefined || formats.includes(found) ? undefined : found
+  return found === format ? undefined : found
 }
 
-/** Undoes `encode`, of this and earlier formats; a sentence about what is wrong when the bytes are not an index. */
+/** Undoes `encode`; a sentence about what is wrong when the bytes are not an index. */
 export const decode = (bytes: Uint8Array): TableIndex | string => {
   if (!isIntact(bytes)) return "the checksum does not match"
   const body = bytes.subarray(0, bodyBytesOf(bytes))
   // The checksum holds, so these are the lines that `encode` wrote; only another format can surprise.
   const lines = Bytes.utf8(body).split("\n")
-  const { blocks, format: found, ...properties } = JSON.parse(lines[0]!) as Head
-  if (found === format) return decodeColumns(properties, lines)
-  return found === formatOne ? decodeFormatOne(properties, blocks, lines) : `the format is ${found}, not ${format}`
+  const { blocks: _, format: found, ...properties } = JSON.parse(lines[0]!) as Head
+  return found === format ? decodeColumns(properties, lines) : `the format is ${found}, not ${format}`
 }
 
 const decodeColumns = (properties: TableProperties, lines: ReadonlyArray<string>): TableIndex => {
@@ -100,26 +87,9 @@ const decodeColumns = (properties: TableProperties, lines: ReadonlyArray<string>
   const { lengthsBytes } = JSON.parse(lines[2]!) as { readonly lengthsBytes: ReadonlyArray<number> }
   const { crc32s } = JSON.parse(lines[3]!) as { readonly crc32s: ReadonlyArray<number> }
   const filter = JSON.parse(lines[4]!) as { readonly probes: number; readonly bloom: string }
-  const bloom: Bloom.Bloom = { bits: bitsOf(filter.bloom), layout: "blocked", probes: filter.probes }
+  const bloom: Bloom.Bloom = { bits: new Uint8Array(Bytes.fromBase64(filter.bloom)), probes: filter.probes }
   return { properties, firstKeys, offsets: offsetsOf(lengthsBytes), checksums: Uint32Array.from(crc32s), bloom }
 }
-
-/** A line for each block: its first key, where it lies and its checksum. */
-const decodeFormatOne = (properties: TableProperties, count: number, lines: ReadonlyArray<string>): TableIndex => {
-  const blocks = lines.slice(1, count + 1).map((line) =>
-    JSON.parse(line) as { readonly firstKey: string; readonly lengthBytes: number; readonly crc32: number }
-  )
-  const { bloom } = JSON.parse(lines[count + 1]!) as { readonly bloom: string }
-  return {
-    properties,
-    firstKeys: blocks.map(({ firstKey }) => firstKey),
-    offsets: offsetsOf(blocks.map(({ lengthBytes }) => lengthBytes)),
-    checksums: Uint32Array.from(blocks, (block) => block.crc32),
-    bloom: { bits: bitsOf(bloom), layout: "scattered", probes: probesOfFormatOne }
-  }
-}
-
-const bitsOf = (base64: string) => new Uint8Array(Bytes.fromBase64(base64))
 
 /** Where blocks of these lengths begin, and where the last one ends. */
 export const offsetsOf = (lengths: ReadonlyArray<number>): Float64Array => {
