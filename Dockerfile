@@ -32,4 +32,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=2s --retries=3 --start-period=30s --start-interval=500ms \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.LISTEN.split(':').pop()}/readyz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 # By `node` itself rather than bin/rondo, so that it is process 1 and hears SIGTERM.
-CMD ["node", "--max-semi-space-size=32", "--disable-warning=ExperimentalWarning", "dist/main.js", "serve"]
+CMD ["node", "--max-semi-space-size=32", "--heap-growing-percent=50", "--disable-warning=ExperimentalWarning", "dist/main.js", "serve"]

@@ -49,7 +49,7 @@
           cp -r package.json src $out/share/rondo/
           ln -s ${modulesFor pkgs}/node_modules $out/share/rondo/node_modules
           makeWrapper ${pkgs.nodejs_26}/bin/node $out/share/rondo/bin/rondo \
-            --add-flags "--max-semi-space-size=32 --disable-warning=ExperimentalWarning $out/share/rondo/src/main.ts"
+            --add-flags "--max-semi-space-size=32 --heap-growing-percent=50 --disable-warning=ExperimentalWarning $out/share/rondo/src/main.ts"
           ln -s $out/share/rondo/bin/rondo $out/bin/rondo
         '';
         meta = {

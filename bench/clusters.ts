@@ -1,5 +1,6 @@
 /** The clusters that are compared: three processes each, on free ports of the loopback. */
 import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
@@ -43,8 +44,12 @@ const freePorts = async (): Promise<ReadonlyArray<number>> => {
   return ports
 }
 
-/** Those of `bin/rondo`, for both clusters. */
-const nodeOptions = ["--max-semi-space-size=32", "--disable-warning=ExperimentalWarning"]
+/** The options that the checkout's own `bin/rondo` gives to Node. */
+const nodeOptionsOf = (root: string): ReadonlyArray<string> => {
+  const line = /^options="(.*)"$/m.exec(readFileSync(join(root, "bin/rondo"), "utf8"))
+  if (line === null) throw new Error(`${root}/bin/rondo has no line options="..."`)
+  return line[1]!.split(" ")
+}
 
 interface Process {
   readonly processId: number
@@ -62,7 +67,7 @@ const start = (
   environment: Record<string, string>
 ): Process => {
   const profile = process.env["RONDO_BENCH_NODE_OPTIONS"]?.split(" ") ?? []
-  const child = spawn(process.execPath, [...nodeOptions, ...profile, join(root, script), ...parameters], {
+  const child = spawn(process.execPath, [...nodeOptionsOf(root), ...profile, join(root, script), ...parameters], {
     cwd: root,
     env: { ...process.env, ...environment },
     stdio: ["pipe", "pipe", "pipe"]
