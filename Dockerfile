@@ -10,7 +10,7 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 RUN npm run --silent build
 
-# What runs needs: no compiler, no tests, and the image's own Node instead of the optional npm package.
+# Only the modules needed at run time: no compiler, no tests, and the image's own Node instead of the npm package.
 FROM ${NODE} AS modules
 WORKDIR /rondo
 COPY package.json package-lock.json .npmrc ./
@@ -23,13 +23,13 @@ COPY --from=modules /rondo/node_modules node_modules
 COPY --from=build /rondo/dist dist
 COPY package.json ./
 COPY bin bin
-# Before USER, or a new named volume would belong to root.
+# Before USER: otherwise a new named volume would belong to root.
 RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data
 STOPSIGNAL SIGTERM
-# Slim images have no curl. LISTEN's last part is the port.
+# Slim images have no curl. The last part of LISTEN is the port.
 HEALTHCHECK --interval=5s --timeout=2s --retries=3 --start-period=30s --start-interval=500ms \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.LISTEN.split(':').pop()}/readyz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-# By `node` itself rather than bin/rondo, so that it is process 1 and hears SIGTERM.
+# Runs `node` directly and not bin/rondo, so that it is process 1 and receives SIGTERM.
 CMD ["node", "--max-semi-space-size=32", "--heap-growing-percent=50", "--disable-warning=ExperimentalWarning", "dist/main.js", "serve"]

@@ -9,11 +9,11 @@
       systems = [ "x86_64-linux" "aarch64-linux" "aarch64-darwin" ];
       forEachSystem = make: lib.genAttrs systems (system: make system nixpkgs.legacyPackages.${system});
 
-      # What runs needs no package that differs between systems, so one hash holds for all of them. A test keeps it right;
-      # `node scripts/modulesHash.ts` prints it after a change of dependencies.
+      # The packages needed at run time are the same on all systems, so one hash fits all. A test checks it;
+      # `node scripts/modulesHash.ts` prints the new one after a change of dependencies.
       modulesHash = "sha256-VNB/ZG0hNjDF7dc2wX1dB3X8vZ10VghvkkqSgVpzcUI=";
 
-      # The lock file carries no download addresses, which buildNpmPackage needs, so npm itself fetches, checked by hash.
+      # buildNpmPackage needs download addresses, which the lock file lacks. So npm itself fetches, checked by hash.
       modulesFor = pkgs: pkgs.stdenv.mkDerivation {
         name = "rondo-modules";
         src = lib.fileset.toSource {
@@ -26,15 +26,15 @@
           npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
           rm -rf node_modules/.package-lock.json node_modules/.bin
         '';
-        # Under its own name: packages find each other by the folder's name.
+        # The folder must be called node_modules: packages find each other by that name.
         installPhase = "mkdir $out && cp -r node_modules $out/";
-        # Fixing paths would put this system's own into what must be the same everywhere.
+        # Fixups would insert paths of this system into an output that must be the same everywhere.
         dontFixup = true;
         outputHashMode = "recursive";
         outputHash = modulesHash;
       };
 
-      # Node 26 runs the TypeScript sources themselves, outside node_modules.
+      # Outside node_modules, Node 26 runs the TypeScript sources directly.
       packageFor = pkgs: pkgs.stdenv.mkDerivation {
         pname = "rondo";
         version = (lib.importJSON ./package.json).version;
@@ -62,7 +62,7 @@
     {
       packages = forEachSystem (_: pkgs: { default = packageFor pkgs; });
 
-      # The same as `npm start`: three nodes, with their data under ./data of the folder it is called in.
+      # The same as `npm start`: three nodes, with their data under ./data in the current directory.
       apps = forEachSystem (system: pkgs: {
         default = {
           type = "app";
@@ -71,7 +71,7 @@
         };
       });
 
-      # A real cluster in the build sandbox: what is put through one node is read through the others.
+      # A real cluster in the build sandbox: values written through one node are read through the others.
       checks = forEachSystem (system: pkgs: {
         package = self.packages.${system}.default;
         cluster = pkgs.runCommand "rondo-cluster" {

@@ -1,4 +1,4 @@
-/** `unit` runs on virtual time and in memory; `integration` runs real processes and has a script of its own. */
+/** `unit` runs on virtual time and in memory; `integration` runs real processes and has its own script. */
 import { defineConfig } from "vitest/config"
 
 export default defineConfig({
@@ -9,7 +9,7 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts"],
           exclude: ["test/integration/**"],
-          // Ends what hangs. No test may depend on how fast the machine is, so it is far longer than any test takes.
+          // Ends tests that hang. It is far longer than any test, because none may depend on the speed of the machine.
           testTimeout: 300_000,
           hookTimeout: 300_000
         }
@@ -18,7 +18,7 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts"],
-          // Each file starts a cluster of processes: one at a time, so that they do not take each other's processor.
+          // Each file starts a cluster of processes. One at a time, so that they do not compete for the processor.
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 120_000

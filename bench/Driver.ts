@@ -1,6 +1,6 @@
 /**
- * Load on one cluster that can be paused: connections stay open between slices, so that two clusters can take turns of
- * a fraction of a second. Closed loop, as in `LoadGenerator.ts`.
+ * Load on one cluster that can be paused. Connections stay open between slices, so two clusters can take turns of a
+ * fraction of a second. Closed loop, as in `LoadGenerator.ts`.
  */
 import * as Histogram from "../src/cli/Histogram.ts"
 import { Connection, getText, putText } from "../src/cli/LoadGenerator.ts"
@@ -15,12 +15,12 @@ export interface Settings {
   readonly seed: number
 }
 
-/** What happened since the last one was taken. */
+/** Everything since the previous recording was taken. */
 export interface Recording {
   readonly histogram: Histogram.Histogram
-  /** While slices ran. */
+  /** Total length of the slices. */
   millis: number
-  /** How often each kind of failure was seen. */
+  /** Failures by kind. */
   readonly errors: Record<string, number>
 }
 
@@ -29,7 +29,7 @@ const recording = (): Recording => ({ histogram: Histogram.make(), millis: 0, er
 const sweepMillis = 50
 
 export interface Driver {
-  /** Sends for as long, then waits for the answers that are still to come. */
+  /** Sends requests for `millis`, then waits for the outstanding answers. */
   readonly slice: (millis: number) => Promise<void>
   readonly take: () => Recording
   readonly close: () => void

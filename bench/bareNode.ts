@@ -1,11 +1,11 @@
 /**
- * One node of the yardstick: a three-node store on `node:http` alone, in memory, without framework, log or sync. It
- * replicates as Rondo does (N = 3, W = 2, R = 2, batches that fill while a request to the peer is under way), so that
- * the ratio between the two is the price of everything else: Effect, typed declarations, and the log on disk.
+ * One node of the baseline: a three-node store on `node:http` alone, in memory, without framework, log or sync. It
+ * replicates as Rondo does (N = 3, W = 2, R = 2, batches that fill while a request to the peer is in flight). So the
+ * ratio between the two is the cost of everything else: Effect, typed declarations, and the log on disk.
  *
  *     node bench/bareNode.ts INDEX PORT0 PORT1 PORT2
  *
- * It owes no promises: what fails is answered with 503, and nothing is repaired.
+ * It makes no promises: a failed operation is answered with 503, and nothing is repaired.
  */
 import * as http from "node:http"
 
@@ -25,7 +25,7 @@ const put = (key: string, cell: Held): void => {
   if (cell.counter > counter) counter = cell.counter
 }
 
-/** One replica's part of an operation, waiting to be sent. `cell` is absent for a read of the version. */
+/** One replica's part of an operation, waiting to be sent. Without a `cell` it reads the version. */
 interface Item {
   readonly key: string
   readonly cell: Held | undefined
@@ -35,7 +35,7 @@ interface Item {
 const stats = { batches: 0, items: 0 }
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
 
-/** Sends what gathers while the previous request is under way together in the next one. */
+/** Items that arrive while a request is in flight go out together in the next one. */
 class Peer {
   readonly port: number
   queue: Array<Item> = []
@@ -81,7 +81,7 @@ class Peer {
   }
 }
 
-/** Key length (2), counter (8, negative for a read), value length (4), key, value; again and again. */
+/** For each item: key length (2), counter (8, negative for a read), value length (4), key, value. */
 const encode = (batch: ReadonlyArray<Item>): Buffer => {
   let size = 0
   for (const { cell, key } of batch) size += 14 + key.length + (cell === undefined ? 0 : cell.value.length)
@@ -98,7 +98,7 @@ const encode = (batch: ReadonlyArray<Item>): Buffer => {
   return bytes
 }
 
-/** Applies a batch; answers each item with the counter that is held, in 8 bytes. */
+/** Applies a batch; answers each item with the stored counter, in 8 bytes. */
 const apply = (bytes: Buffer): Buffer => {
   const answers: Array<number> = []
   let at = 0
@@ -109,7 +109,7 @@ const apply = (bytes: Buffer): Buffer => {
     const valueStart = at + 14 + keyLength
     const key = bytes.toString("latin1", at + 14, valueStart)
     at = valueStart + valueLength
-    // A copy, or each value would keep its whole batch in memory.
+    // A copy, because a view would keep the whole batch in memory.
     if (itsCounter >= 0) put(key, { counter: itsCounter, value: Buffer.from(bytes.subarray(valueStart, at)) })
     answers.push(held.get(key)?.counter ?? 0)
   }
@@ -151,7 +151,7 @@ const handlePut = (key: string, value: Buffer, response: http.ServerResponse) =>
   for (const peer of peers) peer.send({ key, cell, answered })
 }
 
-/** Answers when one peer's version agrees with this node's, which holds every key. */
+/** This node holds every key. It answers when the version of one peer agrees. */
 const handleGet = (key: string, response: http.ServerResponse) => {
   peers[turn++ % peers.length]!.send({
     key,
@@ -177,5 +177,5 @@ const server = http.createServer((request, response) => {
 server.keepAliveTimeout = 60_000
 server.listen(ports[index]!, "127.0.0.1")
 process.on("SIGTERM", () => process.exit(0))
-// The bench is the parent: its end closes this pipe.
+// The benchmark is the parent process: this pipe closes when it ends.
 process.stdin.on("end", () => process.exit(0)).resume()

@@ -1,4 +1,4 @@
-/** The clusters that are compared: three processes each, on free ports of the loopback. */
+/** The clusters to compare: three processes each, on free ports of the loopback interface. */
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
@@ -15,11 +15,11 @@ export interface Cluster {
   readonly name: ClusterName
   readonly ports: ReadonlyArray<number>
   readonly processIds: ReadonlyArray<number>
-  /** Where the nodes keep their data; `undefined` when they keep none. */
+  /** Where the nodes keep their data; `undefined` if they keep it in memory. */
   readonly directory: string | undefined
-  /** Messages between nodes so far, and the operations in them; `undefined` when the cluster does not tell. */
+  /** Messages between nodes so far, and the operations in them; `undefined` if the cluster does not report them. */
   readonly batches: () => Promise<{ readonly batches: number; readonly items: number } | undefined>
-  /** What each node says of itself; nothing from the bare ones. */
+  /** Each node's metrics; empty for the bare cluster. */
   readonly metricsPages: () => Promise<ReadonlyArray<string>>
   readonly stop: () => Promise<void>
 }
@@ -30,7 +30,7 @@ const readyMillisMax = 60_000
 /** This checkout. */
 const here = fileURLToPath(new URL("..", import.meta.url))
 
-/** Held all at once, so that the system does not hand out one twice. */
+/** All are open at the same time, so that the system does not hand out a port twice. */
 const freePorts = async (): Promise<ReadonlyArray<number>> => {
   const servers = await Promise.all(
     Array.from({ length: nodes }, () =>
@@ -59,7 +59,7 @@ interface Process {
   readonly kill: (signal: NodeJS.Signals) => void
 }
 
-/** The pipe to its standard input closes when this process ends, and the child with it. */
+/** The pipe to the child's standard input closes when this process ends, and then the child ends too. */
 const start = (
   root: string,
   script: string,
@@ -140,8 +140,8 @@ export const startBare = async (): Promise<Cluster> => {
 }
 
 /**
- * A cluster of this checkout, or of another one with its own dependencies. `FSYNC=always`: what Rondo promises by
- * default is what is measured.
+ * A cluster of this checkout, or of another one with its own dependencies. It runs with `FSYNC=always`, the default, to
+ * measure what Rondo promises.
  */
 export const startRondo = async (against?: string | undefined): Promise<Cluster> => {
   const ports = await freePorts()

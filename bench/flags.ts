@@ -1,4 +1,4 @@
-/** Flags that more than one benchmark has. */
+/** Flags that several benchmarks share. */
 import { Flag } from "effect/cli"
 
 export const positive = (name: string, description: string) =>

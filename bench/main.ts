@@ -1,8 +1,8 @@
 /**
- * Rondo beside a bare `node:http` store that replicates the same way (`bareNode.ts`), or beside another checkout of
- * Rondo. The command lines with their reasons are in the help: `npm run bench -- --help`.
+ * Measures Rondo beside a bare `node:http` store that replicates the same way (`bareNode.ts`), or beside another
+ * checkout of Rondo. `npm run bench -- --help` lists the command lines and says what each is for.
  *
- * To see where a node's time goes, profile the nodes and open one of the files in a browser's developer tools:
+ * To see where a node spends its time, profile the nodes and open one of the files in a browser's developer tools:
  *
  *     RONDO_BENCH_NODE_OPTIONS="--cpu-prof --cpu-prof-dir=/tmp/profiles" node bench/main.ts --quick --only rondo
  */
@@ -18,27 +18,27 @@ import * as turns from "./turns.ts"
 
 const flags = {
   against: Flag.String("against").pipe(
-    Flag.withDescription("Directory of another checkout of Rondo, with its node_modules, to compare with"),
+    Flag.withDescription("Compare with another checkout of Rondo: its directory, with its node_modules"),
     Flag.optional
   ),
-  quick: Flag.Boolean("quick").pipe(Flag.withDescription("About two minutes"), Flag.withDefault(false)),
-  rounds: Flag.optional(positive("rounds", "Rounds in which each cluster has its turns")),
-  seconds: Flag.optional(positive("seconds", "Of each cluster in a round")),
+  quick: Flag.Boolean("quick").pipe(Flag.withDescription("Run for about two minutes"), Flag.withDefault(false)),
+  rounds: Flag.optional(positive("rounds", "Number of rounds")),
+  seconds: Flag.optional(positive("seconds", "Seconds per cluster in each round")),
   only: Flag.Literals("only", ["both", "bare", "rondo"]).pipe(
-    Flag.withDescription("One cluster alone"),
+    Flag.withDescription("Measure one cluster alone"),
     Flag.withDefault("both")
   ),
-  soak: positive("soak", "Minutes of writers and readers at once, on one cluster: memory over time").pipe(
+  soak: positive("soak", "Run writers and readers on one cluster for N minutes, and print its memory over time").pipe(
     Flag.optional
   ),
-  writers: positive("writers", "Connections of a soak that write").pipe(Flag.withDefault(24)),
-  readers: positive("readers", "Connections of a soak that read").pipe(Flag.withDefault(24)),
-  keys: positive("keys", "Keys of a soak").pipe(Flag.withDefault(50_000)),
-  value: positive("value", "Bytes of each value of a soak").pipe(Flag.withDefault(400)),
+  writers: positive("writers", "Writing connections of a soak").pipe(Flag.withDefault(24)),
+  readers: positive("readers", "Reading connections of a soak").pipe(Flag.withDefault(24)),
+  keys: positive("keys", "Number of keys in a soak").pipe(Flag.withDefault(50_000)),
+  value: positive("value", "Bytes per value in a soak").pipe(Flag.withDefault(400)),
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the results as JSON"), Flag.withDefault(false))
 }
 
-/** Many rounds make a ratio that can be believed; long rounds have their share of flushes and compactions. */
+/** Many rounds make a ratio reliable; long rounds include their share of flushes and compactions. */
 const roundsOf = (isQuick: boolean, isPaired: boolean) =>
   isPaired
     ? isQuick ? { rounds: 21, seconds: 1 } : { rounds: 31, seconds: 2 }
@@ -65,12 +65,12 @@ const noteUnless = (isQuiet: boolean) => (text: string) => {
 
 const legend = ({ rounds, seconds }: turns.Settings, [base, subject]: ReadonlyArray<Cluster>) =>
   [
-    `medians of ${rounds} rounds of ${seconds} s; cpu: processor time of all nodes for a request, in microseconds`,
+    `medians of ${rounds} rounds of ${seconds} s; cpu: processor time of all nodes per request, in microseconds`,
     ...(subject === undefined ? [] : [
-      `ratios: ${subject.name} by ${base!.name}, and where the true one lies with 95 % confidence (outliers apart)`,
-      "rates move with what else the machine does, processor time much less: trust that"
+      `ratios: ${subject.name} / ${base!.name}, with the 95 % confidence interval of the median`,
+      "other load on the machine changes rates a lot and processor time little: trust the cpu ratio"
     ]),
-    ...(base?.name === "bare" ? ["Rondo syncs every write to disk, the bare store keeps it in memory"] : [])
+    ...(base?.name === "bare" ? ["Rondo syncs every write to disk, the bare store keeps everything in memory"] : [])
   ].join("\n")
 
 type Given = Command.Command.Config.Infer<typeof flags>
@@ -108,7 +108,7 @@ const compared = Effect.fnUntraced(function*(given: Given) {
     given.json
       ? `${JSON.stringify({ ...settings, against, rows, runs })}\n`
       : `\n${turns.table(rows)}\n\n${legend(settings, clusters)}\n` +
-        (failed === 0 ? "no errors\n" : `${failed} of ${runs.length} rounds had errors, see above\n`)
+        (failed === 0 ? "no errors\n" : `errors in ${failed} of ${runs.length} rounds, see above\n`)
   )
 })
 
@@ -117,22 +117,22 @@ const bench = Command.make("bench", flags, (given) =>
     onNone: () => compared(given),
     onSome: (minutes) => soaked(given, minutes)
   }))).pipe(
-    Command.withDescription("Measure three nodes of Rondo beside a bare node:http store, or beside another checkout"),
+    Command.withDescription("Compare three nodes of Rondo with a bare node:http store, or with another checkout"),
     Command.withExamples([
-      { command: "npm run bench", description: "Beside the bare store: about six minutes" },
+      { command: "npm run bench", description: "Compare with the bare store: about six minutes" },
       {
         command: "npm run bench -- --quick --against ../rondo-before",
-        description: "What a change costs, by processor time a request: about two minutes"
+        description: "What a change costs in processor time per request: about two minutes"
       },
       {
         command: "npm run bench -- --against ../rondo-before",
-        description: "The same with all sizes and numbers of connections, for a verdict: about ten minutes"
+        description: "The same with all value sizes and connection counts, for a verdict: about ten minutes"
       },
       {
         command: "npm run bench -- --soak 30",
-        description: "Is memory flat? Half an hour of 24 writers and 24 readers; with --against DIR on that checkout"
+        description: "Is memory flat? 24 writers and 24 readers for half an hour; with --against DIR, on that checkout"
       },
-      { command: "npm run --silent bench -- --json", description: "For programs: every round" }
+      { command: "npm run --silent bench -- --json", description: "Every round, for programs" }
     ])
   )
 

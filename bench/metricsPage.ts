@@ -1,4 +1,4 @@
-/** A node's page of metrics, in Prometheus' text format. Pure. */
+/** Reads a node's metrics in Prometheus' text format. Pure. */
 
 const lines = function*(page: string) {
   for (const line of page.split("\n")) {
@@ -7,7 +7,7 @@ const lines = function*(page: string) {
   }
 }
 
-/** Of all metrics whose names match, over all their labels. */
+/** The sum of all metrics whose names match, over all labels. */
 export const sum = (page: string, wanted: RegExp): number => {
   let total = 0
   for (const { name, value } of lines(page)) {
@@ -16,7 +16,7 @@ export const sum = (page: string, wanted: RegExp): number => {
   return total
 }
 
-/** Of the first that has the name and contains the label; `undefined` when the node does not tell. */
+/** The first metric with this name and label; `undefined` if the node does not report it. */
 export const value = (page: string, wanted: string, label = ""): number | undefined => {
   for (const { labels, name, value } of lines(page)) {
     if (name === wanted && labels.includes(label)) return value

@@ -1,15 +1,15 @@
 /**
- * Two sides measured in turns, round by round. Figures drift with the machine and with what else it does; the ratio of
- * two neighbouring measurements drifts least, so ratios are made within a round and the median round counts.
+ * Two sides measured in turns, round by round. Figures drift with the machine and its other load. The ratio of two
+ * neighbouring measurements drifts least, so a ratio is taken within each round, and the median round is the result.
  *
  * Pure.
  */
 
-/** The lower one of the two in the middle; `undefined` for no items. */
+/** For an even count, the lower of the two middle items; `undefined` without items. */
 export const median = <A>(items: ReadonlyArray<A>, by: (item: A) => number): A | undefined =>
   items.toSorted((left, right) => by(left) - by(right))[Math.floor((items.length - 1) / 2)]
 
-/** A median, and between which bounds the true one lies with 95 % confidence. Fewer than six items cannot say that: all of them then. */
+/** A median and its 95 % confidence interval. With fewer than six items, the interval spans all of them. */
 export interface Middle {
   readonly median: number
   readonly low: number
@@ -17,7 +17,7 @@ export interface Middle {
   readonly count: number
 }
 
-/** The bounds are order statistics, so nothing is assumed of the distribution: outliers do not widen them. */
+/** The bounds are order statistics: they assume nothing about the distribution, and outliers do not widen them. */
 export const middle = (items: ReadonlyArray<number>): Middle | undefined => {
   const count = items.length
   if (count === 0) return undefined
@@ -34,7 +34,7 @@ export const middle = (items: ReadonlyArray<number>): Middle | undefined => {
 
 const doubt = 0.05
 
-/** How many items may be left out at either end: as long as so few of them would be on one side of the median in one case of forty. */
+/** How many items to leave out at either end, so that each end misses the median in at most one case of forty. */
 const ranksOutside = (count: number): number => {
   let probability = 0.5 ** count
   let cumulated = probability
@@ -47,7 +47,7 @@ const ranksOutside = (count: number): number => {
   return Math.max(0, rank - 1)
 }
 
-/** What `of` gives for the subject by what it gives for the base, for each round that has both. */
+/** The ratios of `of(subject)` to `of(base)`, over the rounds that have both. */
 export const ratios = <A extends { readonly round: number }>(
   subject: ReadonlyArray<A>,
   base: ReadonlyArray<A>,

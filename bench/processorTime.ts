@@ -1,21 +1,21 @@
 /**
- * Processor time of other processes, all their threads, in microseconds. On a machine that others use as well, rates
- * move by a factor of three and processor time little.
+ * Processor time of other processes, over all their threads, in microseconds. On a shared machine rates vary by a
+ * factor of three, and processor time varies little.
  *
- * Linux alone tells: elsewhere `ofProcesses` gives `undefined`. `parseSchedStat` is pure.
+ * Linux only: elsewhere `ofProcesses` returns `undefined`. `parseSchedStat` is pure.
  */
 import * as fs from "node:fs"
 
-/** A thread's line in `/proc`: nanoseconds on a processor, nanoseconds of waiting for one, time slices. */
+/** Parses a thread's `/proc` line: nanoseconds on a processor, nanoseconds waiting for one, time slices. */
 export const parseSchedStat = (text: string): number | undefined => {
   const match = /^(\d+) \d+ \d+\s*$/.exec(text)
   return match === null ? undefined : Number(match[1]) / 1000
 }
 
 /**
- * Since each process began. The kernel's total for a process counts in hundredths of a second, which is too coarse for
- * rounds of a second or two; its figures for threads are exact. A thread that ends takes its figure with it, but the
- * threads of a node live as long as the node.
+ * Total since each process started. The kernel counts a whole process in hundredths of a second, too coarse for rounds
+ * of a second or two, but counts threads exactly. The figure of a thread disappears when the thread ends; a node's
+ * threads live as long as the node.
  */
 export const ofProcesses = (processIds: ReadonlyArray<number>): number | undefined => {
   let micros = 0

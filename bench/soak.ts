@@ -1,4 +1,4 @@
-/** Writers and readers on one cluster for minutes: what its nodes hold, memory above all, and the slowest requests. */
+/** Runs writers and readers on one cluster for minutes; samples memory, disk and the slowest requests. */
 import * as fs from "node:fs"
 import * as Histogram from "../src/cli/Histogram.ts"
 import * as LoadGenerator from "../src/cli/LoadGenerator.ts"
@@ -36,7 +36,7 @@ const operationsOf = ({ errors, histogram }: Driver.Recording, millis: number): 
   failures: Object.values(errors).reduce((sum, count) => sum + count, 0)
 })
 
-/** A file may go between the listing and the look at its size. */
+/** A file may be removed after it was listed and before its size is read. */
 const diskBytesOf = (directory: string | undefined): number => {
   if (directory === undefined || !fs.existsSync(directory)) return 0
   return sizeBytesOf(filesOf(directory))

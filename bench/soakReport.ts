@@ -1,8 +1,8 @@
-/** A soak for people: a line for each interval, the curve of memory, and whether it is as it should be. Pure. */
+/** Prints a soak: a line per interval, the memory curve, and whether memory stayed flat. Pure. */
 
 export interface Memory {
   readonly residentBytes: number
-  /** A node of an older checkout tells its resident memory alone. */
+  /** Nodes of older checkouts report only resident memory. */
   readonly heapUsedBytes: number | undefined
   readonly heapCommittedBytes: number | undefined
   readonly arrayBufferBytes: number | undefined
@@ -16,14 +16,14 @@ export interface Operations {
   readonly failures: number
 }
 
-/** One interval, and what the nodes held at its end. */
+/** One interval, and the memory and disk in use at its end. */
 export interface Sample {
   readonly seconds: number
   readonly nodes: ReadonlyArray<Memory>
   readonly diskBytes: number
   readonly write: Operations
   readonly read: Operations
-  /** Processor time of all nodes for one request. */
+  /** Processor time of all nodes per request. */
   readonly cpuMicros: number | undefined
 }
 
@@ -56,7 +56,7 @@ export const lineOf = ({ cpuMicros, diskBytes, nodes, read, seconds, write }: Sa
 const rows = 12
 const columnsMax = 100
 
-/** Each series by its number, from zero to the highest value; `*` where two meet. */
+/** Draws each series with its number, from zero to the highest value; `*` where two overlap. */
 export const chart = (series: ReadonlyArray<ReadonlyArray<number>>, unit: string): string => {
   const length = Math.max(0, ...series.map((values) => values.length))
   const columns = Math.min(columnsMax, length)
@@ -77,8 +77,9 @@ export const chart = (series: ReadonlyArray<ReadonlyArray<number>>, unit: string
 
 export interface Verdict {
   readonly node: number
-  /** The median of the samples around five minutes, and of those in the last minute. */
+  /** The median of the samples around five minutes. */
   readonly atFiveMinutesBytes: number | undefined
+  /** The median of the samples in the last minute. */
   readonly atTheEndBytes: number
   readonly highestBytes: number
 }
@@ -88,7 +89,7 @@ const medianBytes = (samples: ReadonlyArray<Sample>, node: number): number | und
   return sorted[Math.floor(sorted.length / 2)]
 }
 
-/** Garbage comes and goes: one sample says little. */
+/** Garbage comes and goes, so a single sample says little. */
 const aroundSeconds = 30
 
 export const verdicts = (samples: ReadonlyArray<Sample>): ReadonlyArray<Verdict> => {
@@ -109,7 +110,7 @@ const verdictText = ({ atFiveMinutesBytes, atTheEndBytes, highestBytes, node }: 
   `node ${node}: ${mebibytes(atFiveMinutesBytes)} MiB at five minutes, ${mebibytes(atTheEndBytes)} at the end` +
   (atFiveMinutesBytes === undefined
     ? ""
-    : ` (${((atTheEndBytes / atFiveMinutesBytes - 1) * 100).toFixed(1)} % apart)`) +
+    : ` (${((atTheEndBytes / atFiveMinutesBytes - 1) * 100).toFixed(1)} % difference)`) +
   `, ${mebibytes(highestBytes)} at most`
 
 export const render = (samples: ReadonlyArray<Sample>): string => {

@@ -1,10 +1,10 @@
 /**
- * Two clusters take turns under the same load. A round has many slices of a fraction of a second, one cluster's beside
- * the other's, so that both meet the same machine: what else runs on it changes slowly beside that. All processes, the
- * load generator's too, share the machine's cores.
+ * Two clusters take turns under the same load. A round has many slices of a fraction of a second, alternating between
+ * the clusters. Other load on the machine changes more slowly, so both clusters run under the same conditions. All
+ * processes, including the load generator, share the machine's cores.
  *
- * Processor time is counted for each cluster's processes over the whole round. So it holds what a cluster does while
- * the other has its turn: copies that follow the answer, flushes, compactions.
+ * Processor time is counted for each cluster's processes over the whole round. So it includes the work that a cluster
+ * does during the other's slices: copies that follow the answer, flushes, compactions.
  */
 import * as Histogram from "../src/cli/Histogram.ts"
 import * as LoadGenerator from "../src/cli/LoadGenerator.ts"
@@ -16,7 +16,7 @@ import { align } from "./storage/report.ts"
 
 export interface Settings {
   readonly rounds: number
-  /** Of each cluster in a round. */
+  /** Per cluster in each round. */
   readonly seconds: number
   readonly keyCount: number
   readonly valueSizes: ReadonlyArray<number>
@@ -26,11 +26,11 @@ export interface Settings {
 const operations = ["put", "get"] as const
 type Operation = typeof operations[number]
 
-/** Any seed will do; a fixed one sends all clusters, and every run, the same keys. */
+/** Any seed will do; a fixed one gives all clusters, and every run, the same keys. */
 const seed = 20260201
-/** Short beside what else happens on the machine, long beside a request: connections run dry at the end of a slice. */
+/** Shorter than changes in other load; much longer than a request, because connections drain at the end of a slice. */
 const sliceMillis = 100
-/** So many requests compile the hot path of three nodes to the end; on a busy machine the time has to be enough. */
+/** Enough requests to fully compile the hot path of three nodes; on a busy machine the time limit ends the warm-up. */
 const warmUpRequests = 30_000
 const warmUpMillisMax = 10_000
 
@@ -47,9 +47,9 @@ export interface Run {
   readonly p99Millis: number
   readonly maxMillis: number
   readonly errors: Readonly<Record<string, number>>
-  /** Operations in a message between nodes, on average. */
+  /** Mean number of operations per message between nodes. */
   readonly batch: number | undefined
-  /** Processor time of all nodes together for one request. */
+  /** Processor time of all nodes together, per request. */
   readonly cpuMicros: number | undefined
 }
 
@@ -59,12 +59,12 @@ export interface Row {
   readonly connections: number
   /** The median round of each cluster. */
   readonly sides: Readonly<Partial<Record<ClusterName, Run>>>
-  /** Rondo's figure by the other cluster's. */
+  /** Rondo's figure divided by the other cluster's. */
   readonly rateRatio: Middle | undefined
   readonly cpuRatio: Middle | undefined
 }
 
-/** A machine that is busy with other work refuses some, so keys are written again until all are there. */
+/** A cluster on a busy machine refuses some writes, so the keys are written again until all are stored. */
 const fillAttempts = 5
 
 export const fill = async (
@@ -89,12 +89,12 @@ export const fill = async (
     )
     if (outcome.requests === keys.length) return
     const errors = JSON.stringify(outcome.errors)
-    note(`  the ${name} cluster took ${outcome.requests} of ${keys.length} keys: ${errors}`)
-    if (attempt === fillAttempts) throw new Error(`the ${name} cluster does not take all keys: ${errors}`)
+    note(`  the ${name} cluster stored ${outcome.requests} of ${keys.length} keys: ${errors}`)
+    if (attempt === fillAttempts) throw new Error(`the ${name} cluster did not store all keys: ${errors}`)
   }
 }
 
-/** A cluster with its load, at the beginning of a round. */
+/** A cluster and its load. */
 interface Side {
   readonly cluster: Cluster
   readonly driver: Driver.Driver
@@ -136,7 +136,7 @@ const slices = async (sides: ReadonlyArray<Side>, count: number) => {
   }
 }
 
-/** All sides until the slowest has had enough. */
+/** Runs all sides until the slowest has had enough requests. */
 const warmUp = async (sides: ReadonlyArray<Side>) => {
   const endAt = performance.now() + warmUpMillisMax * sides.length
   const requests = sides.map(() => 0)
@@ -146,7 +146,7 @@ const warmUp = async (sides: ReadonlyArray<Side>) => {
   }
 }
 
-/** `clusters` has the one to compare with first. */
+/** The first of the `clusters` is the one to compare with. */
 export const run = async (clusters: ReadonlyArray<Cluster>, settings: Settings, note: (text: string) => void) => {
   const { connectionCounts, keyCount, rounds, seconds, valueSizes } = settings
   const keys = LoadGenerator.keysOf(seed, keyCount)
@@ -184,7 +184,7 @@ const cpuText = (micros: number | undefined): string => micros === undefined ? n
 
 const runText = ({ cluster, connections, cpuMicros, errors, operation, requestsPerSecond, round, valueBytes }: Run) =>
   `  ${operation} ${valueBytes} B, ${connections} connections, round ${round + 1}, ${cluster.padEnd(7)} ` +
-  `${Math.round(requestsPerSecond)}/s, ${cpuText(cpuMicros)} us a request` +
+  `${Math.round(requestsPerSecond)}/s, ${cpuText(cpuMicros)} us per request` +
   (Object.keys(errors).length === 0 ? "" : `  errors ${JSON.stringify(errors)}`)
 
 export const rowsOf = (runs: ReadonlyArray<Run>, { connectionCounts, valueSizes }: Settings): ReadonlyArray<Row> =>

@@ -1,13 +1,13 @@
 /**
- * What a strategy of compaction costs, without writing a byte: tables are ranges of keys and how many cells they hold,
- * and keys are uniformly random, so a merge is arithmetic. The engine's own `pick` decides, on tables like these.
+ * Computes the cost of a compaction strategy without writing a byte. A table is a range of keys and a number of cells,
+ * and keys are uniformly random, so a merge is arithmetic. The engine's own `pick` decides, on such tables.
  *
- * Pure. Where it departs from the engine: within a table cells are spread evenly, a merge is done before the next flush,
- * and all lines are equally long. The log, which writes every cell once more, is not counted.
+ * Pure. It differs from the engine in three points: cells are spread evenly within a table, a merge ends before the
+ * next flush, and all lines have the same length. The log, which writes every cell once more, is not counted.
  */
 import type { Sized } from "../../src/storage/Levels.ts"
 
-/** A table over a part of the keys, which lie between 0 and 1. */
+/** A table over a part of the keys, which are numbers between 0 and 1. */
 export interface Table extends Sized {
   readonly from: number
   readonly to: number
@@ -18,43 +18,43 @@ export type Levels = ReadonlyArray<ReadonlyArray<Table>>
 
 export interface Merge {
   readonly inputs: ReadonlyArray<Table>
-  /** Where the result goes. */
+  /** The level that takes the result. */
   readonly target: number
-  /** The tables change their level as they are. */
+  /** The tables change their level without being rewritten. */
   readonly isMove: boolean
-  /** Where tables end. */
+  /** The size at which an output table ends. */
   readonly tableBytes: number
 }
 
-/** What to merge next, if anything. The sorted runs of level 0 are its tables, of each other level all its tables. */
+/** What to merge next, if anything. Each table of level 0 is a sorted run; so is each other level. */
 export type Strategy = (levels: Levels) => Merge | undefined
 
-/** How many cells two sets of keys have together, each given as cells per unit of keys. */
+/** The density of the union of sets of keys, given the density of each; a density is cells per unit of keys. */
 export type Union = (densities: ReadonlyArray<number>) => number
 
 /** No key is written twice. */
 export const allNew: Union = (densities) => densities.reduce((sum, density) => sum + density, 0)
 
-/** Every write is of one of so many keys, whichever. */
+/** Every write goes to one of `keys` keys, at random. */
 export const amongKeys = (keys: number): Union => (densities) =>
   keys * (1 - densities.reduce((missing, density) => missing * (1 - density / keys), 1))
 
 export interface Load {
   readonly lineBytes: number
-  /** Lines in a memtable that is full. */
+  /** Bytes of lines in a full memtable. */
   readonly flushBytes: number
-  /** Lines in its log when it is flushed although it is not full: it takes the same keys again and again. */
+  /** Bytes of lines in the log at which a memtable is flushed early: overwrites of a few keys do not fill it. */
   readonly logBytesMax: number
 }
 
 export interface Figures {
-  /** Bytes written to tables, for each byte of lines that came in. */
+  /** Bytes written to tables per incoming byte of lines. */
   readonly writeAmplification: number
-  /** Sorted runs that a look-up may have to ask, after each flush and what it led to. */
+  /** Sorted runs that a look-up may have to ask, after each flush and the merges that it caused. */
   readonly runsMean: number
   readonly runsMax: number
   readonly largestMergeBytes: number
-  /** Bytes in tables for each byte of the newest cells: the mean after each flush, and the most, with merges under way. */
+  /** Bytes in tables per byte of the newest cells: the mean after each flush, and the maximum with running merges. */
   readonly spaceMean: number
   readonly spaceMax: number
   readonly tables: number
@@ -62,12 +62,12 @@ export interface Figures {
 
 const levelCount = 7
 
-/** Less than a cell, which sums of fractions of cells may leave over. */
+/** Less than a cell: sums of fractions may leave this much. */
 const roundingError = 0.5
 
 const keyOf = (position: number): string => position.toFixed(12)
 
-/** Cells are spread evenly over the range. */
+/** A table with its cells spread evenly over the range. */
 export const tableOf = (from: number, to: number, cells: number, lineBytes: number): Table => ({
   from,
   to,
@@ -77,7 +77,7 @@ export const tableOf = (from: number, to: number, cells: number, lineBytes: numb
   keyMax: keyOf(to - 1e-9)
 })
 
-/** Cuts the keys where a table begins or ends; each part has as many cells as the tables that reach over it together. */
+/** Cuts the keys where a table begins or ends. Each part has the union of the cells of all tables that cover it. */
 const partsOf = (tables: ReadonlyArray<Table>, union: Union) => {
   const borders = Array.from(new Set(tables.flatMap(({ from, to }) => [from, to]))).sort((a, b) => a - b)
   const waiting = tables.toSorted((left, right) => left.from - right.from)
@@ -125,7 +125,7 @@ export const bytesOf = (tables: ReadonlyArray<Table>): number =>
 const runsOf = (levels: Levels): number =>
   levels[0]!.length + levels.slice(1).filter((tables) => tables.length > 0).length
 
-/** A store that is written to, and its figures since it was made. */
+/** A store, and its figures since it was created or they were reset. */
 export class Store {
   levels: Levels
   private readonly load: Load
@@ -139,7 +139,7 @@ export class Store {
   private space = 0
   private spaceMax = 0
 
-  /** `cells` are there from the start, in the last level. */
+  /** The store starts with `cells` cells in its last level. */
   constructor(load: Load, strategy: Strategy, cells = 0, tableBytes = Number.POSITIVE_INFINITY) {
     const { lineBytes } = load
     this.load = load
@@ -156,11 +156,11 @@ export class Store {
     }
   }
 
-  /** Writes cells of `keys` that are all there. */
+  /** Overwrites cells at random, in a store that holds all `keys`. */
   overwrite(cells: number, keys: number): void {
     const { flushBytes, lineBytes, logBytesMax } = this.load
     const full = Math.min(1, flushBytes / lineBytes / keys)
-    // So many writes leave a part of `full` of the keys in the memtable.
+    // After this many writes the memtable holds the share `full` of all keys.
     const perFlush = Math.min(
       logBytesMax / lineBytes,
       full === 1 ? Number.POSITIVE_INFINITY : -keys * Math.log(1 - full)
@@ -183,8 +183,8 @@ export class Store {
     }
   }
 
-  /** Forgets what was measured, not what is stored. */
-  measureAnew(): void {
+  /** The stored cells stay. */
+  resetFigures(): void {
     this.cameIn =
       this.written =
       this.flushes =
@@ -230,7 +230,7 @@ export class Store {
     return this.levels.reduce((sum, tables) => sum + bytesOf(tables), 0)
   }
 
-  /** While keys are only added, all cells are the newest of theirs. */
+  /** Without `keys`, cells have only been added, so every cell is the newest of its key. */
   private amplification(bytes: number, keys: number | undefined): number {
     return bytes / (keys === undefined ? this.bytes() : keys * this.load.lineBytes)
   }

@@ -1,9 +1,9 @@
 /**
- * The table of docs/decisions/0008-leveled-compaction.md:
+ * Prints the table of docs/decisions/0008-leveled-compaction.md:
  *
  *     node bench/compaction/main.ts
  *
- * Fills stores of several sizes in random order, then overwrites full ones at random until their figures stand still.
+ * Fills stores of several sizes in random order, then overwrites full ones at random until their figures are stable.
  */
 import { Console, Effect } from "effect"
 import { type Figures, type Load, Store, type Strategy } from "./Model.ts"
@@ -25,7 +25,7 @@ const strategies: ReadonlyArray<readonly [name: string, strategy: Strategy]> = [
   ["leveled, 6, base 1 GiB", leveled({ levelBytes: 1024 * mebibyte })]
 ]
 
-/** Writes before the figures count, and while they do: so many for each key, and enough to flush small stores often. */
+/** Writes before and during the measurement: proportional to the keys, and enough to flush small stores often. */
 const writesBefore = (cells: number) => Math.max(cells, 20_000_000)
 const writesMeasured = (cells: number) => Math.max(2 * cells, 100_000_000)
 
@@ -43,7 +43,7 @@ const overwritten = (strategy: Strategy, cells: number): Figures => {
     strategy === sizeTiered ? undefined : tableBytesOf(cells * load.lineBytes)
   )
   store.overwrite(writesBefore(cells), cells)
-  store.measureAnew()
+  store.resetFigures()
   store.overwrite(writesMeasured(cells), cells)
   return store.figures()
 }

@@ -1,4 +1,4 @@
-/** The strategies that are compared: the engine's, and the one that it had before. */
+/** The strategies to compare: the engine's present one and its former one. */
 import { pick, type Settings } from "../../src/storage/compaction/pick.ts"
 import * as Engine from "../../src/storage/Engine.ts"
 import { bytesOf, type Strategy, type Table } from "./Model.ts"
@@ -8,7 +8,7 @@ const tablesAtMost = 256
 
 export const tableBytesOf = (bytes: number): number => Math.max(Engine.defaults.tableBytes, bytes / tablesAtMost)
 
-/** The engine's own, with its own `pick`. */
+/** The engine's strategy, with its own `pick`. */
 export const leveled = (settings: Partial<Settings> = {}): Strategy => (levels) => {
   const picked = pick(levels, { ...Engine.defaults, ...settings })
   if (picked === undefined) return undefined
@@ -16,17 +16,17 @@ export const leveled = (settings: Partial<Settings> = {}): Strategy => (levels) 
   return { inputs: [...upper, ...lower], isMove, target, tableBytes: tableBytesOf(bytesOf(levels.flat())) }
 }
 
-/** Tables of similar size are merged when so many are there. */
+/** This many tables of similar size are merged. */
 const tablesPerMerge = 4
-/** Beyond this the smallest are merged whatever their sizes. */
+/** Above this number of tables, the smallest are merged, regardless of size. */
 const tablesMax = 20
-/** Tables below this count as equal: a quarter of the memtable. */
+/** Tables smaller than this count as equal: a quarter of the memtable. */
 const smallBytes = 8 * 1024 * 1024
 
 /**
  * Every table is a sorted run, and all are in level 0.
  *
- * Source: Apache Cassandra's `SizeTieredCompactionStrategy`, as this engine had it before its format 2.
+ * Source: Apache Cassandra's `SizeTieredCompactionStrategy`, as this engine used it before leveled compaction.
  */
 export const sizeTiered: Strategy = (levels) => {
   const bySize = levels.flat().sort((left, right) => left.sizeBytes - right.sizeBytes)
@@ -37,7 +37,7 @@ export const sizeTiered: Strategy = (levels) => {
     : { inputs, isMove: false, target: 0, tableBytes: Number.POSITIVE_INFINITY }
 }
 
-/** Runs of tables none of which is more than half as large again as their mean. */
+/** Groups of tables, each at most 1.5 times as large as the mean of the smaller ones in its group. */
 const bucketsOf = (bySize: ReadonlyArray<Table>): ReadonlyArray<ReadonlyArray<Table>> => {
   const buckets: Array<Array<Table>> = []
   for (const table of bySize) {

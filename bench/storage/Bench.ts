@@ -1,7 +1,7 @@
 /**
- * What all workloads need: settings, the stores to compare, and turns for them, so that both meet the same machine.
+ * Shared by all workloads: settings, the stores to compare, and turns, which give both stores the same conditions.
  *
- * One store works at a time. Before the other begins, what the first still does in the background has to end.
+ * One store works at a time. Its background work has to end before the other begins.
  */
 import { Effect } from "effect"
 import * as fs from "node:fs"
@@ -15,7 +15,7 @@ import { byName, type WorkloadName } from "./workloads.ts"
 export interface Settings {
   readonly cells: number
   readonly inFlight: number
-  /** What each store gets for each workload that is bounded by time, in all rounds together. */
+  /** Per store and time-bounded workload, over all rounds. */
   readonly seconds: number
   readonly rounds: number
   readonly memtableBytes: number
@@ -30,11 +30,11 @@ export interface Bench {
   readonly report: Report
   readonly wanted: (...names: ReadonlyArray<WorkloadName>) => boolean
   readonly note: (text: string) => void
-  /** This program with other flags, in a process of its own: its output as JSON. */
+  /** Runs this program with other flags in a separate process; returns its JSON output. */
   readonly again: (flags: ReadonlyArray<string>) => unknown
 }
 
-/** What two stores gave, by their names. */
+/** Results by store. */
 export type Both<A> = Partial<Record<Name, A>>
 
 export const openOptions = (bench: Bench, kind: Kind, part: string, valueBytes: number): OpenOptions => ({
@@ -49,7 +49,7 @@ export const openOptions = (bench: Bench, kind: Kind, part: string, valueBytes: 
 export const removeDirectory = (directory: string): Effect.Effect<void> =>
   Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
 
-/** Runs a load and adds what it took to the recording. */
+/** Runs a load and adds its time to the recording. */
 export const timed = <A>(into: Recording, work: Effect.Effect<A>): Effect.Effect<A> =>
   Effect.suspend(() => {
     const beganAt = performance.now()
@@ -67,10 +67,10 @@ export const timed = <A>(into: Recording, work: Effect.Effect<A>): Effect.Effect
 const settleCheckMillis = 250
 const settleChecks = 3
 const settleMillisMax = 180_000
-/** Of one core: a store that rests takes less, one that compacts takes much more. */
+/** Share of one core: an idle store takes less, a store that compacts takes much more. */
 const restingCpuShare = 0.05
 
-/** Waits until the process does nothing in the background; returns the milliseconds that took. */
+/** Waits until the process has no background work left; returns the milliseconds that this took. */
 export const settle: Effect.Effect<number> = Effect.gen(function*() {
   const beganAt = performance.now()
   let quietChecks = 0
@@ -91,25 +91,25 @@ export const settle: Effect.Effect<number> = Effect.gen(function*() {
 
 let turns = 0
 
-/** The stores, one of them first at one time, the other at the next. */
+/** The stores, in alternating order from call to call. */
 export const inTurn = <A>(stores: ReadonlyArray<A>): ReadonlyArray<A> =>
   turns++ % 2 === 0 ? stores : stores.toReversed()
 
-/** Long enough to compile the hot path and to bring a share of the blocks into the caches. */
+/** Long enough to compile the hot path and to load part of the blocks into the caches. */
 const warmUpMillis = 1000
 
-/** A part of a workload that is measured on its own: reads, for example, beside writes. */
+/** A separately measured part of a workload, such as the reads beside writes. */
 export interface Part {
   readonly workload: { readonly name: string; readonly title: string; readonly aim?: number }
   readonly load: (into: Recording, millis: number, round: number) => Load
-  /** Cells that every operation has to find or write; anything else is an error of the benchmark. */
+  /** Cells that every operation must find or write; any other number is an error of the benchmark. */
   readonly cells?: number
 }
 
 export interface Contest {
   readonly valueBytes: number
   readonly parts: ReadonlyArray<Part>
-  /** Begins with the loads; the slice ends when all have. */
+  /** Starts together with the loads; the slice ends when all have ended. */
   readonly beside?: (store: Store) => Effect.Effect<void>
   readonly writes?: boolean
 }
@@ -127,7 +127,7 @@ const slice = (
     yield* Effect.all(all, { concurrency: "unbounded", discard: true })
   })
 
-/** Rounds of all stores in turn; the rows go into the report. */
+/** Runs rounds of all stores in turn and adds rows to the report. */
 export const contest = Effect.fnUntraced(function*(bench: Bench, stores: ReadonlyArray<Store>, given: Contest) {
   const { note, report, settings } = bench
   const sliceMillis = settings.seconds * 1000 / settings.rounds
@@ -151,7 +151,7 @@ export const contest = Effect.fnUntraced(function*(bench: Bench, stores: Readonl
       noteFigures(note, part.workload.title, given.valueBytes, name, both[name])
       if (part.cells !== undefined && recorded.cells !== recorded.operations * part.cells) {
         report.remarks.push(
-          `WRONG: ${part.workload.title}, ${name}: ${recorded.operations} operations gave ${recorded.cells} cells`
+          `WRONG: ${part.workload.title}, ${name}: ${recorded.operations} operations returned ${recorded.cells} cells`
         )
       }
     }
@@ -170,7 +170,7 @@ export const noteFigures = (
     `  ${title}, ${valueBytes} B, ${name.padEnd(7)} ${rate(perSecond).padStart(9)}/s  p99 ${Math.round(p99Micros)} us`
   )
 
-/** Adds a measure that has a figure for each store, by its name. */
+/** Adds a measure with a figure per store. */
 export const addMeasure = (
   bench: Bench,
   name: WorkloadName,

@@ -1,37 +1,37 @@
 /**
- * What a store is asked to do, and how it did. The same `Load` drives both stores; each has a loop per operation in
- * flight, one of fibers, the other of promises.
+ * The work for a store, and its results. The same `Load` drives both stores. Each runs one loop per operation in
+ * flight: Rondo as fibers, LevelDB as promises.
  */
 import * as Histogram from "../../src/cli/Histogram.ts"
 
 export type Operation = "put" | "get" | "scan"
 
-/** Cells of one scan. */
+/** Cells per scan. */
 export const scanCells = 100
 
 export interface Load {
   readonly operation: Operation
   readonly inFlight: number
   /**
-   * After how many operations that memory answered a loop lets others have a turn. Requests come from sockets, a few at a
-   * time; beside another load each is a turn of its own.
+   * After how many operations answered from memory a loop yields. Requests arrive from sockets, a few at a time; beside
+   * another load, each operation is a turn of its own.
    */
   readonly operationsPerTurn: number
-  /** The key of the next operation; `undefined` ends the loop that asks. */
+  /** The key of the next operation; `undefined` ends the calling loop. */
   readonly next: () => string | undefined
-  /** Cells that an operation returned, or wrote. */
+  /** Called with the number of cells that the operation returned or wrote. */
   readonly answered: (beganAtMillis: number, cells: number) => void
 }
 
-/** Grows over all rounds of one workload on one store. */
+/** Accumulates all rounds of one workload on one store. */
 export interface Recording {
   readonly histogram: Histogram.Histogram
   operations: number
   cells: number
   millis: number
-  /** Processor time of this process, all threads. */
+  /** Processor time of this process, over all threads. */
   cpuMillis: number
-  /** Processor time that other processes took meanwhile. */
+  /** Processor time of other processes during the rounds. */
   othersMillis: number
 }
 
@@ -44,7 +44,7 @@ export const recording = (): Recording => ({
   othersMillis: 0
 })
 
-/** When a load ends: at a number of operations, or after a time. */
+/** A load ends after a number of operations or after a time. */
 export interface Until {
   readonly count?: number
   readonly millis?: number
@@ -83,9 +83,9 @@ export interface Figures {
   readonly operations: number
   readonly seconds: number
   readonly perSecond: number
-  /** Processor time of an operation, on all threads: on a busy machine it tells more than the rate. */
+  /** Processor time per operation, over all threads: on a busy machine it says more than the rate. */
   readonly cpuMicros: number
-  /** Of all processors, what other processes took meanwhile. */
+  /** The share of all processors that other processes used. */
   readonly othersShare: number
   readonly p50Micros: number
   readonly p99Micros: number

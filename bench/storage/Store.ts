@@ -1,4 +1,4 @@
-/** A store under measurement: Rondo's engine or LevelDB, behind one face. A failure of either ends the benchmark. */
+/** A store under test: Rondo's engine or LevelDB, behind one interface. A failure of either ends the benchmark. */
 import type { Effect, Scope } from "effect"
 import type { Load } from "./Load.ts"
 
@@ -11,11 +11,11 @@ export interface Store {
   readonly drive: (load: Load) => Effect.Effect<void>
   /** Rewrites everything into the last level. */
   readonly compact: Effect.Effect<void>
-  /** Bytes given to the file system since the store was opened; `undefined` when the system does not count them. */
+  /** Bytes written to the file system since the store was opened; `undefined` if the system does not count them. */
   readonly writtenBytes: () => number | undefined
-  /** What one cell takes in this store's own terms: Rondo's line of JSON, LevelDB's key and value. */
+  /** The size of one cell in this store's terms: Rondo's line of JSON, LevelDB's key and value. */
   readonly cellBytes: () => number
-  /** Blocks read from files since it was opened; `undefined` when it does not tell. */
+  /** Blocks read from files since the store was opened; `undefined` if it does not count them. */
   readonly blockReads: () => number | undefined
 }
 
@@ -23,7 +23,7 @@ export interface OpenOptions {
   readonly directory: string
   readonly valueBytes: number
   readonly seed: number
-  /** Each write is on the disk when it is answered. */
+  /** Each write is synced before it is answered. */
   readonly synced: boolean
   readonly memtableBytes: number
   readonly cacheBytes: number

@@ -1,7 +1,6 @@
 /**
- * This checkout's engine beside another one's, each in a process of its own, in turns of a tenth of a second. Ratios are
- * made within a round. A round's processor time is all that a process takes, also what it does in the background while
- * the other has its turn.
+ * Compares this checkout's engine with another's. Each runs in its own process, in turns of a tenth of a second. Ratios
+ * are taken within a round. The processor time of a round includes a side's background work during the other's turns.
  */
 import { Effect } from "effect"
 import { fork } from "node:child_process"
@@ -14,7 +13,7 @@ import { byName, type WorkloadName } from "./workloads.ts"
 
 export interface Settings extends SideOptions {
   readonly rounds: number
-  /** Of each side, in all rounds together. */
+  /** Per side, over all rounds. */
   readonly seconds: number
 }
 
@@ -26,7 +25,7 @@ export interface Run {
   readonly round: number
   readonly perSecond: number
   readonly p99Micros: number
-  /** Processor time of an operation, on all threads. */
+  /** Processor time per operation, over all threads. */
   readonly cpuMicros: number
 }
 
@@ -49,7 +48,7 @@ const startSide = (name: SideName, root: string, options: SideOptions) =>
       Effect.promise(async () => {
         const child = fork(fileURLToPath(new URL("side.ts", import.meta.url)), [root, JSON.stringify(options)])
         const ended = new Promise<never>((_, reject) =>
-          child.once("exit", (code) => reject(new Error(`the engine of ${root} ended with code ${code}`)))
+          child.once("exit", (code) => reject(new Error(`the engine of ${root} exited with code ${code}`)))
         )
         const next = () => Promise.race([ended, new Promise<unknown>((resolve) => void child.once("message", resolve))])
         await next()
@@ -69,7 +68,7 @@ const startSide = (name: SideName, root: string, options: SideOptions) =>
   )
 
 const sliceMillis = 100
-/** Long enough to compile the hot path and to bring a share of the blocks into the caches. */
+/** Long enough to compile the hot path and to load part of the blocks into the caches. */
 const warmUpMillis = 1500
 
 const runOf = ({ cpuMicros, millis, operations, p99Micros }: Taken) => ({
@@ -78,7 +77,7 @@ const runOf = ({ cpuMicros, millis, operations, p99Micros }: Taken) => ({
   cpuMicros: cpuMicros / operations
 })
 
-/** Both sides by turns; true when both have nothing left to do. */
+/** Runs both sides in turns; returns true when neither has work left. */
 const slices = Effect.fnUntraced(function*(sides: ReadonlyArray<Side>, name: WorkloadName, millis: number) {
   let isDone = true
   for (let slice = 0; slice < Math.ceil(millis / sliceMillis); slice++) {
@@ -91,7 +90,7 @@ const slices = Effect.fnUntraced(function*(sides: ReadonlyArray<Side>, name: Wor
   return isDone
 })
 
-/** A workload that ends by count has as many rounds as that takes. */
+/** A workload that ends by count runs as many rounds as it needs. */
 const workload = Effect.fnUntraced(function*(
   sides: ReadonlyArray<Side>,
   name: WorkloadName,
@@ -133,7 +132,7 @@ const rowOf = (name: WorkloadName, valueBytes: number, runs: ReadonlyArray<Run>)
   }
 }
 
-/** The workloads that a comparison has, of those that are wanted. */
+/** The wanted workloads that a comparison can run. */
 const named = ({ cells, inFlight }: Settings, wanted: (name: WorkloadName) => boolean): ReadonlyArray<WorkloadName> => {
   const onTheFilled = [...points.reads(inFlight, cells), ...points.writes(inFlight)]
     .map(({ name }) => name)

@@ -1,5 +1,5 @@
 /**
- * What is written and asked for: keys of 16 digits and values of text that compresses to about half, the same in every
+ * The keys and values: keys of 16 digits, and values of text that compresses to about half. They are the same in every
  * run and for both stores.
  *
  * Pure.
@@ -8,21 +8,21 @@ import * as SeededRandom from "../../src/domain/SeededRandom.ts"
 
 export const keyBytes = 16
 
-/** Twice the index, so that between every two keys there is one that no store has; all have 16 digits. */
+/** Keys are this plus twice the index: all have 16 digits, and between any two is one that no store has. */
 const firstKey = 1e15
 
 export const keyOf = (index: number): string => String(firstKey + index * 2)
 
-/** Lies between `keyOf(index)` and the next key, so only a filter or a block tells that it is missing. */
+/** Between `keyOf(index)` and the next key, so only a filter or a block can tell that it is missing. */
 export const missingKeyOf = (index: number): string => String(firstKey + index * 2 + 1)
 
 const rounds = 4
 
 /**
- * Each index from 0 up to `count` once, in an order that looks random, without memory for it.
+ * A permutation of the indices below `count` that looks random and needs no memory.
  *
  * Source: John Black, Phillip Rogaway, "Ciphers with Arbitrary Finite Domains" (CT-RSA 2002): a Feistel network over
- * the next larger power of four, walked on until the result is in range.
+ * the next larger power of four, repeated until the result is in range.
  */
 export const permutation = (count: number, seed: number): (index: number) => number => {
   let halfBits = 1
@@ -39,7 +39,7 @@ export const permutation = (count: number, seed: number): (index: number) => num
     return left * (mask + 1) + right
   }
   return (index) => {
-    // What lies outside may be on a cycle that never comes inside.
+    // An index out of range may be on a cycle that never comes back into range.
     if (index < 0 || index >= count) throw new RangeError(`${index} is not below ${count}`)
     let at = step(index)
     while (at >= count) at = step(at)
@@ -54,11 +54,11 @@ const mix = (bits: number): number => {
   return (mixed ^ (mixed >>> 16)) >>> 0
 }
 
-/** Pieces as long as those of LevelDB's own `db_bench`: half of each is drawn, the other half repeats it. */
+/** As long as the pieces of LevelDB's own `db_bench`. Half of each is random, the other half repeats it. */
 const pieceBytes = 100
 const poolBytes = 1024 * 1024
 
-/** Values of one size, one after the other out of a text that both stores are given. */
+/** Successive values of one size, out of a text that is the same for both stores. */
 export const values = (sizeBytes: number, seed: number): () => Buffer => {
   const random = SeededRandom.make(seed)
   let text = ""
@@ -69,7 +69,7 @@ export const values = (sizeBytes: number, seed: number): () => Buffer => {
     if (next + sizeBytes > pool.length) next = next % pieceBytes + 1
     const start = next
     next += sizeBytes
-    // A copy, as from a socket: slices of one pool would make the stores' memory look smaller than it is.
+    // A copy, as if read from a socket: slices of one pool would understate the memory of the stores.
     return Buffer.from(pool.subarray(start, start + sizeBytes))
   }
 }

@@ -1,11 +1,11 @@
-/** A `Disk` that counts what goes through it. */
+/** A `Disk` that counts bytes written and reads. */
 import { Effect } from "effect"
 import type { Disk } from "../../src/disk/Disk.ts"
 
 export interface Counts {
-  /** To files of the log. */
+  /** Written to logs. */
   logBytes: number
-  /** To every other file. */
+  /** Written to all other files. */
   tableBytes: number
   reads: number
 }
@@ -23,7 +23,7 @@ export const make = (disk: Disk["Service"], counted: Counts): Disk["Service"] =>
       },
       readNow: (offsetBytes, lengthBytes, target) => {
         const isRead = handle.readNow(offsetBytes, lengthBytes, target)
-        // What it refuses is asked for again with `read`.
+        // If it returns false, the caller repeats the request with `read`.
         if (isRead) counted.reads++
         return isRead
       }

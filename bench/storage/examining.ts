@@ -1,4 +1,4 @@
-/** What is no rate: how often the filters are wrong, how long recovery takes, how much memory a store needs. */
+/** Measures other than rates: false positives of the filters, the time of recovery, the memory of a store. */
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as SeededRandom from "../../src/domain/SeededRandom.ts"
@@ -11,7 +11,7 @@ import type { Kind } from "./Store.ts"
 const filterReads = 50_000
 const filterWrongMax = 0.015
 
-/** Without a cache each block that a filter lets through is a read, and for a missing key each such read is in vain. */
+/** Without a cache, each block that a filter admits is a read. For missing keys, every read is a false positive. */
 export const filter = Effect.fnUntraced(function*(bench: Bench, valueBytes: number) {
   const { cells, inFlight, seed } = bench.settings
   const both: Both<number> = {}
@@ -39,14 +39,14 @@ export const filter = Effect.fnUntraced(function*(bench: Bench, valueBytes: numb
 
 const logBytesWanted = 64 * 1024 * 1024
 const cellsPerStep = 10_000
-/** So large that nothing is flushed. */
+/** Large enough that nothing is flushed. */
 const hugeMemtableBytes = 1024 ** 3
 const recoveryAttempts = 3
 const recoverySecondsMax = 2
 
 const logBytes = (directory: string): number => sizeBytesOf(filesOf(directory).filter((file) => file.endsWith(".log")))
 
-/** Copies a store that is open, with all its cells in the log, and opens the copy: what a killed process leaves. */
+/** Copies an open store with all its cells in the log, as a killed process leaves it, and opens the copy. */
 const recoverySeconds = Effect.fnUntraced(function*(bench: Bench, kind: Kind, valueBytes: number) {
   const options = openOptions(bench, kind, "recovery", valueBytes)
   const copy = `${options.directory}-copy`
@@ -77,7 +77,7 @@ const recoverySeconds = Effect.fnUntraced(function*(bench: Bench, kind: Kind, va
       const recorded = Load.recording()
       yield* store.drive(Load.make("get", 1, () => keyAt(written - 1), { count: 1 }, recorded))
       seconds.push((performance.now() - beganAt) / 1000)
-      if (recorded.cells !== 1) bench.report.remarks.push(`WRONG: ${kind.name} lost a cell of the log at recovery`)
+      if (recorded.cells !== 1) bench.report.remarks.push(`WRONG: ${kind.name} lost a cell of the log during recovery`)
       yield* settle
     }))
     yield* removeDirectory(copy)
@@ -95,12 +95,12 @@ export const recovery = Effect.fnUntraced(function*(bench: Bench, valueBytes: nu
   addMeasure(
     bench,
     "recovery",
-    { title: "of a log of 64 MiB", unit: "s", valueBytes, below: recoverySecondsMax },
+    { title: "log of 64 MiB", unit: "s", valueBytes, below: recoverySecondsMax },
     both
   )
 })
 
-/** Each store in a process of its own: fills, reads, and tells how large the process became. */
+/** Each store in its own process: fills, reads, and reports how large the process became. */
 export const memory = Effect.fnUntraced(function*(bench: Bench, valueBytes: number) {
   const both: Both<number> = {}
   for (const { name } of bench.kinds) {

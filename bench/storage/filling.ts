@@ -26,20 +26,20 @@ export interface Filled {
   readonly process: ProcessFigures
   readonly settleMillis: number
   readonly spaceBytes: number
-  /** Without what is in the log, which does not grow with the store. */
+  /** Without the log, which does not grow with the store. */
   readonly tableBytes: number
   readonly lineBytes: number
   readonly writtenBytes: number | undefined
 }
 
-/** Writes `count` cells and lets the store come to rest. */
+/** Writes all cells, then waits until the store is idle. */
 export const fill = Effect.fnUntraced(
   function*(bench: Bench, store: Store, title: string, valueBytes: number, key: (sequence: number) => string) {
     const { cells, inFlight } = bench.settings
     const recorded = Load.recording()
     const writtenBefore = store.writtenBytes()
     const progress = setInterval(() => bench.note(progressLine(store, recorded, cells)), progressMillis)
-    // What follows is left out: the ticks of an idle event loop would hide the pauses among them.
+    // Without the wait that follows: the ticks of an idle event loop would hide the pauses.
     const [, seen] = yield* during(
       timed(recorded, store.drive(Load.make("put", inFlight, key, { count: cells }, recorded)))
     ).pipe(Effect.ensuring(Effect.sync(() => clearInterval(progress))))
@@ -67,7 +67,7 @@ const progressLine = (store: Store, recorded: Load.Recording, cells: number): st
   `    ${store.name} ${Math.floor(recorded.operations / cells * 100)} %  ` +
   `${Math.round(process.memoryUsage.rss() / 1e6)} MB resident`
 
-/** Aims for 10 million cells, which smaller stores should meet as well. */
+/** Aims for 10 million cells; smaller stores should meet them too. */
 const spaceAmplificationMax = 1.3
 const writeAmplificationMax = 12
 const pauseP999MillisMax = 50
@@ -106,17 +106,17 @@ export const reportFill = (
     writeAmplificationMax,
     of(({ lineBytes, writtenBytes }) => writtenBytes === undefined ? undefined : writtenBytes / lineBytes)
   )
-  add("event loop held, p99", "ms", undefined, of(({ process }) => process.pauseP99Millis))
-  add("event loop held, p99.9", "ms", pauseP999MillisMax, of(({ process }) => process.pauseP999Millis))
-  add("event loop held, longest", "ms", undefined, of(({ process }) => process.pauseMaxMillis))
+  add("event loop blocked, p99", "ms", undefined, of(({ process }) => process.pauseP99Millis))
+  add("event loop blocked, p99.9", "ms", pauseP999MillisMax, of(({ process }) => process.pauseP999Millis))
+  add("event loop blocked, longest", "ms", undefined, of(({ process }) => process.pauseMaxMillis))
   add("slowest write", "ms", undefined, of(({ figures }) => figures.maxMicros / 1000))
-  add("work left when answered", "s", undefined, of(({ settleMillis }) => settleMillis / 1000))
+  add("background work left", "s", undefined, of(({ settleMillis }) => settleMillis / 1000))
   if (bench.kinds.length === 1) {
-    add("resident memory at most", "MB", rssBytesMax, of(({ process }) => process.rssMaxBytes))
+    add("peak resident memory", "MB", rssBytesMax, of(({ process }) => process.rssMaxBytes))
   }
 }
 
-/** Each store alone in a directory, which stays. */
+/** Fills each store in its own directory, which stays. */
 export const fillEach = Effect.fnUntraced(
   function*(bench: Bench, name: WorkloadName, part: string, valueBytes: number, key: (sequence: number) => string) {
     const both: Both<Filled> = {}
@@ -136,7 +136,7 @@ export const ordered = Effect.fnUntraced(function*(bench: Bench, valueBytes: num
   for (const kind of bench.kinds) yield* removeDirectory(openOptions(bench, kind, "ordered", valueBytes).directory)
 })
 
-/** The store that the reads that follow are measured on. */
+/** Fills the store that later workloads read. */
 export const random = Effect.fnUntraced(function*(bench: Bench, valueBytes: number) {
   const { cells, seed } = bench.settings
   const shuffled = permutation(cells, seed)

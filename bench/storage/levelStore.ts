@@ -1,4 +1,4 @@
-/** LevelDB through the asynchronous calls of `classic-level`, driven by a loop of promises for each operation in flight. */
+/** LevelDB through the asynchronous calls of `classic-level`, driven by a loop of promises per operation in flight. */
 import { ClassicLevel } from "classic-level"
 import { Effect } from "effect"
 import { keyBytes, values } from "./cells.ts"
@@ -8,11 +8,11 @@ import type { Kind, OpenOptions } from "./Store.ts"
 
 export interface LevelOptions {
   readonly compression: boolean
-  /** How values come back: bytes as from Rondo, or text, which saves LevelDB an object for each. */
+  /** The type of returned values: bytes as in Rondo, or text, which saves LevelDB an object per value. */
   readonly valueEncoding: "buffer" | "utf8"
 }
 
-/** More than a scan of the largest values holds, so that it needs one trip. */
+/** More than a scan of the largest values holds, so that a scan needs one trip. */
 const highWaterMarkBytes = 256 * 1024
 
 const open = Effect.fnUntraced(function*(level: LevelOptions, options: OpenOptions) {
@@ -34,7 +34,7 @@ const open = Effect.fnUntraced(function*(level: LevelOptions, options: OpenOptio
   const bytes = values(options.valueBytes, options.seed)
   const value = level.valueEncoding === "buffer" ? bytes : () => bytes().toString("latin1")
   const putOptions = { sync: options.synced }
-  // Each returns how many cells it wrote or found.
+  // Each returns the number of cells that it wrote or found.
   const operations: Record<Load["operation"], (key: string) => Promise<number>> = {
     put: (key) => database.put(key, value(), putOptions).then(() => 1),
     get: (key) => database.get(key).then((found) => found === undefined ? 0 : 1),
@@ -55,7 +55,7 @@ const open = Effect.fnUntraced(function*(level: LevelOptions, options: OpenOptio
     directory: options.directory,
     drive: (load: Load) => Effect.asVoid(drive(load)),
     compact: Effect.promise(() => database.compactRange("0", ":")),
-    // LevelDB does not tell; what the whole process wrote is its share as long as the other store rests.
+    // LevelDB does not count them. The whole process writes for LevelDB alone while the other store is idle.
     writtenBytes: () => {
       const now = deviceBytes()
       return before === undefined || now === undefined ? undefined : now.written - before.written

@@ -1,10 +1,10 @@
 /**
- * Rondo's storage engine beside LevelDB (`classic-level`, its asynchronous calls) in one process, on this machine:
+ * Measures Rondo's storage engine beside LevelDB (the asynchronous calls of `classic-level`) in one process:
  *
  *     npm run bench:storage -- --help
  *
  * Absolute figures drift with the machine; the ratio of two neighbouring measurements drifts least, so the stores take
- * turns. Both get the same keys, values and memory, and are driven by the same loads.
+ * turns. Both get the same keys, values, memory and loads.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect, Layer, Option } from "effect"
@@ -36,42 +36,42 @@ const positive = (name: string, description: string, fallback: number) =>
 
 const flags = {
   against: Flag.String("against").pipe(
-    Flag.withDescription("Directory of another checkout of Rondo, with its node_modules: compare with its engine"),
+    Flag.withDescription("Compare with the engine of another checkout of Rondo: its directory, with its node_modules"),
     Flag.optional
   ),
   quick: Flag.Boolean("quick").pipe(
-    Flag.withDescription("About two minutes: 200,000 cells with values of 100 bytes"),
+    Flag.withDescription("Run for about two minutes: 200,000 cells with values of 100 bytes"),
     Flag.withDefault(false)
   ),
   cells: positive("cells", "Cells to fill each store with", 1_000_000),
   value: Flag.Literals("value", ["100", "1024", "both"]).pipe(
-    Flag.withDescription("Bytes of each value"),
+    Flag.withDescription("Bytes per value"),
     Flag.withDefault("both")
   ),
   only: Flag.String("only").pipe(
-    Flag.withDescription(`Workloads, with commas: ${workloads.map(({ name }) => name).join(", ")}`),
+    Flag.withDescription(`Workloads, separated by commas: ${workloads.map(({ name }) => name).join(", ")}`),
     Flag.withDefault(workloads.map(({ name }) => name).join(","))
   ),
   engine: Flag.Literals("engine", ["both", "rondo", "leveldb"]).pipe(
-    Flag.withDescription("One store alone, or both beside each other"),
+    Flag.withDescription("One store alone, or both side by side"),
     Flag.withDefault("both")
   ),
-  inFlight: positive("in-flight", "Operations under way at once, where the workload's name does not say", 32),
-  seconds: Flag.optional(positiveFlag("seconds", "For each store, of each workload that is bounded by time")),
-  rounds: Flag.optional(positiveFlag("rounds", "Rounds that a store's seconds are split into")),
-  memtable: positive("memtable-mib", "Memory for writes, of each store", 32),
-  cache: positive("cache-mib", "Block cache of each store", 128),
+  inFlight: positive("in-flight", "Operations in flight, unless the name of the workload gives a number", 32),
+  seconds: Flag.optional(positiveFlag("seconds", "Seconds per store for each time-bounded workload")),
+  rounds: Flag.optional(positiveFlag("rounds", "Number of rounds that a store's seconds are divided into")),
+  memtable: positive("memtable-mib", "Memtable of each store, in MiB", 32),
+  cache: positive("cache-mib", "Block cache of each store, in MiB", 128),
   compression: Flag.Boolean("compression").pipe(
     Flag.withDescription("Let LevelDB compress its blocks"),
     Flag.withDefault(false)
   ),
   levelValues: Flag.Literals("leveldb-values", ["buffer", "utf8"]).pipe(
-    Flag.withDescription("LevelDB returns values as bytes, as Rondo does, or as text, which is cheaper for it"),
+    Flag.withDescription("Type of the values that LevelDB returns: bytes as in Rondo, or text, which is cheaper"),
     Flag.withDefault("buffer")
   ),
   seed: positive("seed", "Equal seeds give equal keys and values", 20260201),
   directory: Flag.String("dir").pipe(
-    Flag.withDescription("Where the stores are made, in a new directory that is removed in the end"),
+    Flag.withDescription("Create the stores in a new directory below this one, and remove it at the end"),
     Flag.withDefault(os.tmpdir())
   ),
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the results as JSON"), Flag.withDefault(false))
@@ -102,7 +102,7 @@ const elsewhere: ReadonlyArray<WorkloadName> = [
 ]
 const onTheFilled = workloads.map(({ name }) => name).filter((name) => !elsewhere.includes(name))
 
-/** Output of a child is at most some hundred kilobytes. */
+/** A child prints a few hundred kilobytes at most. */
 const childOutputBytesMax = 64 * mebibyte
 
 const childFlags = (given: ReadonlyArray<string>, fixed: ReadonlyArray<string>): ReadonlyArray<string> => [
@@ -126,7 +126,7 @@ const quickly = (given: Given): Given => given.quick ? { ...given, cells: 200_00
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
-/** A ratio of checkouts is about some percent, so it takes more rounds than one of stores. */
+/** Checkouts differ by a few percent, so a comparison of them takes more rounds than one of stores. */
 const besideCheckout = Effect.fnUntraced(function*(
   given: Given,
   other: string,
@@ -156,8 +156,8 @@ const besideCheckout = Effect.fnUntraced(function*(
     ? JSON.stringify({ machine: machine(), settings: given, rows: rows.flat() })
     : `\n${against.table(rows.flat())}\n\n` +
       `medians of ${rounds} rounds of ${(seconds / rounds).toFixed(2)} s, both engines in turns; ` +
-      "cpu: processor time of an operation\n" +
-      "ratios: rondo by against, and where the true one lies with 95 % confidence"
+      "cpu: processor time per operation\n" +
+      "ratios: rondo / against, with the 95 % confidence interval of the median"
 })
 
 const besideLevel = Effect.fnUntraced(function*(
@@ -213,7 +213,7 @@ const bench = Command.make("bench:storage", flags, (asked) =>
     const given = quickly(asked)
     const output = yield* Output
     const names = parseNames(given.only)
-    if ("unknown" in names) return yield* new CommandFailed({ message: `--only: there is no ${names.unknown}` })
+    if ("unknown" in names) return yield* new CommandFailed({ message: `--only: unknown workload ${names.unknown}` })
     const directory = fs.mkdtempSync(path.join(given.directory, "rondo-bench-storage-"))
     const common = {
       wanted: (...wanted: ReadonlyArray<WorkloadName>) => wanted.some((name) => names.has(name)),
@@ -228,13 +228,13 @@ const bench = Command.make("bench:storage", flags, (asked) =>
     )
   }))).pipe(
     Command.withDescription(
-      "Measure Rondo's storage engine beside LevelDB, or beside another checkout's; makes its stores in a new directory"
+      "Compare Rondo's storage engine with LevelDB, or with another checkout's. Stores are created in a new directory"
     ),
     Command.withExamples([
       { command: "npm run bench:storage", description: "Everything, 1 million cells: about half an hour" },
       {
         command: "npm run bench:storage -- --quick --against ../rondo-before",
-        description: "What a change costs, by processor time an operation: about two minutes"
+        description: "What a change costs in processor time per operation: about two minutes"
       },
       {
         command: "npm run bench:storage -- --quick --only fill-random,read-random,scan",
@@ -242,9 +242,12 @@ const bench = Command.make("bench:storage", flags, (asked) =>
       },
       {
         command: "npm run bench:storage -- --engine rondo --cells 10000000 --value 100 --only fill-random",
-        description: "One large store: memory and pauses while it fills"
+        description: "Memory and pauses while one large store fills"
       },
-      { command: "npm run --silent bench:storage -- --json", description: "For programs; progress on standard error" }
+      {
+        command: "npm run --silent bench:storage -- --json",
+        description: "For programs; progress goes to standard error"
+      }
     ])
   )
 

@@ -1,4 +1,4 @@
-/** Takes files out of the operating system's page cache, and says how much of them is in it. */
+/** Evicts files from the operating system's page cache, and measures how much of them is in it. */
 import { execFileSync } from "node:child_process"
 
 export interface Eviction {
@@ -6,7 +6,7 @@ export interface Eviction {
   readonly sizeBytes: number
 }
 
-/** Arguments of one call: far below what the system takes. */
+/** Arguments of one call: far below the limit of the system. */
 const filesPerCall = 500
 
 const residency = (files: ReadonlyArray<string>): Eviction => {
@@ -21,7 +21,7 @@ const residency = (files: ReadonlyArray<string>): Eviction => {
   return { residentBytes, sizeBytes }
 }
 
-/** `fincore`'s lines of two numbers, added up. */
+/** Adds up `fincore`'s lines of two numbers. */
 export const parseResidency = (text: string): Eviction => {
   let residentBytes = 0
   let sizeBytes = 0
@@ -35,9 +35,9 @@ export const parseResidency = (text: string): Eviction => {
 }
 
 /**
- * Writes the files back, then gives the advice that nobody will need them, which `dd` does when it is asked to copy
- * nothing. Returns what `fincore` sees afterwards, or a sentence why it could not be done. No process may have the
- * files open for mapping: the kernel keeps mapped pages.
+ * Writes the files back, then advises the kernel that they are no longer needed; `dd` does this when it copies nothing.
+ * Returns what `fincore` reports afterwards, or a sentence that says why it failed. No process may have the files
+ * mapped, because the kernel keeps mapped pages.
  */
 export const evict = (files: ReadonlyArray<string>): Eviction | string => {
   try {
@@ -49,11 +49,11 @@ export const evict = (files: ReadonlyArray<string>): Eviction | string => {
     }
     return residency(files)
   } catch (cause) {
-    return `the files could not be taken out of the page cache: ${cause instanceof Error ? cause.message : cause}`
+    return `could not evict the files from the page cache: ${cause instanceof Error ? cause.message : cause}`
   }
 }
 
-/** More than this left in memory would make the reads warm. */
+/** With more than this left in memory, the reads would be warm. */
 export const residentShareMax = 0.02
 
 export const isCold = ({ residentBytes, sizeBytes }: Eviction): boolean => residentBytes <= sizeBytes * residentShareMax

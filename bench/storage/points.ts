@@ -1,4 +1,4 @@
-/** Workloads of single operations: which, how many at once, on which keys. Pure. */
+/** Workloads of single operations: the operation, how many in flight, and the keys. Pure. */
 import type * as SeededRandom from "../../src/domain/SeededRandom.ts"
 import { keyOf, missingKeyOf } from "./cells.ts"
 import * as Load from "./Load.ts"
@@ -6,16 +6,16 @@ import type { WorkloadName } from "./workloads.ts"
 
 export type KeyOf = (draw: SeededRandom.SeededRandom, cells: number) => string
 
-/** As many as a busy site's front page asks for. */
+/** About as many as the front page of a busy site reads. */
 const hotKeys = 64
-/** Far more keys than are written, so nearly each is new. */
+/** Far more keys than writes, so nearly every key is new. */
 const newKeys = 2 ** 30
 
 export const anyKey: KeyOf = (draw, cells) => keyOf(draw.below(cells))
 const missingKey: KeyOf = (draw, cells) => missingKeyOf(draw.below(cells))
-/** Spread over the key space, each in another block. */
+/** Spread over the key space, each key in another block. */
 const hotKey: KeyOf = (draw, cells) => keyOf(Math.floor(draw.below(hotKeys) * cells / hotKeys))
-/** A scan from here has its hundred cells before the last. */
+/** A scan from here finds its hundred cells before the end. */
 const scanKey: KeyOf = (draw, cells) => keyOf(draw.below(Math.max(1, cells - Load.scanCells)))
 export const newKey: KeyOf = (draw) => keyOf(draw.below(newKeys))
 
@@ -24,11 +24,11 @@ export interface Point {
   readonly operation: Load.Operation
   readonly inFlight: number
   readonly key: KeyOf
-  /** Cells that every operation has to find or write; anything else is an error of the benchmark. */
+  /** Cells that every operation must find or write; any other number is an error of the benchmark. */
   readonly found: number
 }
 
-/** On a store that is filled with `cells`. */
+/** For a store filled with `cells`. */
 export const reads = (inFlight: number, cells: number): ReadonlyArray<Point> => {
   const inScan = Math.min(Load.scanCells, cells)
   return [
@@ -46,7 +46,7 @@ export const writes = (inFlight: number): ReadonlyArray<Point> => [
   { name: "overwrite", operation: "put", inFlight, key: anyKey, found: 1 }
 ]
 
-/** On a store of their own, which syncs. */
+/** For a separate store, which syncs. */
 export const syncedWrites: ReadonlyArray<Point> = [
   { name: "fill-synced-32", operation: "put", inFlight: 32, key: newKey, found: 1 },
   { name: "fill-synced-128", operation: "put", inFlight: 128, key: newKey, found: 1 }

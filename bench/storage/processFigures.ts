@@ -1,4 +1,4 @@
-/** What this process takes while something runs: memory, pauses of the event loop, bytes to and from the device. */
+/** Memory, event loop pauses and device bytes of this process while something runs. */
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -6,9 +6,9 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 
 export interface ProcessFigures {
   readonly rssMaxBytes: number
-  /** One in each interval of `sampleMillis`, in order. */
+  /** One sample per `sampleMillis`, in order. */
   readonly rssBytes: ReadonlyArray<number>
-  /** Between two ticks of a timer of one millisecond: idle is about 1.1. */
+  /** Between two ticks of a one-millisecond timer: about 1.1 when idle. */
   readonly pauseP99Millis: number
   readonly pauseP999Millis: number
   readonly pauseMaxMillis: number
@@ -46,14 +46,14 @@ export const during = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<[A,
 
 export const processors = os.cpus().length
 
-/** Processor time since the start: of this process, and of everything on the machine. */
+/** Processor time since the start, of this process and of the whole machine. */
 export const cpuTimes = (): { readonly ownMillis: number; readonly allMillis: number } => {
   const { system, user } = process.cpuUsage()
   const allMillis = os.cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0)
   return { ownMillis: (system + user) / 1000, allMillis }
 }
 
-/** What the kernel counts for this process; `undefined` where there is no `/proc`. */
+/** The kernel's counts for this process; `undefined` where there is no `/proc`. */
 export const deviceBytes = (): { readonly read: number; readonly written: number } | undefined => {
   let text: string
   try {
@@ -65,7 +65,7 @@ export const deviceBytes = (): { readonly read: number; readonly written: number
   return { read: of("read_bytes"), written: of("write_bytes") }
 }
 
-/** The most memory this process ever had; not what its parent had when it was started, which `getrusage` counts. */
+/** This process's peak memory. `getrusage` would include its parent's memory at the time of the fork. */
 export const rssMaxBytes = (): number => {
   try {
     const match = /^VmHWM:\s+(\d+) kB$/m.exec(fs.readFileSync("/proc/self/status", "utf8"))

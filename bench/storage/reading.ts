@@ -1,4 +1,4 @@
-/** Workloads on the filled store: reads, scans, writes beside them. */
+/** Workloads on the filled store: reads, scans, and writes beside them. */
 import { Effect } from "effect"
 import * as SeededRandom from "../../src/domain/SeededRandom.ts"
 import {
@@ -21,7 +21,7 @@ import { rowOf } from "./report.ts"
 import type { Kind } from "./Store.ts"
 import { byName } from "./workloads.ts"
 
-/** Loads of a seed of their own never write what another reads in step. */
+/** With its own seed, a writing load never follows the key sequence of a reading one. */
 const writerSeed = 7919
 
 const part = (
@@ -45,7 +45,7 @@ const part = (
   }
 }
 
-/** Everything that is measured with both stores open and warm. */
+/** All workloads that need both stores open and warm. */
 export const warm = Effect.fnUntraced(function*(bench: Bench, valueBytes: number) {
   const { cells, inFlight } = bench.settings
   yield* Effect.scoped(Effect.gen(function*() {
@@ -78,7 +78,7 @@ export const warm = Effect.fnUntraced(function*(bench: Bench, valueBytes: number
 export const openAll = (bench: Bench, valueBytes: number) =>
   Effect.forEach(bench.kinds, (kind) => kind.open(openOptions(bench, kind, "main", valueBytes)))
 
-/** Few enough that most meet a block that nobody has read since the eviction. */
+/** Few enough that most reads hit a block that has not been read since the eviction. */
 const coldReadsMax = 20_000
 const coldShare = 0.1
 
@@ -104,7 +104,7 @@ export const cold = Effect.fnUntraced(function*(bench: Bench, valueBytes: number
   bench.report.rows.push(rowOf(byName("read-cold"), valueBytes, both, remarks.join("; ")))
 })
 
-/** Returns what it saw of the page cache and the device, or why the files could not be made cold. */
+/** Returns the state of the page cache and the bytes from the device, or why the files could not be evicted. */
 const coldRound = Effect.fnUntraced(function*(
   bench: Bench,
   kind: Kind,
@@ -139,7 +139,7 @@ const coldRound = Effect.fnUntraced(function*(
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`
 
-/** As many writes as there are cells, then what is left of the space they took; then writes beside a compaction. */
+/** As many writes as there are cells, and the space used afterwards; then writes beside a compaction. */
 export const overwriting = Effect.fnUntraced(function*(bench: Bench, valueBytes: number) {
   const { cells, inFlight, seed } = bench.settings
   if (bench.wanted("overwrite")) {

@@ -1,24 +1,24 @@
-/** Results as tables for people. Pure. */
+/** Prints results as tables. Pure. */
 import type { Figures } from "./Load.ts"
 import type { Name } from "./Store.ts"
 
-/** Operations a second of one workload. */
+/** The rates of one workload. */
 export interface Row {
   readonly workload: string
   readonly title: string
   readonly valueBytes: number
   readonly rondo: Figures | undefined
   readonly leveldb: Figures | undefined
-  /** Rondo's rate by LevelDB's. */
+  /** Rondo's rate divided by LevelDB's. */
   readonly ratio: number | undefined
-  /** The least ratio that is aimed at. */
+  /** The lowest ratio that the engine aims at. */
   readonly aim: number | undefined
   readonly remark: string | undefined
 }
 
 export type Unit = "x" | "MB" | "B" | "ms" | "s" | "share"
 
-/** Something else than a rate. */
+/** A figure that is not a rate. */
 export interface Measure {
   readonly workload: string
   readonly title: string
@@ -26,11 +26,11 @@ export interface Measure {
   readonly unit: Unit
   readonly rondo: number | undefined
   readonly leveldb: number | undefined
-  /** What Rondo's figure must stay below. */
+  /** Rondo's figure must stay below this. */
   readonly below: number | undefined
 }
 
-/** Everything about one fill, for programs: memory over time, for example. */
+/** Everything about one fill, for programs; for example, memory over time. */
 export interface FillRecord {
   readonly workload: string
   readonly valueBytes: number
@@ -91,10 +91,10 @@ export const quantity = (value: number | undefined, unit: Unit): string => {
 
 const cpu = (micros: number): string => `${micros.toFixed(micros < 100 ? 1 : 0)} us`
 
-/** Below this the machine counts as idle but for the benchmark. */
+/** Below this, only the benchmark uses the machine. */
 const othersShareMax = 0.1
 
-/** What to know before the rates are believed; nothing when the benchmark had the machine for itself. */
+/** A warning about the rates; `undefined` when the benchmark had the machine to itself. */
 export const busyRemark = (rows: ReadonlyArray<Row>): string | undefined => {
   const shares = rows.flatMap(({ leveldb, rondo }) => [rondo, leveldb]).flatMap((figures) =>
     figures === undefined ? [] : [figures.othersShare]
@@ -134,7 +134,7 @@ const measureCells = ({ below, leveldb, rondo, title, unit, valueBytes }: Measur
   below === undefined || rondo === undefined ? "" : rondo < below ? "ok" : "above"
 ]
 
-/** The first column to the left, the others to the right. */
+/** Aligns the first column to the left, the others to the right. */
 export const align = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   return rows.map((row) =>

@@ -1,4 +1,4 @@
-/** Rondo's engine on the real disk, driven by a fiber for each operation in flight. */
+/** Rondo's engine on the real disk, driven by one fiber per operation in flight. */
 import { Effect } from "effect"
 import { Disk } from "../../src/disk/Disk.ts"
 import * as DiskNode from "../../src/disk/DiskNode.ts"
@@ -30,7 +30,7 @@ const open = Effect.fnUntraced(function*(options: OpenOptions) {
     fsync: options.synced ? "always" : "never",
     memtableBytesMax: options.memtableBytes,
     blockCacheBytesMax: options.cacheBytes,
-    // As under `level`: LevelDB does not tell either.
+    // As under `level`: LevelDB does not report replaced values either.
     tellsReplaced: false
   })
   const value = values(options.valueBytes, options.seed)
@@ -40,7 +40,7 @@ const open = Effect.fnUntraced(function*(options: OpenOptions) {
     version: { counter: ++counter, nodeId, incarnation },
     value: { bytes: value(), contentType }
   })
-  // Each returns how many cells it wrote or found.
+  // Each returns the number of cells that it wrote or found.
   const operations: Record<Load["operation"], (key: string) => Effect.Effect<number, StorageError>> = {
     put: (key) => Effect.map(engine.apply([cellOf(key)]), ({ length }) => length),
     get: (key) => Effect.map(engine.get(key as Key), (cell) => cell?.value === undefined ? 0 : 1),

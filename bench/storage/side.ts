@@ -1,10 +1,10 @@
 /**
- * One checkout's engine in a process of its own, driven over a channel by `against.ts`:
+ * One checkout's engine in its own process, driven over a channel by `against.ts`:
  *
  *     node bench/storage/side.ts ROOT OPTIONS
  *
- * The store is made by that checkout's `bench/storage/rondoStore.ts`, which fits its engine, and runs on its Effect.
- * Everything else, the loads above all, is this checkout's.
+ * The `bench/storage/rondoStore.ts` of that checkout opens the store, because it fits that engine, and runs on the
+ * Effect of that checkout. Everything else, above all the loads, is from this one.
  */
 import type * as EffectModule from "effect"
 import { createRequire } from "node:module"
@@ -25,12 +25,12 @@ export interface SideOptions extends Omit<OpenOptions, "synced"> {
 
 export type Request =
   | { readonly ask: "slice"; readonly name: string; readonly millis: number }
-  /** Figures of the slices since the last one. */
+  /** Asks for the figures of all slices since the previous `take`. */
   | { readonly ask: "take" }
   | { readonly ask: "settle" }
 
 export interface Slice {
-  /** Nothing is left to do: for a workload that ends by count. */
+  /** No work is left; only for a workload that ends by count. */
   readonly isDone: boolean
 }
 
@@ -39,7 +39,7 @@ export interface Taken {
   readonly millis: number
   readonly cpuMicros: number
   readonly p99Micros: number
-  /** Cells that operations gave beyond those they had to, or less. */
+  /** By how many cells the results were too many or too few. */
   readonly wrongCells: number
 }
 

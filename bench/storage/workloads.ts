@@ -1,9 +1,9 @@
-/** The names that `--only` takes, in the order in which they run, and what to aim for. Pure. */
+/** The workloads that `--only` accepts, in the order in which they run, and their aims. Pure. */
 
 export interface Workload {
   readonly name: string
   readonly title: string
-  /** The least ratio to LevelDB's asynchronous calls that the engine aims at. */
+  /** The lowest ratio to LevelDB's asynchronous calls that the engine aims at. */
   readonly aim?: number
 }
 
@@ -34,7 +34,7 @@ export const workloads: ReadonlyArray<Workload & { readonly name: WorkloadName }
 
 export const byName = (name: WorkloadName) => workloads.find((workload) => workload.name === name)!
 
-/** The names in a list with commas, or the first that is none of them. */
+/** The names in a list separated by commas, or the first unknown one. */
 export const parseNames = (text: string): ReadonlySet<WorkloadName> | { readonly unknown: string } => {
   const names = text.split(",").map((name) => name.trim()).filter((name) => name !== "")
   const unknown = names.find((name) => !workloads.some((workload) => workload.name === name))

@@ -66,7 +66,7 @@ describe("a store of the model", () => {
     assert.isBelow(filled.figures().writeAmplification, 8)
     const full = new Store(load, leveled(), cells, tableBytesOf(cells * load.lineBytes))
     full.overwrite(2 * cells, cells)
-    full.measureAnew()
+    full.resetFigures()
     full.overwrite(2 * cells, cells)
     const { largestMergeBytes, runsMax, spaceMean, tables, writeAmplification } = full.figures()
     assert.isBelow(writeAmplification, 12)
