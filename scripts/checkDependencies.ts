@@ -41,6 +41,7 @@ export const floorsOf: Readonly<Record<string, ReadonlyArray<string>>> = {
     "Feed.ts",
     "memtable",
     "sstable",
+    "assertions.ts",
     "Levels.ts",
     "manifest",
     "lookUp.ts",

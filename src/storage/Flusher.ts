@@ -5,7 +5,8 @@
  * - A log is removed only when the manifest that names its cells' table is durable.
  */
 import { Effect } from "effect"
-import type { StorageError } from "../disk/StorageError.ts"
+import { DiskError, type StorageError } from "../disk/StorageError.ts"
+import * as assertions from "./assertions.ts"
 import * as Levels from "./Levels.ts"
 import type * as Memtable from "./memtable/Memtable.ts"
 import * as SortedRuns from "./memtable/SortedRuns.ts"
@@ -25,17 +26,25 @@ const retryDelay = "1 second"
 export const run = (state: State): Effect.Effect<never> =>
   Effect.andThen(
     Effect.sync(() => state.flushes.request()),
-    Effect.forever(Effect.gen(function*() {
-      yield* state.flushes.awaitRequest
-      const memtable = state.memtables.flushing
-      if (memtable === undefined) return
-      const table = yield* untilDone(state, build(state, memtable))
-      yield* untilDone(state, adopt(state, table))
-      for (const log of memtable.logs) {
-        yield* Effect.ignore(state.disk.remove(pathOf(state.settings.directory, log)))
-      }
-    }))
+    Effect.forever(
+      Effect.gen(function*() {
+        yield* state.flushes.awaitRequest
+        const memtable = state.memtables.flushing
+        if (memtable === undefined) return
+        const table = yield* untilDone(state, build(state, memtable))
+        const { directory } = state.settings
+        const discard = Effect.andThen(table.close, TableWriter.remove(state.disk, directory, table.id))
+        yield* assertions.onBroken(discard)(untilDone(state, adopt(state, table)))
+        for (const log of memtable.logs) {
+          yield* Effect.ignore(state.disk.remove(pathOf(directory, log)))
+        }
+      }).pipe(assertions.onBroken(Effect.sync(() => state.flushes.end(refusalOf(state)))))
+    )
   )
+
+/** What those hear who wait for a flush that broke a rule: it will break it again. */
+const refusalOf = ({ settings }: State) =>
+  new DiskError({ operation: "flush", path: settings.directory, code: "BROKEN_RULE" })
 
 /**
  * Sorts, encodes and writes the memtable; what a failed attempt wrote is removed.
@@ -46,17 +55,25 @@ const build = Effect.fnUntraced(function*(state: State, memtable: Memtable.Memta
   const entries = yield* SortedRuns.inOne(memtable.runs)
   const id = state.tables.takeFile()
   const writer = yield* TableWriter.open(disk, directory, id, settings)
-  yield* Effect.gen(function*() {
+  return yield* Effect.gen(function*() {
+    let tombstones = 0
+    let counterMax = 0
     for (let index = 0; index < entries.length; index++) {
       if (index % cellsPerSlice === cellsPerSlice - 1) yield* Effect.yieldNow
       if (writer.isFull()) yield* writer.drain
       const cell = entries[index]!.cell!
       writer.add(cell)
+      if (cell.value === undefined) tombstones++
+      if (cell.version.counter > counterMax) counterMax = cell.version.counter
     }
     yield* writer.finish
     yield* disk.syncDirectory(directory)
+    const table = yield* Table.open(state.context, id)
+    const [keyMin, keyMax] = [entries[0]!.cell!.key, entries.at(-1)!.cell!.key]
+    const memtable = { cells: entries.length, tombstones, keyMin, keyMax, counterMax }
+    yield* Effect.onError(assertions.holds("a flush", assertions.ofFlush(table, memtable)), () => table.close)
+    return table
   }).pipe(Effect.onError(() => writer.abandon))
-  return yield* Table.open(state.context, id)
 })
 
 /** From one step to the next, reads find the cells in the table and no longer in the memtable. */

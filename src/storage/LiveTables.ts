@@ -76,7 +76,7 @@ export class LiveTables {
   install(change: (now: Contents) => Contents, visible: () => void): Effect.Effect<void, StorageError> {
     return this.lock.withPermit(Effect.suspend(() => {
       const next = change({ ...this.contents, logs: this.memtables.logs })
-      return Effect.map(Manifest.write(this.disk, this.directory, this.manifestOf(next)), () => {
+      return Effect.map(Manifest.write(this.disk, this.directory, this.manifestOf(next), this.next), () => {
         this.contents = next
         this.lookedInto = lookUp.tablesOf(next.levels, next.holes)
         visible()

@@ -6,8 +6,9 @@
  */
 import { Effect, type Scope } from "effect"
 import type { Disk } from "../../disk/Disk.ts"
-import type { StorageError } from "../../disk/StorageError.ts"
+import { DiskError, type StorageError } from "../../disk/StorageError.ts"
 import { timed } from "../../observability/Metrics.ts"
+import * as assertions from "../assertions.ts"
 import * as Levels from "../Levels.ts"
 import type { Hole } from "../manifest/Holes.ts"
 import * as Table from "../sstable/Table.ts"
@@ -30,18 +31,24 @@ const tablesAtMost = 256
 export const run = (state: State, scope: Scope.Scope): Effect.Effect<never> =>
   Effect.andThen(
     Effect.sync(() => state.compactions.wake()),
-    Effect.forever(Effect.gen(function*() {
-      yield* state.compactions.awaitWork
-      yield* Effect.catch(compactAll(state, scope), (error) =>
-        Effect.logError(`compaction failed and is tried again: ${error.message}`).pipe(
-          Effect.andThen(Effect.sync(() =>
-            state.compactions.refuse(error)
-          )),
-          Effect.andThen(Effect.sleep(retryDelay)),
-          Effect.andThen(Effect.sync(() => state.compactions.wake()))
-        ))
-    }))
+    Effect.forever(
+      Effect.gen(function*() {
+        yield* state.compactions.awaitWork
+        yield* Effect.catch(compactAll(state, scope), (error) =>
+          Effect.logError(`compaction failed and is tried again: ${error.message}`).pipe(
+            Effect.andThen(Effect.sync(() =>
+              state.compactions.refuse(error)
+            )),
+            Effect.andThen(Effect.sleep(retryDelay)),
+            Effect.andThen(Effect.sync(() => state.compactions.wake()))
+          ))
+      }).pipe(assertions.onBroken(Effect.sync(() => state.compactions.refuse(refusalOf(state)))))
+    )
   )
+
+/** What those hear who wait for a compaction that broke a rule: it will break it again. */
+const refusalOf = ({ settings }: State) =>
+  new DiskError({ operation: "compact", path: settings.directory, code: "BROKEN_RULE" })
 
 const compactAll = Effect.fnUntraced(function*(state: State, scope: Scope.Scope) {
   for (let chosen = choose(state); chosen !== undefined; chosen = choose(state)) {
@@ -104,7 +111,12 @@ const compact = Effect.fnUntraced(function*(
   const purges = settings.tombstones === "purge" && holesBefore.length === 0 && isLowest(levels, old, target)
   const runs = runsOf(levels, old)
   const { holes, ids } = yield* purges ? purge(state, runs, options) : mergeTables.mergeTables(runs, options)
-  const merged = yield* openAll(state, options, ids)
+  const merged = yield* openAll(
+    state,
+    options,
+    ids,
+    (merged) => assertions.ofMerge(old, merged, purges || holes.length > 0)
+  )
   yield* untilDone(
     state,
     tables.install(
@@ -119,7 +131,7 @@ const compact = Effect.fnUntraced(function*(
         state.memtables.lost(holes)
       }
     )
-  )
+  ).pipe(assertions.onBroken(discard(options, merged)))
   yield* reportLost(holes)
   for (const table of old) yield* removeWhenFree(disk, settings.directory, table, scope)
 }, (compacted, { memtables }) => Effect.ensuring(compacted, Effect.sync(() => memtables.dropPurge())))
@@ -137,18 +149,28 @@ const purge = Effect.fnUntraced(
 )
 
 /** All of them, or none is left open. */
-const openAll = (state: State, options: mergeTables.Options, ids: ReadonlyArray<number>) => {
+const openAll = (
+  state: State,
+  options: mergeTables.Options,
+  ids: ReadonlyArray<number>,
+  brokenBy: (opened: ReadonlyArray<Table.Table>) => string | undefined
+) => {
   const opened: Array<Table.Table> = []
   return Effect.forEach(ids, (id) =>
     Effect.map(Table.open(state.context, id), (table) => {
       opened.push(table)
       return table
     })).pipe(
-      Effect.onError(() =>
-        Effect.andThen(Effect.forEach(opened, ({ close }) => close), mergeTables.removeAll(options, ids))
-      )
+      Effect.tap((all) => assertions.holds("a compaction", brokenBy(all))),
+      Effect.onError(() => Effect.andThen(discard(options, opened), mergeTables.removeAll(options, ids)))
     )
 }
+
+const discard = (options: mergeTables.Options, tables: ReadonlyArray<Table.Table>): Effect.Effect<void> =>
+  Effect.andThen(
+    Effect.forEach(tables, ({ close }) => close),
+    mergeTables.removeAll(options, tables.map(({ id }) => id))
+  )
 
 /** Each table of level 0 by itself, and what is chosen of the other levels as runs. */
 const runsOf = (levels: Levels.Levels, chosen: ReadonlyArray<Table.Table>) => {

@@ -10,6 +10,7 @@ import * as jsonFormat from "../../disk/jsonFormat.ts"
 import { Corruption } from "../../disk/StorageError.ts"
 import * as Bytes from "../../domain/bytes.ts"
 import { Key } from "../../domain/Key.ts"
+import * as assertions from "../assertions.ts"
 import { levelCount } from "../Levels.ts"
 import type { TableProperties } from "../sstable/TableIndex.ts"
 import type { Hole } from "./Holes.ts"
@@ -54,8 +55,12 @@ const lineFeed = 0x0a
 
 const checksumLine = (body: string): string => `{"crc32":${Bytes.crc32(body)}}\n`
 
-export const write = (disk: Disk["Service"], directory: string, manifest: Manifest) =>
-  writeAtomically(disk, pathOf(directory), encode(manifest))
+/** All files have numbers below `nextFile`. */
+export const write = (disk: Disk["Service"], directory: string, manifest: Manifest, nextFile?: number) =>
+  Effect.andThen(
+    assertions.holds("a change of the manifest", assertions.ofManifest(manifest, nextFile)),
+    writeAtomically(disk, pathOf(directory), encode(manifest))
+  )
 
 const Head = Schema.Struct({ format: Schema.Literal(format), counterMax: Schema.Int, logs: Schema.Array(Schema.Int) })
 
@@ -99,9 +104,11 @@ export const decode = Effect.fnUntraced(function*(path: string, bytes: Uint8Arra
     return yield* new Corruption({ path, offsetBytes: 0, reason: "the checksum does not match" })
   }
   const lines = body.split("\n")
-  return yield* decodeLines(lines).pipe(
+  const manifest = yield* decodeLines(lines).pipe(
     Effect.mapError((error) => jsonFormat.refusal(path, lines[0]!, [String(format)], error.message))
   )
+  const broken = assertions.ofManifest(manifest)
+  return broken === undefined ? manifest : yield* new Corruption({ path, offsetBytes: 0, reason: broken })
 })
 
 const decodeLines = Effect.fnUntraced(function*(lines: ReadonlyArray<string>) {
