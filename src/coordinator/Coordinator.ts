@@ -10,12 +10,12 @@ import { Context, Duration, Effect, Layer } from "effect"
 import { LamportClock } from "../clock/LamportClock.ts"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
-import type { Cell, Value } from "../domain/cell/Cell.ts"
+import type { Value } from "../domain/cell/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import { Gossip } from "../gossip/Gossip.ts"
 import { Metrics } from "../observability/Metrics.ts"
-import type { ReadAnswer, ReadRequest, WriteAnswer } from "../peer/PeerClient.ts"
+import type { ReadAnswer, ReadRequest } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Ring } from "../ring/Ring.ts"
@@ -51,7 +51,7 @@ export class Coordinator extends Context.Service<Coordinator, {
       const outlook: ReplicaOrder.Outlook = { self, liveness, averageMillis: latencies.averageMillis }
       let reads = 0
 
-      const expiry = (timeout: Duration.Duration = requestTimeout) => deadlines.now() + Duration.toMillis(timeout)
+      const expiry = (timeout: Duration.Duration = requestTimeout) => deadlines.nowMillis() + Duration.toMillis(timeout)
 
       const write = Effect.fnUntraced(function*(
         key: Key,
@@ -79,7 +79,7 @@ export class Coordinator extends Context.Service<Coordinator, {
             nodes: present,
             atOnce: present.length,
             absent,
-            ask: (node) => writeTo(node, cell),
+            ask: (node) => replicator.write(node, cell),
             rule: quorum.write(wanted),
             deadlines,
             expiresAtMillis,
@@ -91,17 +91,11 @@ export class Coordinator extends Context.Service<Coordinator, {
           if (verdict._tag === "NotEnough") return yield* failed(verdict.failures, verdict.got)
           // Somebody wrote with a clock ahead of this one: stamp above it, as long as there is time.
           metrics.writeSuperseded()
-          if (!lamport.observe(verdict.newest.counter) || deadlines.now() >= expiresAtMillis) {
+          if (!lamport.observe(verdict.newest.counter) || deadlines.nowMillis() >= expiresAtMillis) {
             return yield* failed([...absent, { node: verdict.by, reason: "superseded" }])
           }
         }
       })
-
-      /** A replica that fails gets a hint, however late it fails. */
-      const writeTo = (node: NodeId, cell: Cell): Effect.Effect<WriteAnswer, PeerFailed> => {
-        const writing = replicator.write(node, cell)
-        return node === self ? writing : Effect.tapError(writing, () => Effect.sync(() => replicator.hint(node, cell)))
-      }
 
       const read = (
         key: Key,
@@ -138,7 +132,7 @@ export class Coordinator extends Context.Service<Coordinator, {
           },
           rule: quorum.count(wanted),
           deadlines,
-          hedgeAtMillis: deadlines.now() + latencies.hedgeAfterMillis(),
+          hedgeAtMillis: deadlines.nowMillis() + latencies.hedgeAfterMillis(),
           expiresAtMillis,
           stragglers: "interrupt"
         })
@@ -168,9 +162,9 @@ export class Coordinator extends Context.Service<Coordinator, {
       const readFrom = (node: NodeId, request: ReadRequest): Effect.Effect<ReadAnswer, PeerFailed> => {
         const asking = replicator.read(node, request)
         if (node === self) return asking
-        const askedAtMillis = deadlines.now()
+        const askedAtMillis = deadlines.nowMillis()
         return Effect.map(asking, (answer) => {
-          latencies.record(node, deadlines.now() - askedAtMillis)
+          latencies.record(node, deadlines.nowMillis() - askedAtMillis)
           return answer
         })
       }

@@ -1,4 +1,4 @@
-/** How a client's operation fails. The numbers say what was missing; `outcome` says what became of a write. */
+/** How a client's operation fails: the numbers that were missing, and the `outcome` of a write. */
 import { Schema } from "effect"
 import { NodeId } from "../domain/NodeId.ts"
 
@@ -17,7 +17,6 @@ export type ReplicaFailure = typeof ReplicaFailure.Type
 export const Outcome = Schema.Literals(["not-applied", "unknown"])
 export type Outcome = typeof Outcome.Type
 
-/** What was missing. */
 export const missing = {
   wanted: Schema.Int,
   got: Schema.Int,

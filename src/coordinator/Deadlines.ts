@@ -16,8 +16,8 @@ import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 
 export interface Deadlines {
   /** Milliseconds on a clock that nobody sets. */
-  readonly now: () => number
-  /** Calls `expire`, which must not throw, when `now` reaches `dueAtMillis`, unless it is cancelled before. */
+  readonly nowMillis: () => number
+  /** Calls `expire`, which must not throw, when `nowMillis` reaches `dueAtMillis`, unless it is cancelled before. */
   readonly at: (dueAtMillis: number, expire: () => void) => Deadline
 }
 
@@ -62,7 +62,7 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
   let sleepsUntilMillis = Number.POSITIVE_INFINITY
   let isClosed = false
 
-  const now = () => uptimeMillisUnsafe(clock)
+  const nowMillis = () => uptimeMillisUnsafe(clock)
 
   const listOf = (distanceMillis: number): Entry => {
     const known = lists.get(distanceMillis)
@@ -72,16 +72,16 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
     return list
   }
 
-  const sleepUntil = (dueAtMillis: number, nowMillis: number) => {
+  const sleepUntil = (dueAtMillis: number, fromMillis: number) => {
     sleeper?.interruptUnsafe()
     sleepsUntilMillis = dueAtMillis
-    const millis = Math.ceil(dueAtMillis - nowMillis)
+    const millis = Math.ceil(dueAtMillis - fromMillis)
     sleeper = run(Effect.andThen(millis > 0 ? clock.sleep(Duration.millis(millis)) : Effect.yieldNow, sweep))
   }
 
-  const expireThose = (nowMillis: number) => {
+  const expireUntil = (untilMillis: number) => {
     for (const list of lists.values()) {
-      for (let first = list.next; first !== list && first.dueAtMillis <= nowMillis; first = list.next) {
+      for (let first = list.next; first !== list && first.dueAtMillis <= untilMillis; first = list.next) {
         first.cancel()
         first.expire()
       }
@@ -95,7 +95,7 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
       else earliestMillis = Math.min(earliestMillis, list.next.dueAtMillis)
     }
     sleepsUntilMillis = Number.POSITIVE_INFINITY
-    if (earliestMillis < sleepsUntilMillis) sleepUntil(earliestMillis, now())
+    if (earliestMillis < sleepsUntilMillis) sleepUntil(earliestMillis, nowMillis())
   }
 
   const sweep = Effect.sync(() => {
@@ -103,7 +103,7 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
     // An expiring deadline may set new ones. The next sleep is chosen when all have expired.
     sleepsUntilMillis = Number.NEGATIVE_INFINITY
     try {
-      expireThose(now())
+      expireUntil(nowMillis())
     } finally {
       sleepUntilEarliest()
     }
@@ -116,18 +116,18 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
       // Otherwise a deadline set after this would wait for a sleeper that is gone.
       sleeper = undefined
       sleepsUntilMillis = Number.POSITIVE_INFINITY
-      expireThose(Number.POSITIVE_INFINITY)
+      expireUntil(Number.POSITIVE_INFINITY)
     })
   )
 
   return {
-    now,
+    nowMillis,
     at: (dueAtMillis, expire) => {
-      const nowMillis = now()
-      const distanceMillis = isClosed ? 0 : Math.max(0, Math.ceil(dueAtMillis - nowMillis))
-      const entry = new Entry(nowMillis + distanceMillis, expire)
+      const setAtMillis = nowMillis()
+      const distanceMillis = isClosed ? 0 : Math.max(0, Math.ceil(dueAtMillis - setAtMillis))
+      const entry = new Entry(setAtMillis + distanceMillis, expire)
       append(listOf(distanceMillis), entry)
-      if (entry.dueAtMillis < sleepsUntilMillis) sleepUntil(entry.dueAtMillis, nowMillis)
+      if (entry.dueAtMillis < sleepsUntilMillis) sleepUntil(entry.dueAtMillis, setAtMillis)
       return entry
     }
   }

@@ -1,6 +1,6 @@
 /**
- * What a read does when replicas disagree: it fetches the newest cell and writes it to the stale replicas **before** the
- * answer, so that no later quorum read can return something older. Replicas that were not asked get it after the answer.
+ * When replicas disagree, a read fetches the newest cell and writes it to the stale ones **before** the answer, so that no
+ * later quorum read can return something older. Replicas that were not asked get it after the answer.
  *
  * Source: the "blocking read repair" of Apache Cassandra, which gives monotonic quorum reads.
  */
@@ -39,77 +39,68 @@ export interface ReadRepairOptions {
   readonly scope: Scope.Scope
 }
 
-export const repair = Effect.fnUntraced(
-  function*(options: ReadRepairOptions): Effect.fn.Return<ReadReceipt, ReadQuorumNotReached | HoldersLost> {
-    const { answers, others, replicas, replicator, wanted } = options
-    const { cell, holder } = yield* newestCell(options)
-    const isInSync = ({ answer: { version }, node }: quorum.Answer<ReadAnswer>) =>
-      node === holder || (version !== undefined && Version.compare(version, cell.version) >= 0)
-    const stale = answers.filter((answer) => !isInSync(answer)).map(({ node }) => node)
-    if (stale.length > 0) {
-      yield* repairStale(options, cell, stale, wanted - (answers.length - stale.length))
-      // A replica that was not asked is probably stale too. Nobody waits for it.
-      yield* Effect.forEach(
-        others,
-        (node) => Effect.forkIn(Effect.ignore(replicator.repair(node, cell)), options.scope),
-        { discard: true }
-      )
-    }
-    return { cell, answers: answers.length, replicas }
+export const repair = Effect.fnUntraced(function*(options: ReadRepairOptions) {
+  const { answers, others, replicas, replicator, wanted } = options
+  const { cell, holder } = yield* newestCell(options)
+  const isInSync = ({ answer: { version }, node }: quorum.Answer<ReadAnswer>) =>
+    node === holder || (version !== undefined && Version.compare(version, cell.version) >= 0)
+  const stale = answers.filter((answer) => !isInSync(answer)).map(({ node }) => node)
+  if (stale.length > 0) {
+    yield* repairStale(options, cell, stale, wanted - (answers.length - stale.length))
+    // A replica that was not asked is probably stale too. Nobody waits for it.
+    yield* Effect.forEach(
+      others,
+      (node) => Effect.forkIn(Effect.ignore(replicator.repair(node, cell)), options.scope),
+      { discard: true }
+    )
   }
-)
+  return { cell, answers: answers.length, replicas } satisfies ReadReceipt
+})
 
 /** The newest cell itself: among the answers, or asked of the replicas that said they hold the version. */
-const newestCell = Effect.fnUntraced(
-  function*(options: ReadRepairOptions): Effect.fn.Return<
-    { readonly cell: Cell; readonly holder: NodeId },
-    ReadQuorumNotReached | HoldersLost
-  > {
-    const { key, replicator, resolution: { cell, holders } } = options
-    if (cell !== undefined) return { cell, holder: holders[0]! }
-    const verdict = yield* attempt.run({
-      nodes: holders,
-      atOnce: 1,
-      absent: [],
-      ask: (node) => replicator.read(node, { key, full: true }),
-      rule: quorum.count(1),
-      deadlines: options.deadlines,
-      expiresAtMillis: options.expiresAtMillis,
-      stragglers: "interrupt"
-    })
-    if (verdict._tag === "NotEnough") {
-      const failure = failed(options, 0, verdict.failures)
-      return yield* verdict.isExpired ? failure : new HoldersLost({ failure })
-    }
-    const { answer, node } = verdict.answers[0]!
-    if (answer.cell === undefined) return yield* new HoldersLost({ failure: failed(options, 0, []) })
-    return { cell: answer.cell, holder: node }
+const newestCell = Effect.fnUntraced(function*(options: ReadRepairOptions) {
+  const { key, replicator, resolution: { cell, holders } } = options
+  if (cell !== undefined) return { cell, holder: holders[0]! }
+  const verdict = yield* attempt.run({
+    nodes: holders,
+    atOnce: 1,
+    absent: [],
+    ask: (node) => replicator.read(node, { key, full: true }),
+    rule: quorum.count(1),
+    deadlines: options.deadlines,
+    expiresAtMillis: options.expiresAtMillis,
+    stragglers: "interrupt"
+  })
+  if (verdict._tag === "NotEnough") {
+    const failure = failed(options, 0, verdict.failures)
+    return yield* verdict.isExpired ? failure : new HoldersLost({ failure })
   }
-)
+  const { answer, node } = verdict.answers[0]!
+  if (answer.cell === undefined) return yield* new HoldersLost({ failure: failed(options, 0, []) })
+  return { cell: answer.cell, holder: node }
+})
 
 /** Waits until `needed` more replicas hold the cell, or something newer: the stale ones, or others when those fail. */
-const repairStale = Effect.fnUntraced(
-  function*(
-    options: ReadRepairOptions,
-    cell: Cell,
-    stale: ReadonlyArray<NodeId>,
-    needed: number
-  ): Effect.fn.Return<void, ReadQuorumNotReached> {
-    const verdict = yield* attempt.run({
-      nodes: [...stale, ...options.others],
-      atOnce: stale.length,
-      absent: [],
-      ask: (node) => options.replicator.repair(node, cell),
-      rule: quorum.count(needed),
-      deadlines: options.deadlines,
-      expiresAtMillis: options.expiresAtMillis,
-      stragglers: options.scope
-    })
-    if (verdict._tag === "NotEnough") {
-      return yield* failed(options, options.wanted - needed + verdict.got, verdict.failures)
-    }
+const repairStale = Effect.fnUntraced(function*(
+  options: ReadRepairOptions,
+  cell: Cell,
+  stale: ReadonlyArray<NodeId>,
+  needed: number
+) {
+  const verdict = yield* attempt.run({
+    nodes: [...stale, ...options.others],
+    atOnce: stale.length,
+    absent: [],
+    ask: (node) => options.replicator.repair(node, cell),
+    rule: quorum.count(needed),
+    deadlines: options.deadlines,
+    expiresAtMillis: options.expiresAtMillis,
+    stragglers: options.scope
+  })
+  if (verdict._tag === "NotEnough") {
+    return yield* failed(options, options.wanted - needed + verdict.got, verdict.failures)
   }
-)
+})
 
 const failed = (
   { replicas, wanted }: ReadRepairOptions,

@@ -1,9 +1,9 @@
-/** Which of a key's replicas to ask, and in which order. Pure: `Latencies` holds what was measured. */
+/** Which of a key's replicas to ask, and in which order. Pure: `Latencies` measures. */
 import type { NodeId } from "../domain/NodeId.ts"
 import type { Liveness } from "../gossip/Gossip.ts"
 import type { ReplicaFailure } from "./CoordinatorError.ts"
 
-/** Every so many reads, the slowest replica is asked early, or nobody would notice that it has recovered. */
+/** One read in this many asks the slowest replica early, or nobody would notice that it has recovered. */
 const exploreEvery = 32
 
 /** Replicas that may answer, and those known to be down. */
@@ -24,7 +24,7 @@ export const split = (replicas: ReadonlyArray<NodeId>, liveness: (node: NodeId) 
 
 const none: ReadonlyArray<ReplicaFailure> = []
 
-/** What a node knows of the others. */
+/** How a node sees the others. */
 export interface Outlook {
   readonly self: NodeId
   readonly liveness: (node: NodeId) => Liveness

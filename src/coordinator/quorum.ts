@@ -1,6 +1,6 @@
 /**
- * The rules that decide an attempt. Pure: the record of what the replicas have said so far goes in, a verdict comes out,
- * or `undefined` while the attempt is open. `attempt.ts` asks the replicas and keeps the record.
+ * The rules that decide an attempt. Pure: the record of the answers so far goes in, a verdict comes out, or `undefined`
+ * while the attempt is open. `attempt.ts` asks the replicas and keeps the record.
  *
  * Invariants
  * - An attempt is decided as soon as enough replicas answered, or as soon as too few are left that may answer.
@@ -19,7 +19,7 @@ export interface Answer<A> {
   readonly answer: A
 }
 
-/** What is known of one attempt. */
+/** The record of one attempt. */
 export interface Answers<A> {
   /** In the order in which they came. */
   readonly given: ReadonlyArray<Answer<A>>

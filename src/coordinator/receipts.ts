@@ -1,4 +1,4 @@
-/** The options of one operation, and what a successful one returns. */
+/** The options of one operation, and the receipt of a successful one. */
 import type { Duration } from "effect"
 import type { Cell } from "../domain/cell/Cell.ts"
 import type { Version } from "../domain/Version.ts"

@@ -1,4 +1,4 @@
-/** What the answers of a read say together. Pure. */
+/** Combines the answers of a read. Pure. */
 import type { Cell } from "../domain/cell/Cell.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Version from "../domain/Version.ts"

@@ -24,10 +24,7 @@ import { Peers } from "../replication/Peers.ts"
 import { Storage } from "../storage/Storage.ts"
 
 export interface ReplicatorStatus {
-  /**
-   * The data directory is new or was salvaged, so this node does not answer reads until it has compared with every
-   * replica.
-   */
+  /** See `Recovery`. */
   readonly recovering: boolean
   readonly hints: ReadonlyArray<HintStatus>
   readonly comparisons: ReadonlyArray<ComparisonStatus>
@@ -36,9 +33,12 @@ export interface ReplicatorStatus {
 }
 
 export class Replicator extends Context.Service<Replicator, {
-  /** Sends one cell to a replica, which may be this node, in a batch with the others that wait for it. */
+  /**
+   * Sends one cell to a replica, which may be this node, in a batch with the others that wait for it. Another node that
+   * fails gets a hint, however late it fails.
+   */
   readonly write: (replica: NodeId, cell: Cell) => Effect.Effect<WriteAnswer, PeerFailed>
-  /** As `write`, for a replica that a read found stale. */
+  /** As `write`, for a replica that a read found stale, and without a hint. */
   readonly repair: (replica: NodeId, cell: Cell) => Effect.Effect<WriteAnswer, PeerFailed>
   readonly read: (replica: NodeId, request: ReadRequest) => Effect.Effect<ReadAnswer, PeerFailed>
   /** Keeps the cell on disk for a replica that is away. Never fails and never waits: a full log drops the hint. */
@@ -99,14 +99,16 @@ export class Replicator extends Context.Service<Replicator, {
       const answerOne = (request: ReadRequest) =>
         Effect.catchIf(readHere(request), (error) => error.reason === "storage", () => Effect.succeed(unreadableAnswer))
 
-      const write = (replica: NodeId, cell: Cell) => replica === self ? writeHere(cell) : peers.write(replica, cell)
-
       return Replicator.of({
-        write,
+        write: (replica, cell) =>
+          replica === self
+            ? writeHere(cell)
+            : Effect.tapError(peers.write(replica, cell), () => Effect.sync(() => hints.add(replica, cell))),
         repair: (replica, cell) =>
           Effect.suspend(() => {
             readRepairs++
-            return Effect.flatMap(write(replica, cell), (answer) =>
+            const writing = replica === self ? writeHere(cell) : peers.write(replica, cell)
+            return Effect.flatMap(writing, (answer) =>
               answer._tag === "Uncounted" && answer.reason === "storage"
                 ? Effect.fail(unreadableThere(replica))
                 : Effect.succeed(answer))

@@ -7,10 +7,9 @@ import * as quorum from "../../src/coordinator/quorum.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
 import { a, b, c, d, failedBy, type Request, request, settle } from "./requests.ts"
 
-type Ask = Effect.Effect<string, PeerFailed>
+type Asked = Pick<Request<string, PeerFailed>, "effect">
 
 interface Options {
-  readonly spares?: ReadonlyArray<Ask>
   readonly hedgeAfter?: Duration.Duration
   readonly timeout?: Duration.Duration
   readonly stragglers?: "interrupt" | Scope.Scope
@@ -19,43 +18,44 @@ interface Options {
 const nodes = [a, b, c, d]
 
 /** An attempt that wants `wanted` answers of replicas that answer as the test says, and its verdict in short. */
-const attempting = Effect.fnUntraced(function*(wanted: number, asks: ReadonlyArray<Ask>, options?: Options) {
-  const all = [...asks, ...(options?.spares ?? [])]
+const attempting = Effect.fnUntraced(function*<A extends Asked>(
+  wanted: number,
+  requests: ReadonlyArray<A>,
+  options?: Options,
+  spares: ReadonlyArray<A> = []
+) {
+  const all = [...requests, ...spares]
   const deadlines = yield* Deadlines.make
-  const waiting = new Set<Deadlines.Deadline>()
+  const waiting = new Set<() => void>()
   const verdict = attempt.run({
     nodes: nodes.slice(0, all.length),
-    atOnce: asks.length,
+    atOnce: requests.length,
     absent: [],
     ask: (node, index) => {
       assert.strictEqual(node, nodes[index])
-      return all[index]!
+      return all[index]!.effect
     },
     rule: quorum.count(wanted)<string>,
     deadlines: {
-      now: deadlines.now,
+      nowMillis: deadlines.nowMillis,
       at: (dueAtMillis, expire) => {
-        const deadline = deadlines.at(dueAtMillis, () => {
-          waiting.delete(counted)
-          expire()
-        })
-        const counted = {
+        waiting.add(expire)
+        const deadline = deadlines.at(dueAtMillis, expire)
+        return {
           cancel: () => {
-            waiting.delete(counted)
+            waiting.delete(expire)
             deadline.cancel()
           }
         }
-        waiting.add(counted)
-        return counted
       }
     },
-    ...(options?.hedgeAfter && { hedgeAtMillis: deadlines.now() + Duration.toMillis(options.hedgeAfter) }),
-    expiresAtMillis: deadlines.now() + Duration.toMillis(options?.timeout ?? Duration.seconds(1)),
+    ...(options?.hedgeAfter && { hedgeAtMillis: deadlines.nowMillis() + Duration.toMillis(options.hedgeAfter) }),
+    expiresAtMillis: deadlines.nowMillis() + Duration.toMillis(options?.timeout ?? Duration.seconds(1)),
     stragglers: options?.stragglers ?? "interrupt"
   })
   const fiber = yield* Effect.forkChild(Effect.map(verdict, inShort))
   yield* settle
-  return { fiber, deadlinesWaiting: () => waiting.size }
+  return { fiber, requests, spares, deadlinesWaiting: () => waiting.size }
 })
 
 const inShort = (verdict: quorum.Enough<string> | quorum.NotEnough) =>
@@ -65,7 +65,6 @@ const inShort = (verdict: quorum.Enough<string> | quorum.NotEnough) =>
 
 const requestsOf = (count: number): ReadonlyArray<Request<string, PeerFailed>> =>
   Array.from({ length: count }, () => request())
-const effectsOf = (requests: ReadonlyArray<Request<string, PeerFailed>>) => requests.map(({ effect }) => effect)
 const statesOf = (requests: ReadonlyArray<Request<string, PeerFailed>>) => requests.map(({ state }) => state())
 
 const isUndecided = (fiber: Fiber.Fiber<unknown, unknown>) => assert.isUndefined(fiber.pollUnsafe())
@@ -73,8 +72,7 @@ const isUndecided = (fiber: Fiber.Fiber<unknown, unknown>) => assert.isUndefined
 describe("attempt", () => {
   it.effect("asks everyone at once and returns with the answer that decides", () =>
     Effect.gen(function*() {
-      const requests = requestsOf(3)
-      const { fiber } = yield* attempting(2, effectsOf(requests))
+      const { fiber, requests } = yield* attempting(2, requestsOf(3))
       assert.deepStrictEqual(statesOf(requests), ["running", "running", "running"])
       requests[2]!.succeed("z")
       yield* settle
@@ -85,8 +83,7 @@ describe("attempt", () => {
 
   it.effect("interrupts the rest of a read when it is decided", () =>
     Effect.gen(function*() {
-      const requests = requestsOf(3)
-      const { fiber } = yield* attempting(1, effectsOf(requests))
+      const { fiber, requests } = yield* attempting(1, requestsOf(3))
       requests[1]!.succeed("y")
       yield* Fiber.join(fiber)
       yield* settle
@@ -95,9 +92,8 @@ describe("attempt", () => {
 
   it.effect("lets the rest of a write run on, until it ends or the scope closes", () =>
     Effect.gen(function*() {
-      const requests = requestsOf(3)
       const scope = yield* Scope.make()
-      const { fiber } = yield* attempting(1, effectsOf(requests), { stragglers: scope })
+      const { fiber, requests } = yield* attempting(1, requestsOf(3), { stragglers: scope })
       requests[1]!.succeed("y")
       yield* Fiber.join(fiber)
       yield* settle
@@ -113,8 +109,7 @@ describe("attempt", () => {
     Effect.gen(function*() {
       const scope = yield* Effect.scope
       for (const [stragglers, rest] of [["interrupt", "interrupted"], [scope, "running"]] as const) {
-        const requests = requestsOf(3)
-        const { fiber } = yield* attempting(2, effectsOf(requests), { stragglers })
+        const { fiber, requests } = yield* attempting(2, requestsOf(3), { stragglers })
         requests[0]!.succeed("x")
         yield* settle
         yield* Fiber.interrupt(fiber)
@@ -125,10 +120,9 @@ describe("attempt", () => {
 
   it.effect("leaves nothing running in a scope that is closed already", () =>
     Effect.gen(function*() {
-      const requests = requestsOf(2)
       const scope = yield* Scope.make()
       yield* Scope.close(scope, Exit.void)
-      const { fiber } = yield* attempting(1, effectsOf(requests), { stragglers: scope })
+      const { fiber, requests } = yield* attempting(1, requestsOf(2), { stragglers: scope })
       requests[0]!.succeed("x")
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(statesOf(requests), ["done", "interrupted"])
@@ -136,8 +130,7 @@ describe("attempt", () => {
 
   it.effect("gives up at the timeout, not before, and says what it had", () =>
     Effect.gen(function*() {
-      const requests = requestsOf(3)
-      const { fiber } = yield* attempting(2, effectsOf(requests), { timeout: Duration.millis(500) })
+      const { fiber, requests } = yield* attempting(2, requestsOf(3), { timeout: Duration.millis(500) })
       requests[1]!.succeed("y")
       yield* TestClock.adjust("499 millis")
       isUndecided(fiber)
@@ -149,8 +142,7 @@ describe("attempt", () => {
   it.effect("gives up at once when no time is left", () =>
     Effect.gen(function*() {
       for (const timeout of [Duration.zero, Duration.millis(-1)]) {
-        const requests = requestsOf(2)
-        const { fiber } = yield* attempting(1, effectsOf(requests), { timeout })
+        const { fiber, requests } = yield* attempting(1, requestsOf(2), { timeout })
         assert.deepStrictEqual(yield* Fiber.join(fiber), { got: 0, failed: [], isExpired: true })
         assert.notInclude(statesOf(requests), "running")
       }
@@ -158,8 +150,9 @@ describe("attempt", () => {
 
   it.effect("leaves nothing waiting for a timeout that no longer matters", () =>
     Effect.gen(function*() {
-      const requests = requestsOf(2)
-      const { deadlinesWaiting, fiber } = yield* attempting(1, effectsOf(requests), { stragglers: yield* Effect.scope })
+      const { deadlinesWaiting, fiber, requests } = yield* attempting(1, requestsOf(2), {
+        stragglers: yield* Effect.scope
+      })
       assert.strictEqual(deadlinesWaiting(), 1)
       requests[0]!.succeed("x")
       yield* Fiber.join(fiber)
@@ -170,23 +163,9 @@ describe("attempt", () => {
       assert.deepStrictEqual(yield* Fiber.join(fiber), ["a:x"])
     }))
 
-  it.effect("gives up as soon as the quorum cannot be reached any more", () =>
-    Effect.gen(function*() {
-      const requests = requestsOf(3)
-      const { fiber } = yield* attempting(2, effectsOf(requests))
-      requests[0]!.fail(failedBy(a))
-      yield* settle
-      isUndecided(fiber)
-      requests[2]!.fail(failedBy(c))
-      assert.deepStrictEqual(yield* Fiber.join(fiber), { got: 0, failed: [a, c], isExpired: false })
-      yield* settle
-      assert.strictEqual(requests[1]!.state(), "interrupted")
-    }))
-
   it.effect("makes up for failed requests with spares, in order, until the last one fails", () =>
     Effect.gen(function*() {
-      const [requests, spares] = [requestsOf(2), requestsOf(2)]
-      const { fiber } = yield* attempting(2, effectsOf(requests), { spares: effectsOf(spares) })
+      const { fiber, requests, spares } = yield* attempting(2, requestsOf(2), {}, requestsOf(2))
       assert.deepStrictEqual(statesOf(spares), ["waiting", "waiting"])
       requests[1]!.fail(failedBy(b))
       yield* settle
@@ -203,12 +182,8 @@ describe("attempt", () => {
 
   it.effect("asks one spare as well when the hedge delay has passed, not before, and still waits until the timeout", () =>
     Effect.gen(function*() {
-      const [requests, spares] = [requestsOf(1), requestsOf(2)]
-      const { fiber } = yield* attempting(1, effectsOf(requests), {
-        spares: effectsOf(spares),
-        hedgeAfter: Duration.millis(10),
-        timeout: Duration.millis(100)
-      })
+      const times = { hedgeAfter: Duration.millis(10), timeout: Duration.millis(100) }
+      const { fiber, requests, spares } = yield* attempting(1, requestsOf(1), times, requestsOf(2))
       yield* TestClock.adjust("9 millis")
       assert.deepStrictEqual(statesOf(spares), ["waiting", "waiting"])
       yield* TestClock.adjust("1 millis")
@@ -221,28 +196,10 @@ describe("attempt", () => {
       assert.strictEqual(requests[0]!.state(), "interrupted")
     }))
 
-  it.effect("takes whichever of the slow request and its hedge answers first", () =>
-    Effect.gen(function*() {
-      const [requests, spares] = [requestsOf(1), requestsOf(1)]
-      const { fiber } = yield* attempting(1, effectsOf(requests), {
-        spares: effectsOf(spares),
-        hedgeAfter: Duration.millis(10)
-      })
-      yield* TestClock.adjust("10 millis")
-      spares[0]!.succeed("s")
-      assert.deepStrictEqual(yield* Fiber.join(fiber), ["b:s"])
-      yield* settle
-      assert.strictEqual(requests[0]!.state(), "interrupted")
-    }))
-
   it.effect("does not hedge when the timeout comes first", () =>
     Effect.gen(function*() {
-      const spares = requestsOf(1)
-      const { fiber } = yield* attempting(1, effectsOf(requestsOf(1)), {
-        spares: effectsOf(spares),
-        hedgeAfter: Duration.millis(100),
-        timeout: Duration.millis(100)
-      })
+      const times = { hedgeAfter: Duration.millis(100), timeout: Duration.millis(100) }
+      const { fiber, spares } = yield* attempting(1, requestsOf(1), times, requestsOf(1))
       yield* TestClock.adjust("100 millis")
       assert.deepInclude(yield* Fiber.join(fiber), { isExpired: true })
       assert.strictEqual(spares[0]!.state(), "waiting")
@@ -250,8 +207,7 @@ describe("attempt", () => {
 
   it.effect("surfaces a defect at once instead of counting it as an absent replica", () =>
     Effect.gen(function*() {
-      const requests = requestsOf(3)
-      const { fiber } = yield* attempting(1, effectsOf(requests))
+      const { fiber, requests } = yield* attempting(1, requestsOf(3))
       requests[0]!.die("a bug")
       assert.deepStrictEqual(yield* Fiber.await(fiber), Exit.die("a bug"))
       yield* settle
@@ -260,28 +216,28 @@ describe("attempt", () => {
 
   it.effect("decides when all requests complete without waiting", () =>
     Effect.gen(function*() {
-      const [x, z] = [Effect.succeed("x"), Effect.succeed("z")]
-      const fails = Effect.fail(failedBy(a))
-      const { fiber } = yield* attempting(2, [x, fails, z])
+      const [x, z] = [{ effect: Effect.succeed("x") }, { effect: Effect.succeed("z") }]
+      const fails = { effect: Effect.fail(failedBy(a)) }
+      const { fiber } = yield* attempting<Asked>(2, [x, fails, z])
       assert.deepStrictEqual(yield* Fiber.join(fiber), ["a:x", "c:z"])
-      const { fiber: failing } = yield* attempting(2, [fails, fails, z])
+      const { fiber: failing } = yield* attempting<Asked>(2, [fails, fails, z])
       assert.deepStrictEqual(yield* Fiber.join(failing), { got: 0, failed: [a, b], isExpired: false })
-      const { fiber: spared } = yield* attempting(1, [fails], { spares: [fails, x] })
+      const { fiber: spared } = yield* attempting<Asked>(1, [fails], {}, [fails, x])
       assert.deepStrictEqual(yield* Fiber.join(spared), ["c:x"])
     }))
 
   it.effect("asks every replica of a write, and no more than needed for a read, when the first decides at once", () =>
     Effect.gen(function*() {
       const rest = requestsOf(2)
-      const asks = (requests: typeof rest) => [Effect.succeed("x"), ...effectsOf(requests)]
+      const first = { effect: Effect.succeed("x") }
       const scope = yield* Scope.make()
-      const { fiber } = yield* attempting(1, asks(rest), { stragglers: scope })
+      const { fiber } = yield* attempting<Asked>(1, [first, ...rest], { stragglers: scope })
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(statesOf(rest), ["running", "running"])
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(statesOf(rest), ["interrupted", "interrupted"])
       const reads = requestsOf(2)
-      yield* attempting(1, asks(reads))
+      yield* attempting<Asked>(1, [first, ...reads])
       assert.deepStrictEqual(statesOf(reads), ["waiting", "waiting"])
     }))
 })

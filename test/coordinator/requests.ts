@@ -1,5 +1,7 @@
 /** Requests to replicas that a test answers by hand, and what replicas say. */
-import { Deferred, Effect } from "effect"
+import { assert } from "@effect/vitest"
+import { Deferred, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
@@ -19,6 +21,11 @@ export const cellOf = (counter: number, contents = "v"): Cell => ({
   key,
   version: version(counter),
   value: { bytes: Buffer.from(contents), contentType: "text/plain" }
+})
+
+export const cell = (name: string, counter = 1, contents = `${name} ${counter}`): Cell => ({
+  ...cellOf(counter, contents),
+  key: Key.make(name)
 })
 
 export const failedBy = (peer: NodeId, reason: PeerFailed["reason"] = "timeout") =>
@@ -61,4 +68,14 @@ export const request = <A, E>(): Request<A, E> => {
 /** Lets fibers run until they all wait again. */
 export const settle: Effect.Effect<void> = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow, {
   discard: true
+})
+
+/** Runs the effect, which must end after this time, and not before. */
+export const endingAfter = Effect.fnUntraced(function*<A, E>(millis: number, effect: Effect.Effect<A, E>) {
+  const fiber = yield* Effect.forkChild(effect)
+  yield* settle
+  yield* TestClock.adjust(millis - 1)
+  assert.isUndefined(fiber.pollUnsafe(), "it ended too early")
+  yield* TestClock.adjust(1)
+  return yield* Fiber.join(fiber)
 })

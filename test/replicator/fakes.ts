@@ -19,6 +19,16 @@ export const mock = <Service extends object>(parts: Partial<Service>): Service =
     }
   })
 
+/** Keys whose cells were lost to damage. */
+export const hole = (from: string, to: string, offsetBytes = 0): Hole => ({
+  from,
+  to,
+  counterMax: 9,
+  file: "data/000007.sst",
+  offsetBytes,
+  reason: "the block's checksum does not match"
+})
+
 export interface FakeStorage {
   readonly service: Storage["Service"]
   readonly cells: ReadonlyMap<Key, Cell>

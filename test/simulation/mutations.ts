@@ -157,10 +157,10 @@ export const mutations: ReadonlyArray<Mutation> = [
   ),
   one(
     "count a hint as an acknowledgement",
-    "coordinator/Coordinator.ts",
-    `Effect.tapError(writing, () => Effect.sync(() => replicator.hint(node, cell)))`,
-    `Effect.catch(writing, () => Effect.sync(() => {
-          replicator.hint(node, cell)
+    "replicator/Replicator.ts",
+    `Effect.tapError(peers.write(replica, cell), () => Effect.sync(() => hints.add(replica, cell)))`,
+    `Effect.catch(peers.write(replica, cell), () => Effect.sync(() => {
+          hints.add(replica, cell)
           return { _tag: "Accepted", replaced: false }
         }))`
   ),
@@ -173,11 +173,11 @@ export const mutations: ReadonlyArray<Mutation> = [
   one(
     "repair behind the answer",
     "coordinator/ReadRepair.ts",
-    `      yield* repairStale(options, cell, stale, wanted - (answers.length - stale.length))`,
-    `      yield* Effect.forkIn(
-        Effect.ignore(repairStale(options, cell, stale, wanted - (answers.length - stale.length))),
-        options.scope
-      )`
+    `    yield* repairStale(options, cell, stale, wanted - (answers.length - stale.length))`,
+    `    yield* Effect.forkIn(
+      Effect.ignore(repairStale(options, cell, stale, wanted - (answers.length - stale.length))),
+      options.scope
+    )`
   ),
   // --- identity and clocks --------------------------------------------------------------------------------------
   one(
