@@ -1,6 +1,6 @@
 /**
- * What this node tells a peer that compares itself with it: digests of its partitions, versions, and cells, all as far
- * as it can read them.
+ * This node's answers to a peer that compares itself with it: digests of its partitions, versions, and cells, all as
+ * far as it can read them.
  */
 import { Context, Effect, Layer, Stream } from "effect"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
@@ -61,7 +61,7 @@ export class Holdings extends Context.Service<Holdings, {
           : Stream.unwrap(Effect.as(vouch(range), storage.scan(range)))
 
       return Holdings.of({
-        // Only what was read without a gap is known to be complete.
+        // A scan that skips damage cannot know that its digests are complete.
         digests: Effect.catchTag(digestsOf("fail"), "Corruption", () => digestsOf("skip")),
         versions: (wanted, range) => {
           const isWanted = new Set(wanted)

@@ -54,7 +54,7 @@ const backoff = Schedule.min([Schedule.exponential("2 seconds"), Schedule.spaced
  */
 const graceTimeouts = 12
 
-/** How far the ranges of keys have come of which this node has lost cells. */
+/** Progress with the ranges of keys of which this node has lost cells. */
 export interface LostRangesStatus {
   /** `reason` says what it is `waiting` for, or why it `failed`; then it tries again. */
   readonly state: "idle" | "waiting" | "running" | "failed"
@@ -84,7 +84,7 @@ interface OtherReplica {
 
 type Source = StreamSource.StreamSource<Replica.KeyVersion, StorageError | PeerFailed>
 
-/** What a replica has newer than all others. */
+/** Versions that a replica has newer than all others. */
 interface Wanted {
   readonly replica: Replica.Replica
   readonly versions: Array<Replica.KeyVersion>

@@ -46,7 +46,6 @@ export interface ComparisonStatus extends Comparison.ComparisonProgress {
   readonly failure: string | undefined
 }
 
-/** What is known about one peer. */
 interface PeerProgress {
   comparison: ComparisonStatus
   isNeeded: boolean
@@ -96,7 +95,7 @@ const make = Effect.gen(function*() {
   const storage = yield* Storage
   const { self } = gossip
   const progressOf = new Map<NodeId, PeerProgress>()
-  const now = () => uptimeMillisUnsafe(clock)
+  const nowMillis = () => uptimeMillisUnsafe(clock)
 
   const progress = (peer: NodeId): PeerProgress => {
     let known = progressOf.get(peer)
@@ -112,9 +111,9 @@ const make = Effect.gen(function*() {
     const liveness = gossip.liveness(peer)
     const generation = gossip.members().find(({ record }) => record.nodeId === peer)?.record.generation ?? 0
     const hintsDropped = hints.status().find((status) => status.peer === peer)?.dropped ?? 0
-    // A peer that started again compares by itself; one that was only out of reach does not know that it was.
+    // A peer that started again compares of its own accord; one that was only out of reach does not know that it was.
     const isBack = known.liveness === "down" && liveness === "up" && generation === known.generation
-    known.isNeeded ||= isBack || hintsDropped > known.hintsDropped || now() >= known.dueAtMillis
+    known.isNeeded ||= isBack || hintsDropped > known.hintsDropped || nowMillis() >= known.dueAtMillis
     Object.assign(known, { liveness, generation, hintsDropped })
   }
 
@@ -133,8 +132,8 @@ const make = Effect.gen(function*() {
     }
     known.isNeeded = false
     change({ state: "running", failure: undefined })
-    const beganAtMillis = now()
-    // Under load a routine comparison always finds what is just being written, which is no news.
+    const beganAtMillis = nowMillis()
+    // Under load a routine comparison always finds writes that are under way, which is no news.
     const report = beganAtMillis >= known.dueAtMillis ? Effect.logDebug : Effect.logInfo
     const isComplete = yield* Comparison.run({
       self,
@@ -147,8 +146,8 @@ const make = Effect.gen(function*() {
     })
     if (recovery.isRecovering() && !known.isCompared && !isComplete) return yield* incomplete(peer)
     known.isCompared = true
-    const restMillis = Math.max(Duration.toMillis(comparisonInterval), restFactor * (now() - beganAtMillis))
-    // Drawn, so that nodes that started together do not all read at once for ever.
+    const restMillis = Math.max(Duration.toMillis(comparisonInterval), restFactor * (nowMillis() - beganAtMillis))
+    // Drawn by chance, so that nodes that started together do not keep reading at the same time.
     known.dueAtMillis = beganAtMillis + restMillis * (yield* Random.nextBetween(0.75, 1.25))
     change({ state: "in-sync" })
     const { differing, received, sent } = known.comparison
@@ -160,9 +159,9 @@ const make = Effect.gen(function*() {
     Effect.suspend(() => {
       const known = progress(peer)
       notice(peer, known)
-      if (known.liveness !== "up" || now() <= known.retryAtMillis) return Effect.void
+      if (known.liveness !== "up" || nowMillis() <= known.retryAtMillis) return Effect.void
       const failed = (error: StorageError | PeerFailed) => {
-        known.retryAtMillis = now() + retryAfterMillis
+        known.retryAtMillis = nowMillis() + retryAfterMillis
         return Effect.logDebug(`${peer}: ${error.message}`)
       }
       const delivered = hints.pending(peer) === 0 ? Effect.void : Effect.catch(deliverHints(peer), failed)

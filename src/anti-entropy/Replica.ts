@@ -1,6 +1,6 @@
 /**
- * Another replica, as the node sees it that compares itself with it: each answer is bounded in time and checked against
- * the question.
+ * Another replica, for a node that compares itself with it: each answer is bounded in time and checked against the
+ * question.
  */
 import { Duration, Effect, type Scope, Stream } from "effect"
 import type { Cell } from "../domain/cell/Cell.ts"
@@ -12,7 +12,7 @@ import { PeerFailed } from "../peer/PeerError.ts"
 import type { Ring } from "../ring/Ring.ts"
 import * as StreamSource from "../storage/merge/StreamSource.ts"
 
-/** How long it may take for one answer, and between two parts of a stream while this node waits for them. */
+/** For one answer, and for each part of a stream while this node waits for it. */
 const silenceMax = Duration.seconds(30)
 
 export interface KeyVersion {

@@ -32,7 +32,7 @@ export const inBatches = <E, R>(cells: Stream.Stream<Cell, E, R>) =>
     onHalt: (cutter) => cutter.end()
   })
 
-/** Cuts what comes bit by bit. */
+/** Cuts cells that come bit by bit. */
 export class Cutter {
   readonly bounds: Bounds
   batch: Array<Cell> = []

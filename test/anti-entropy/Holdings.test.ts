@@ -8,13 +8,11 @@ import { Identity } from "../../src/disk/Identity.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import { Key } from "../../src/domain/Key.ts"
 import * as Partition from "../../src/domain/Partition.ts"
-import type { Hole } from "../../src/storage/manifest/Holes.ts"
 import { Storage } from "../../src/storage/Storage.ts"
-import { a, cellOf } from "../coordinator/requests.ts"
-import { storage } from "../replicator/fakes.ts"
+import { a, cell } from "../coordinator/requests.ts"
+import { hole, storage } from "../replicator/fakes.ts"
 
 const partitions = 4
-const cell = (name: string): Cell => ({ ...cellOf(1), key: Key.make(name) })
 
 const start = Effect.fnUntraced(function*(options: { readonly fresh?: boolean; readonly cells?: ReadonlyArray<Cell> }) {
   const stored = storage(options.cells)
@@ -31,21 +29,11 @@ const start = Effect.fnUntraced(function*(options: { readonly fresh?: boolean; r
   return { holdings: Context.get(services, Holdings), stored }
 })
 
-const hole: Hole = {
-  from: "key 14",
-  to: "key 16",
-  counterMax: 9,
-  file: "data/000007.sst",
-  offsetBytes: 0,
-  reason: "the block's checksum does not match"
-}
-
-const names = Array.from({ length: 20 }, (_, index) => `key ${index}`)
+const cells = Array.from({ length: 20 }, (_, index) => cell(`key ${index}`))
 
 describe("Holdings", () => {
   it.effect("digests what it holds by partition, and streams versions of some partitions and cells of some keys", () =>
     Effect.gen(function*() {
-      const cells = names.map((name) => cell(name))
       const { holdings } = yield* start({ cells })
       const digests = PartitionDigest.make(partitions)
       for (const cell of cells) digests.add(Partition.of(cell.key, partitions), cell)
@@ -62,19 +50,19 @@ describe("Holdings", () => {
 
   it.effect("tells of what it can read while it has damage, and that this is not all", () =>
     Effect.gen(function*() {
-      const { holdings, stored } = yield* start({ cells: names.map((name) => cell(name)) })
+      const { holdings, stored } = yield* start({ cells })
       const { digests } = yield* holdings.digests
-      stored.holes = [hole]
+      stored.holes = [hole("key 14", "key 16")]
       assert.deepStrictEqual(yield* holdings.digests, { digests, isDamaged: true })
-      assert.strictEqual((yield* Stream.runCollect(holdings.versions([0, 1, 2, 3]))).length, names.length)
+      assert.strictEqual((yield* Stream.runCollect(holdings.versions([0, 1, 2, 3]))).length, cells.length)
       const found = yield* Stream.runCollect(holdings.cells([Key.make("key 15"), Key.make("key 3")]))
       assert.deepStrictEqual(found.map(({ key }) => key as string), ["key 3"])
     }))
 
   it.effect("vouches for a range only while it has lost nothing of it", () =>
     Effect.gen(function*() {
-      const { holdings, stored } = yield* start({ cells: names.map((name) => cell(name)) })
-      stored.holes = [hole]
+      const { holdings, stored } = yield* start({ cells })
+      stored.holes = [hole("key 14", "key 16")]
       const within = { from: "key 15", to: "key 17" }
       const beside = { from: "key 2", to: "key 4" }
       assert.deepInclude(yield* Effect.flip(holdings.vouch(within)), { peer: a, reason: "storage" })

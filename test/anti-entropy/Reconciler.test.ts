@@ -274,23 +274,17 @@ describe("Reconciler", () => {
       assert.strictEqual(stateOf(b), "in-sync")
     }))
 
-  it.effect("recovers a node whose store was salvaged, as one with a new directory", () =>
-    Effect.gen(function*() {
-      const { isRecovering, world } = yield* start({ salvaged: true, nodes: [a] })
-      assert.isTrue(isRecovering())
-      world.nodes.push(b, c)
-      yield* round
-      assert.isFalse(isRecovering())
-      assert.strictEqual(world.settled, 1)
-    }))
-
-  it.effect("does not recover alone, since it cannot know whether others hold what it lost", () =>
-    Effect.gen(function*() {
-      const { isRecovering, world } = yield* start({ fresh: true, nodes: [a] })
-      yield* round
-      assert.isTrue(isRecovering())
-      world.nodes.push(b)
-      yield* round
-      assert.isFalse(isRecovering())
-    }))
+  it.effect.each([{ fresh: true }, { salvaged: true }])(
+    "does not recover alone, not knowing what others hold: %j",
+    (lost) =>
+      Effect.gen(function*() {
+        const { isRecovering, world } = yield* start({ ...lost, nodes: [a] })
+        yield* round
+        assert.isTrue(isRecovering())
+        world.nodes.push(b)
+        yield* round
+        assert.isFalse(isRecovering())
+        assert.strictEqual(world.settled, 1)
+      })
+  )
 })

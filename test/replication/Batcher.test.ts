@@ -9,10 +9,20 @@ import { settle } from "../coordinator/requests.ts"
 const failure = (reason: PeerFailed["reason"]) =>
   new PeerFailed({ peer: NodeId.make("b"), reason, detail: "on purpose" })
 
-type Options = Partial<Omit<Batcher.BatcherOptions<string, string>, "send">>
+/** Bounds that no test meets by accident. */
+const wide = {
+  bytesOf: (request: string) => request.length,
+  batchRequestsMax: 1000,
+  batchBytesMax: 1000,
+  queueMax: 1000,
+  queueBytesMax: 100_000,
+  failsAll: ({ reason }: PeerFailed) => reason === "timeout",
+  overloaded: () => failure("overloaded"),
+  batchSent: () => {}
+}
 
 /** A peer that keeps each batch until the test answers it; to `x` it answers `re: x`. */
-const withPeer = Effect.fnUntraced(function*(options?: Options) {
+const withPeer = Effect.fnUntraced(function*(options?: Partial<typeof wide>) {
   const sent: Array<{ readonly batch: ReadonlyArray<string>; readonly done: Deferred.Deferred<void, PeerFailed> }> = []
   const batcher = yield* Batcher.make<string, string>({
     send: (batch) => {
@@ -20,14 +30,7 @@ const withPeer = Effect.fnUntraced(function*(options?: Options) {
       sent.push({ batch, done })
       return Effect.map(Deferred.await(done), () => batch.map((request) => `re: ${request}`))
     },
-    bytesOf: (request) => request.length,
-    batchRequestsMax: 1000,
-    batchBytesMax: 1000,
-    queueMax: 1000,
-    queueBytesMax: 100_000,
-    failsAll: ({ reason }) => reason === "timeout",
-    overloaded: () => failure("overloaded"),
-    batchSent: () => {},
+    ...wide,
     ...options
   })
   const submit = (request: string) => Effect.forkChild(batcher.submit(request))
@@ -57,45 +60,57 @@ describe("Batcher", () => {
 
   it.effect("sends together what arrives while a request is under way, and never two requests at once", () =>
     Effect.gen(function*() {
-      const { answer, batches, submit } = yield* withPeer()
+      const { answer, batcher, batches, submit } = yield* withPeer()
       const first = yield* submit("a")
       const second = yield* submit("b")
       const third = yield* submit("c", "d")
       assert.deepStrictEqual(batches(), [["a"]])
+      assert.strictEqual(batcher.depth(), 4)
       yield* answer()
       assert.deepStrictEqual(batches(), [["a"], ["b", "c", "d"]])
+      assert.strictEqual(batcher.depth(), 3)
       assert.strictEqual(yield* Fiber.join(first[0]!), "re: a")
       assert.isUndefined(second[0]!.pollUnsafe())
       yield* answer()
       assert.deepStrictEqual(yield* Fiber.joinAll([...second, ...third]), ["re: b", "re: c", "re: d"])
       assert.strictEqual(batches().length, 2)
+      assert.strictEqual(batcher.depth(), 0)
     }))
 
-  it.effect("puts no more requests in a batch than allowed, in order of arrival", () =>
+  it.effect.each<readonly [what: string, options: Partial<typeof wide>, batches: ReadonlyArray<ReadonlyArray<string>>]>(
+    [
+      ["requests", { batchRequestsMax: 2 }, [["bb", "cc"], ["d", "eeeeee"], ["f"]]],
+      ["bytes, unless one request is larger,", { batchBytesMax: 4 }, [["bb", "cc"], ["d"], ["eeeeee"], ["f"]]]
+    ]
+  )("puts no more %s in a batch than allowed, in order of arrival", ([, options, expected]) =>
     Effect.gen(function*() {
-      const { answer, batches, submit } = yield* withPeer({ batchRequestsMax: 2 })
-      yield* submit("a")
-      yield* submit("b", "c", "d")
-      yield* answer()
-      assert.deepStrictEqual(batches().at(-1), ["b", "c"])
-      yield* answer()
-      assert.deepStrictEqual(batches().at(-1), ["d"])
-    }))
-
-  it.effect("puts no more bytes in a batch than allowed, but a larger request alone", () =>
-    Effect.gen(function*() {
-      const { answer, batches, submit } = yield* withPeer({ batchBytesMax: 4 })
+      const { answer, batches, submit } = yield* withPeer(options)
       yield* submit("a")
       yield* submit("bb", "cc", "d", "eeeeee", "f")
-      yield* answer()
-      assert.deepStrictEqual(batches().at(-1), ["bb", "cc"])
-      yield* answer()
-      assert.deepStrictEqual(batches().at(-1), ["d"])
-      yield* answer()
-      assert.deepStrictEqual(batches().at(-1), ["eeeeee"])
-      yield* answer()
-      assert.deepStrictEqual(batches().at(-1), ["f"])
+      for (const _ of expected) yield* answer()
+      assert.deepStrictEqual(batches().slice(1), expected)
     }))
+
+  it.effect.each<[string, Partial<typeof wide>]>([
+    ["requests", { queueMax: 2 }],
+    ["bytes", { queueBytesMax: 2 }]
+  ])(
+    "refuses at once more %s than the queue can hold, and takes more when the queue has moved on",
+    ([, options]) =>
+      Effect.gen(function*() {
+        const { answer, batcher, submit } = yield* withPeer(options)
+        yield* submit("a")
+        const [b, c, d] = yield* submit("b", "c", "d")
+        assert.strictEqual((yield* Effect.flip(Fiber.join(d!))).reason, "overloaded")
+        assert.strictEqual(batcher.depth(), 3)
+        yield* answer()
+        const [e] = yield* submit("e")
+        yield* answer()
+        assert.deepStrictEqual(yield* Fiber.joinAll([b!, c!]), ["re: b", "re: c"])
+        yield* answer()
+        assert.strictEqual(yield* Fiber.join(e!), "re: e")
+      })
+  )
 
   it.effect("leaves out whoever was interrupted before the batch left", () =>
     Effect.gen(function*() {
@@ -108,17 +123,12 @@ describe("Batcher", () => {
       yield* answer()
       assert.strictEqual(yield* Fiber.join(c!), "re: c")
       assert.strictEqual(batcher.depth(), 0)
-    }))
-
-  it.effect("sends nothing when everyone was interrupted, and goes on with the next", () =>
-    Effect.gen(function*() {
-      const { answer, batches, submit } = yield* withPeer()
-      yield* submit("a")
-      yield* Fiber.interruptAll(yield* submit("b", "c"))
-      yield* answer()
-      assert.deepStrictEqual(batches(), [["a"]])
       yield* submit("d")
-      assert.deepStrictEqual(batches(), [["a"], ["d"]])
+      yield* Fiber.interruptAll(yield* submit("e", "f"))
+      yield* answer()
+      assert.deepStrictEqual(batches().slice(2), [["d"]], "nothing goes out for nobody")
+      yield* submit("g")
+      assert.deepStrictEqual(batches().slice(2), [["d"], ["g"]])
     }))
 
   it.effect("drops the answer of whoever was interrupted after the batch left, and of nobody else", () =>
@@ -171,32 +181,6 @@ describe("Batcher", () => {
       assert.strictEqual(yield* Fiber.join(next!), "re: c")
     }))
 
-  it.effect("refuses at once what the queue cannot hold, and takes more when the queue has moved on", () =>
-    Effect.gen(function*() {
-      const { answer, batcher, submit } = yield* withPeer({ queueMax: 2 })
-      yield* submit("a")
-      const [b, c, d] = yield* submit("b", "c", "d")
-      assert.strictEqual((yield* Effect.flip(Fiber.join(d!))).reason, "overloaded")
-      assert.strictEqual(batcher.depth(), 3)
-      yield* answer()
-      yield* submit("e")
-      yield* answer()
-      assert.deepStrictEqual(yield* Fiber.joinAll([b!, c!]), ["re: b", "re: c"])
-    }))
-
-  it.effect("knows how many requests wait or are under way", () =>
-    Effect.gen(function*() {
-      const { answer, batcher, submit } = yield* withPeer()
-      assert.strictEqual(batcher.depth(), 0)
-      yield* submit("a")
-      yield* submit("b", "c")
-      assert.strictEqual(batcher.depth(), 3)
-      yield* answer()
-      assert.strictEqual(batcher.depth(), 2)
-      yield* answer()
-      assert.strictEqual(batcher.depth(), 0)
-    }))
-
   it.effect("fails those who wait behind a batch that timed out with it, and nobody for a refusal", () =>
     Effect.gen(function*() {
       const { answer, batches, submit } = yield* withPeer()
@@ -212,18 +196,6 @@ describe("Batcher", () => {
       assert.deepStrictEqual(batches(), [["a"], ["b"]])
     }))
 
-  it.effect("refuses more than a queue may hold in bytes, and takes more once it has been sent", () =>
-    Effect.gen(function*() {
-      const { answer, submit } = yield* withPeer({ queueBytesMax: 10 })
-      yield* submit("under way")
-      yield* submit("0123456789")
-      const [refused] = yield* submit("x")
-      assert.strictEqual((yield* Effect.flip(Fiber.join(refused!))).reason, "overloaded")
-      yield* answer()
-      const [taken] = yield* submit("y")
-      assert.isUndefined(taken!.pollUnsafe())
-    }))
-
   /** Below three operations a turn, Effect itself makes no progress. */
   it.effect.prop("forgets nobody, wherever fibers take turns and requests come together", {
     turn: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 3, maximum: 16 }))),
@@ -231,27 +203,17 @@ describe("Batcher", () => {
     batch: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 3 })))
   }, ({ batch, clients, turn }) =>
     Effect.gen(function*() {
-      const batcher = yield* Batcher.make<number, number>({
-        send: (batch) => Effect.succeed(batch.map((request) => -request)),
-        bytesOf: () => 1,
-        batchRequestsMax: batch,
-        batchBytesMax: 1000,
-        queueMax: 1000,
-        queueBytesMax: 100_000,
-        failsAll: () => false,
-        overloaded: () => failure("overloaded"),
-        batchSent: () => {}
+      const batcher = yield* Batcher.make<string, string>({
+        ...wide,
+        send: (batch) => Effect.succeed(batch.map((request) => `re: ${request}`)),
+        batchRequestsMax: batch
       })
       const client = (name: number) =>
-        Effect.forEach(Array.from({ length: 20 }), (_, index) =>
-          Effect.map(batcher.submit(name * 100 + index), (answer) =>
-            assert.strictEqual(answer, -(name * 100 + index))))
-      yield* Effect.forEach(
-        Array.from({ length: clients }, (_, name) =>
-          name),
-        client,
-        { concurrency: "unbounded" }
-      )
+        Effect.forEach(Array.from({ length: 20 }, (_, index) => `${name} ${index}`), (request) =>
+          Effect.map(batcher.submit(request), (answer) => assert.strictEqual(answer, `re: ${request}`)))
+      const names = Array.from({ length: clients }, (_, name) =>
+        name)
+      yield* Effect.forEach(names, client, { concurrency: "unbounded" })
     }).pipe(Effect.scoped, Effect.provideService(References.MaxOpsBeforeYield, turn)))
 
   it.effect("ends with its scope", () =>
