@@ -23,7 +23,7 @@ import { Ring } from "./ring/Ring.ts"
 import { Snapshots } from "./storage/Snapshots.ts"
 import { Storage } from "./storage/Storage.ts"
 
-/** Over a store of the caller's: the simulator looks over its shoulder. */
+/** Over the caller's store: the simulator passes one that it can watch. */
 export const layerOver = (storage: typeof Storage.layer) =>
   Coordinator.layer.pipe(
     Layer.provideMerge(Replicator.layer),

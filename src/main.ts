@@ -29,7 +29,7 @@ const node = Layer.unwrap(Effect.promise(async () => {
 
 const isService = process.argv[2] === "serve" || process.argv[2] === "up"
 
-/** To be told to stop is how a service ends well; any other command was cut short. */
+/** A service that is interrupted ended well; any other command was cut short. */
 const teardown: Runtime.Teardown = (exit, onExit) =>
   Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) && isService
     ? onExit(0)

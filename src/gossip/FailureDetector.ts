@@ -30,7 +30,7 @@ export const make = (
 ): FailureDetector => {
   const self = table.own()
 
-  /** Another member lives at this one's address by now, so whoever answers there is not this one. */
+  /** Another member has this one's address by now, so an answer from there is not from this one. */
   const isAddressTaken = ({ heardAtMillis, record }: Member) =>
     table.members().some((other) =>
       other.record.nodeId !== record.nodeId &&
@@ -74,8 +74,8 @@ export const make = (
   })
 
   /**
-   * Attempts on behalf of others, by address. Whoever asks meanwhile gets the same answer; a stale address that leads
-   * back here would otherwise go round for ever.
+   * Attempts on behalf of others, by address. Requests that arrive meanwhile share the answer; otherwise a stale address
+   * that leads back here would ask in circles.
    */
   const relaying = new Map<string, Fiber.Fiber<boolean>>()
 

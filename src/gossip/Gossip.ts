@@ -1,8 +1,8 @@
 /**
  * Who is in the cluster, at which address, in what state; and this node's opinion of who is alive.
  *
- * Liveness is a local opinion and never changes the ring. The pure parts are `Membership` (what to merge and send) and
- * `Suspicion` (what silence means); this service adds time, chance and the network.
+ * Liveness is a local opinion and never changes the ring. The pure parts are `Membership` (which records to merge and
+ * send) and `Suspicion` (the meaning of silence); this service adds time, chance and the network.
  */
 import { Context, Duration, Effect, Layer, Random, Schedule, Stream } from "effect"
 import { LamportClock } from "../clock/LamportClock.ts"
@@ -38,7 +38,7 @@ export class Gossip extends Context.Service<Gossip, {
   readonly self: NodeId
   /** Everyone known, this node included, sorted by node id. A plain call: it is on the path of every request. */
   readonly members: () => ReadonlyArray<MemberTable.Member>
-  /** Of an unknown node: `down`. Of this node: `up`. */
+  /** `down` for an unknown node, `up` for this one. */
   readonly liveness: (nodeId: NodeId) => Suspicion.Liveness
   readonly address: (nodeId: NodeId) => string | undefined
   /** The current members at once, then again whenever a member appears, or its record (heartbeats aside) or liveness changes. */
@@ -50,23 +50,8 @@ export class Gossip extends Context.Service<Gossip, {
   /** Sends an answer to SWIM's indirect probe: does this node reach `address`? */
   readonly probe: (address: string) => Effect.Effect<boolean>
 }>()("rondo/gossip/Gossip") {
-  /** Starts with the members that it knew before, and goes on in the background: nothing waits for a peer. */
+  /** Starts with the members that it knew before. The rest happens in the background: nothing waits for a peer. */
   static readonly layer = Layer.effect(Gossip, Effect.suspend(() => make))
-
-  /** Members that never change, all as given. */
-  static readonly layerFixed = (self: NodeId, members: ReadonlyArray<MemberTable.Member>) => {
-    const byId = new Map(members.map((member) => [member.record.nodeId, member]))
-    return Layer.succeed(Gossip, {
-      self,
-      members: () => members,
-      liveness: (nodeId) => byId.get(nodeId)?.liveness ?? "down",
-      address: (nodeId) => byId.get(nodeId)?.record.address,
-      changes: Stream.make(members),
-      receive: () => Effect.succeed({ protocol: protocolVersion, records: [], wanted: [] }),
-      reportFailure: () => Effect.void,
-      probe: () => Effect.succeed(false)
-    })
-  }
 }
 
 /** Peers that one round of gossip exchanges with. Three reach all of n nodes in about log4(n) rounds. */
@@ -78,7 +63,7 @@ const exchangeTimeout = Duration.seconds(1)
 const jitter = { least: 0.9, most: 1.1 }
 /** While it knows nobody, a node asks its seeds this much more often, so that a cluster that starts at once forms at once. */
 const aloneSpeedup = 4
-/** A full disk is not asked more often whether it still is. */
+/** A full disk is not tried more often. */
 const saveAgainAfter = Duration.seconds(10)
 
 const counterMaxOf = (records: Iterable<MemberRecord>): number => {
@@ -160,12 +145,12 @@ const make = Effect.gen(function*() {
       { concurrency: pushesAtOnce, discard: true }
     )
 
-  /** Raises the own record above whatever was said about this node, and tells everybody. */
+  /** Raises the own record above the accusation, and tells everybody. */
   const refute = Effect.andThen(beat, Effect.suspend(() => inBackground(push([]))))
 
   const takeIn = Effect.fnUntraced(function*(records: ReadonlyArray<MemberRecord>, sender?: NodeId) {
-    const { outbid } = table.merge(records, yield* uptimeMillis, sender)
-    if (outbid) yield* refute
+    const isOutbid = table.merge(records, yield* uptimeMillis, sender)
+    if (isOutbid) yield* refute
   })
 
   /** Seeds that have answered since this start: as members they are met like all others. */
@@ -236,7 +221,7 @@ const make = Effect.gen(function*() {
     if (table.records.get(from.nodeId)?.generation === from.generation) {
       table.judge(from.nodeId, (opinion) => Suspicion.heard(opinion, nowMillis))
     }
-    // Who was known and only restarted remembers the others and tells them itself.
+    // A known node that only restarted remembers the others, and tells them itself.
     if (known === undefined || !handshake.comesFrom(known.record, from)) {
       yield* inBackground(push([from], from.nodeId))
     }

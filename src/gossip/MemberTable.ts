@@ -1,12 +1,12 @@
 /**
- * The members as this node knows them now: their records, its opinion of each, and whoever wants to hear of changes.
+ * The members as this node knows them now: their records, its opinion of each, and a stream of changes.
  *
  * Plain synchronous calls, so that no fiber ever sees a half-made change.
  *
  * Invariants
  * - Only this node raises its own record; one that arrives from elsewhere and is newer is outbid.
  * - A record that is implausibly far ahead of the known one is ignored, unless its own node sent it.
- * - What `members` gave out never changes; a change makes a new one.
+ * - A list that `members` returned never changes.
  */
 import { Effect, PubSub, Stream } from "effect"
 import type { NodeId } from "../domain/NodeId.ts"
@@ -21,29 +21,23 @@ export interface Member {
   readonly heardAtMillis: number
 }
 
-export interface Merged {
-  /** Members that are new, or whose record changed in more than its heartbeat. */
-  readonly changed: ReadonlyArray<MemberRecord>
-  /** Somebody spread a newer record of this node, which now has one above it. */
-  readonly outbid: boolean
-}
-
 export interface MemberTable {
   readonly own: () => MemberRecord
   /** Raises the own heartbeat and takes note of the Lamport clock. */
   readonly beat: (counter: number, nowMillis: number) => void
   /**
-   * Takes over whatever is newer; each of these is news of its member. What the `sender` says of itself is always
-   * plausible, so that whoever missed any number of its refutations still learns the next.
+   * Takes over the newer records, each of which is news of its member. The `sender`'s record of itself is always
+   * plausible, so that a node that missed any number of its refutations still learns the next. Returns whether somebody
+   * spread a newer record of this node, which now has one above it.
    */
-  readonly merge: (records: ReadonlyArray<MemberRecord>, nowMillis: number, sender?: NodeId) => Merged
+  readonly merge: (records: ReadonlyArray<MemberRecord>, nowMillis: number, sender?: NodeId) => boolean
   /** The records alone, current at every call. */
   readonly records: Membership.Membership
   readonly members: () => ReadonlyArray<Member>
   /** `undefined` for this node and for those it does not know. */
   readonly opinion: (nodeId: NodeId) => Suspicion.Opinion | undefined
   readonly judge: (nodeId: NodeId, revise: (opinion: Suspicion.Opinion) => Suspicion.Opinion) => void
-  /** The current members at once, then again with each change that `Merged.changed` or `judge` made visible. */
+  /** The current members at once, then again when a member is new, or its liveness or more of its record than the heartbeat changed. */
   readonly changes: Stream.Stream<ReadonlyArray<Member>>
 }
 
@@ -71,7 +65,7 @@ export const make = Effect.fnUntraced(function*(initialOwn: MemberRecord, starte
     snapshot = undefined
   }
 
-  /** Whether the change is to be seen. */
+  /** Whether more than the heartbeat changed. */
   const learn = (record: MemberRecord, nowMillis: number, sender: NodeId | undefined): boolean => {
     const known = records.get(record.nodeId)
     if (known !== undefined && Membership.compare(record, known) <= 0) return false
@@ -100,11 +94,11 @@ export const make = Effect.fnUntraced(function*(initialOwn: MemberRecord, starte
     const ofOwn = arrived
       .filter((record) => record.nodeId === own.nodeId && Membership.isPlausible(record, own))
       .reduce(Membership.merge, own)
-    const outbid = Membership.compare(ofOwn, own) > 0
-    if (outbid) changeOwn(Membership.above(own, ofOwn))
+    const isOutbid = Membership.compare(ofOwn, own) > 0
+    if (isOutbid) changeOwn(Membership.above(own, ofOwn))
     const changed = arrived.filter((record) => record.nodeId !== own.nodeId && learn(record, nowMillis, sender))
-    if (outbid || changed.length > 0) publish()
-    return { changed, outbid }
+    if (isOutbid || changed.length > 0) publish()
+    return isOutbid
   }
 
   publish()

@@ -16,7 +16,7 @@ const FileJson = Schema.fromJsonString(File)
 
 const pathIn = (dataDirectory: string) => `${dataDirectory}/members.json`
 
-/** Empty in a new directory. A damaged file stops the node: going on without it could mean another, smaller ring. */
+/** Empty in a new directory. A damaged file stops the node: without it, the ring could be another, smaller one. */
 export const load = Effect.fnUntraced(function*(disk: Disk["Service"], dataDirectory: string) {
   const path = pathIn(dataDirectory)
   const bytes = yield* disk.readFile(path)

@@ -1,5 +1,5 @@
 /**
- * Merge of what two nodes know about the members, and what each has to send so that both know the same.
+ * Merges the records that two nodes have of the members, and selects those that each must send to agree.
  *
  * Pure.
  * Source: van Renesse, Dumitriu, Gough, Thomas, "Efficient Reconciliation and Flow Control for Anti-Entropy
@@ -9,6 +9,7 @@
  * - Merging is commutative, associative and idempotent, member by member, so the order of messages does not matter.
  * - A node changes its own record only together with its generation or heartbeat, so equal ones mean equal records.
  */
+import { Order } from "effect"
 import type { NodeId } from "../domain/NodeId.ts"
 import { ageMax, type MemberDigest, type MemberRecord } from "../peer/PeerProtocol.ts"
 
@@ -16,17 +17,15 @@ export type Membership = ReadonlyMap<NodeId, MemberRecord>
 
 /**
  * Positive when `left` is newer. Records of one generation and heartbeat differ only when two nodes use one id or a
- * node lost its disk and began to count anew; they still resolve the same way everywhere.
+ * node lost its disk and counts from the start again; they still resolve the same way everywhere.
  */
 export const compare = (left: MemberRecord, right: MemberRecord): number =>
   compareAge(left, right) ||
-  compareText(left.incarnation, right.incarnation) ||
-  compareText(left.address, right.address)
+  Order.String(left.incarnation, right.incarnation) ||
+  Order.String(left.address, right.address)
 
 const compareAge = (left: MemberDigest, right: MemberDigest): number =>
   left.generation - right.generation || left.heartbeat - right.heartbeat
-
-const compareText = (left: string, right: string): number => (left === right ? 0 : left < right ? -1 : 1)
 
 /** The newer of two records of one member. */
 export const merge = (left: MemberRecord, right: MemberRecord): MemberRecord => compare(left, right) >= 0 ? left : right
@@ -37,7 +36,7 @@ export const digestOf = ({ generation, heartbeat, nodeId }: MemberRecord): Membe
   heartbeat
 })
 
-/** Records that the sender of the digests lacks or has in an older state. */
+/** Records that the sender of the digests lacks, or of which it has older ones. */
 export const newerThan = (known: Membership, digests: ReadonlyArray<MemberDigest>): ReadonlyArray<MemberRecord> => {
   const theirs = new Map(digests.map((digest) => [digest.nodeId, digest]))
   return Array.from(known.values()).filter((record) => {
@@ -59,14 +58,14 @@ export const wanted = (known: Membership, digests: ReadonlyArray<MemberDigest>):
 export const accuses = (accused: ReadonlyArray<MemberDigest>, own: MemberRecord): boolean =>
   accused.some((digest) => digest.nodeId === own.nodeId && compareAge(digest, own) >= 0 && isPlausible(digest, own))
 
-/** More starts than anybody can have missed of a node. */
+/** More starts of a node than anybody can have missed. */
 const generationLeapMax = 2 ** 20
 
-/** Whether the news may follow on what is known. Taken over, a leap would bring a node near the highest generation. */
+/** Whether the news may follow the known record. A leap would bring a node near the highest generation. */
 export const isPlausible = (news: MemberDigest, known: MemberRecord): boolean =>
   news.generation - known.generation <= generationLeapMax
 
-/** A record above all others of its node that are not above `than`, as far as `ageMax` allows. */
+/** A record of this node that is newer than `than`, unless `ageMax` is reached. */
 export const above = (own: MemberRecord, than: MemberDigest): MemberRecord => ({
   ...own,
   generation: Math.min(than.generation + 1, ageMax),
@@ -77,7 +76,7 @@ export const above = (own: MemberRecord, than: MemberDigest): MemberRecord => ({
 export const beaten = (own: MemberRecord): MemberRecord =>
   own.heartbeat < ageMax ? { ...own, heartbeat: own.heartbeat + 1 } : above(own, own)
 
-/** Whether two records of one member differ in nothing but what every round raises. */
+/** Whether two records of one member differ at most in the numbers that every round raises. */
 export const looksAlike = (left: MemberRecord, right: MemberRecord): boolean =>
   left.incarnation === right.incarnation &&
   left.generation === right.generation &&

@@ -2,7 +2,7 @@
  * Whether a member can be reached: by this node, or failing that by others on its behalf.
  *
  * Source: Das, Gupta, Motivala, "SWIM: Scalable Weakly-consistent Infection-style Process Group Membership Protocol"
- * (DSN 2002), section 3.1. Unlike there the direct attempt goes on beside the indirect ones.
+ * (DSN 2002), section 3.1. Unlike there, the direct attempt continues beside the indirect ones.
  */
 import { Effect, Fiber } from "effect"
 import type { PeerClient } from "../peer/PeerClient.ts"

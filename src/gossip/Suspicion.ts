@@ -53,7 +53,7 @@ export const timingOf = (gossipInterval: Duration.Duration): Timing => {
   }
 }
 
-/** Of a member that was just learned of: it gets the benefit of the doubt until it has been silent. */
+/** The opinion of a new member, which gets the benefit of the doubt until it has been silent. */
 export const initial = (nowMillis: number): Opinion => ({
   liveness: "up",
   heardAtMillis: nowMillis,
@@ -83,7 +83,7 @@ export const probing = (opinion: Opinion, nowMillis: number): Opinion => ({
   probing: true
 })
 
-/** A probe ended. One that took longer than it may says that this node stood still, and nothing about the member. */
+/** A probe ended. If it took longer than it may, this node stood still, which says nothing about the member. */
 export const probed = (opinion: Opinion, reached: boolean, nowMillis: number, timing: Timing): Opinion => {
   const ended = { ...opinion, probing: false }
   if (reached) return heard(ended, nowMillis)
@@ -93,7 +93,7 @@ export const probed = (opinion: Opinion, reached: boolean, nowMillis: number, ti
   return isLate || hasNews || opinion.liveness === "down" ? ended : { ...ended, liveness: "suspect" }
 }
 
-/** What time alone makes of the opinion. */
+/** The opinion after time has passed without news. */
 export const aged = (opinion: Opinion, nowMillis: number, { downAfterMillis }: Timing): Opinion =>
   opinion.liveness === "suspect" && nowMillis - opinion.heardAtMillis >= downAfterMillis
     ? { ...opinion, liveness: "down" }

@@ -11,6 +11,7 @@
  * - A preference list names a node at most once.
  * - A node that joins takes keys, and no key moves between two others; a node that leaves is the mirror image.
  */
+import { Order } from "effect"
 import type { NodeId } from "../domain/NodeId.ts"
 import { hash64 } from "../domain/xxhash64.ts"
 
@@ -45,13 +46,7 @@ export const make = (members: ReadonlyArray<RingMember>): HashRing => ({
 
 /** By token, then by node id, so that a tie does not depend on the order in which members were learned. */
 export const compare = (left: VirtualNode, right: VirtualNode): number =>
-  left.token !== right.token
-    ? left.token < right.token ? -1 : 1
-    : left.node === right.node
-    ? 0
-    : left.node < right.node
-    ? -1
-    : 1
+  left.token === right.token ? Order.String(left.node, right.node) : left.token < right.token ? -1 : 1
 
 /**
  * One token in each of equally long stretches of the circle, at a place in it that the node's id decides.

@@ -1,7 +1,7 @@
 /**
  * Which nodes hold a key, and in which order. A pure core in `HashRing`; this service follows the members.
  */
-import { Context, Effect, Layer, Stream, SubscriptionRef } from "effect"
+import { Context, Effect, Layer, Stream } from "effect"
 import { ClusterConfig, type ClusterSettings } from "../config/ClusterConfig.ts"
 import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
@@ -25,30 +25,9 @@ export class Ring extends Context.Service<Ring, {
   readonly partitionOf: (key: Key) => number
   /** `current().preferenceLists[partitionOf(key)]`. */
   readonly preferenceList: (key: Key) => ReadonlyArray<NodeId>
-  /** The current ring at once, then each new epoch. */
-  readonly changes: Stream.Stream<RingSnapshot>
-  /** Completes when the ring holds at least this many nodes. */
-  readonly awaitNodes: (count: number) => Effect.Effect<void>
 }>()("rondo/ring/Ring") {
   /** Follows the members that `Gossip` publishes. */
-  static readonly layer = Layer.effect(
-    Ring,
-    Effect.gen(function*() {
-      const settings = yield* ClusterConfig
-      const gossip = yield* Gossip
-      return yield* make(settings, ringMembers(gossip.members()), Stream.map(gossip.changes, ringMembers))
-    })
-  )
-
-  /** The same logic over members that never change, all of the same weight. */
-  static readonly layerFixed = (nodes: ReadonlyArray<NodeId>, vnodes = 100) =>
-    Layer.effect(
-      Ring,
-      Effect.gen(function*() {
-        const members = nodes.map((nodeId) => ({ nodeId, vnodes }))
-        return yield* make(yield* ClusterConfig, members, Stream.empty)
-      })
-    )
+  static readonly layer = Layer.effect(Ring, Effect.suspend(() => make))
 }
 
 /** All known members, dead or alive: only leaving and removal take keys from a node. */
@@ -71,34 +50,27 @@ const snapshotOf = (
   preferenceLists: HashRing.preferenceLists(HashRing.make(members), partitions, replicationFactor)
 })
 
-const make = Effect.fnUntraced(function*(
-  settings: ClusterSettings,
-  initial: ReadonlyArray<HashRing.RingMember>,
-  updates: Stream.Stream<ReadonlyArray<HashRing.RingMember>>
-) {
+const make = Effect.gen(function*() {
+  const settings = yield* ClusterConfig
+  const gossip = yield* Gossip
+  const initial = ringMembers(gossip.members())
   let print = fingerprint(initial)
-  const snapshots = yield* SubscriptionRef.make(snapshotOf(1, initial, settings))
-  const current = () => SubscriptionRef.getUnsafe(snapshots)
+  let snapshot = snapshotOf(1, initial, settings)
   const partitionOf = (key: Key) => Partition.of(key, settings.partitions)
 
-  const follow = (members: ReadonlyArray<HashRing.RingMember>) => {
-    const printNow = fingerprint(members)
-    if (printNow === print) return Effect.void
-    print = printNow
-    return SubscriptionRef.set(snapshots, snapshotOf(current().epoch + 1, members, settings))
-  }
-  yield* Effect.forkScoped(Stream.runForEach(updates, follow))
+  const follow = (members: ReadonlyArray<Member>) =>
+    Effect.sync(() => {
+      const changed = ringMembers(members)
+      const printNow = fingerprint(changed)
+      if (printNow === print) return
+      print = printNow
+      snapshot = snapshotOf(snapshot.epoch + 1, changed, settings)
+    })
+  yield* Effect.forkScoped(Stream.runForEach(gossip.changes, follow))
 
   return Ring.of({
-    current,
+    current: () => snapshot,
     partitionOf,
-    preferenceList: (key) => current().preferenceLists[partitionOf(key)]!,
-    changes: SubscriptionRef.changes(snapshots),
-    awaitNodes: (count) =>
-      SubscriptionRef.changes(snapshots).pipe(
-        Stream.filter(({ nodes }) => nodes.length >= count),
-        Stream.runHead,
-        Effect.asVoid
-      )
+    preferenceList: (key) => snapshot.preferenceLists[partitionOf(key)]!
   })
 })

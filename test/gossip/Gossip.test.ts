@@ -2,9 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import * as DiskMemory from "../../src/disk/DiskMemory.ts"
-import { NodeId } from "../../src/domain/NodeId.ts"
 import * as SeededRandom from "../../src/domain/SeededRandom.ts"
-import { Gossip } from "../../src/gossip/Gossip.ts"
 import * as MembersFile from "../../src/gossip/MembersFile.ts"
 import { knownTo, listen, livenessIn, recordIn, roundMillis, running, settled, stopped } from "./alone.ts"
 import { messageFrom, stranger } from "./messages.ts"
@@ -226,23 +224,4 @@ describe("Gossip: membership", () => {
       for (const face of faces) assert.deepStrictEqual(face, faces[0]!)
     })
   }
-})
-
-describe("Gossip.layerFixed", () => {
-  it.effect("answers with the members as given", () =>
-    Effect.gen(function*() {
-      const gossip = yield* Gossip
-      assert.strictEqual(gossip.self, "node1")
-      assert.strictEqual(gossip.liveness(NodeId.make("node9")), "down")
-      assert.strictEqual(gossip.liveness(stranger.nodeId), "suspect")
-      assert.strictEqual(gossip.address(stranger.nodeId), stranger.address)
-      assert.deepStrictEqual(yield* Stream.runCollect(gossip.changes), [gossip.members()])
-      yield* gossip.reportFailure(stranger.nodeId)
-      assert.isFalse(yield* gossip.probe(stranger.address))
-      assert.deepStrictEqual((yield* gossip.receive(messageFrom(stranger))).records, [])
-    }).pipe(
-      Effect.provide(
-        Gossip.layerFixed(NodeId.make("node1"), [{ record: stranger, liveness: "suspect", heardAtMillis: 0 }])
-      )
-    ))
 })

@@ -38,43 +38,31 @@ const probing = (answers: Readonly<Record<string, Effect.Effect<boolean, PeerFai
   })
 
 describe("Probe", () => {
-  it.effect("asks nobody else when the member answers soon", () =>
+  const everybody = [target, ...relays]
+  it.effect.each<readonly [rule: string, answers: Parameters<typeof probing>[0], result: unknown]>([
+    [
+      "asks nobody else when the member answers soon",
+      { [target]: after(399, true) },
+      { reached: true, atMillis: 399, asked: [target] }
+    ],
+    [
+      "asks the others at once when the member refuses, and believes the first that reaches it",
+      { [target]: refused, "relay1:1": after(10, false), "relay2:1": after(50, true) },
+      { reached: true, atMillis: 50, asked: everybody }
+    ],
+    [
+      "asks the others when the member has been silent for a while, and still takes its late answer",
+      { [target]: after(700, true) },
+      { reached: true, atMillis: 700, asked: everybody }
+    ],
+    [
+      "ends when everybody has failed, without waiting longer",
+      { [target]: refused, "relay1:1": after(5, false), "relay2:1": refused, "relay3:1": after(20, false) },
+      { reached: false, atMillis: 20, asked: everybody }
+    ],
+    ["ends after a second when nobody answers at all", {}, { reached: false, atMillis: 1_000, asked: everybody }]
+  ])("%s", ([, answers, result]) =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* probing({ [target]: after(399, true) }), {
-        reached: true,
-        atMillis: 399,
-        asked: [target]
-      })
-    }))
-
-  it.effect("asks the others at once when the member refuses, and believes the first that reaches it", () =>
-    Effect.gen(function*() {
-      const answers = { [target]: refused, "relay1:1": after(10, false), "relay2:1": after(50, true) }
-      assert.deepStrictEqual(yield* probing(answers), { reached: true, atMillis: 50, asked: [target, ...relays] })
-    }))
-
-  it.effect("asks the others when the member has been silent for a while, and still takes its late answer", () =>
-    Effect.gen(function*() {
-      assert.deepStrictEqual(yield* probing({ [target]: after(700, true) }), {
-        reached: true,
-        atMillis: 700,
-        asked: [target, ...relays]
-      })
-    }))
-
-  it.effect("gives up when everybody has failed, without waiting longer", () =>
-    Effect.gen(function*() {
-      const answers = {
-        [target]: refused,
-        "relay1:1": after(5, false),
-        "relay2:1": refused,
-        "relay3:1": after(20, false)
-      }
-      assert.deepStrictEqual(yield* probing(answers), { reached: false, atMillis: 20, asked: [target, ...relays] })
-    }))
-
-  it.effect("gives up after a second when nobody answers at all", () =>
-    Effect.gen(function*() {
-      assert.deepStrictEqual(yield* probing({}), { reached: false, atMillis: 1_000, asked: [target, ...relays] })
+      assert.deepStrictEqual<unknown>(yield* probing(answers), result)
     }))
 })

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Stream, SubscriptionRef } from "effect"
+import { Effect, Layer, SubscriptionRef } from "effect"
 import { ClusterConfig } from "../../src/config/ClusterConfig.ts"
 import { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { Incarnation } from "../../src/domain/Version.ts"
 import { Gossip, type Liveness, type Member } from "../../src/gossip/Gossip.ts"
 import { Ring } from "../../src/ring/Ring.ts"
+import { a, b, settle } from "../coordinator/requests.ts"
 
 const member = (name: string, changes?: { liveness?: Liveness; vnodes?: number; address?: string }): Member => ({
   record: {
@@ -25,7 +26,7 @@ const member = (name: string, changes?: { liveness?: Liveness; vnodes?: number; 
 const withMembers = Effect.fnUntraced(function*(initial: ReadonlyArray<Member>) {
   const members = yield* SubscriptionRef.make(initial)
   const gossip = Layer.mock(Gossip, {
-    self: NodeId.make("a"),
+    self: a,
     liveness: () => "up",
     address: () => undefined,
     members: () => SubscriptionRef.getUnsafe(members),
@@ -37,15 +38,12 @@ const withMembers = Effect.fnUntraced(function*(initial: ReadonlyArray<Member>) 
   return { ring, become }
 })
 
-/** Lets forked fibers run until they wait again. */
-const settle = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow, { discard: true })
-
 describe("Ring", () => {
   it.effect("holds the members that gossip knows from the first moment", () =>
     Effect.gen(function*() {
       const { ring } = yield* withMembers([member("b"), member("a")])
       assert.strictEqual(ring.current().epoch, 1)
-      assert.deepStrictEqual(ring.current().nodes, [NodeId.make("a"), NodeId.make("b")])
+      assert.deepStrictEqual(ring.current().nodes, [a, b])
       assert.strictEqual(ring.current().preferenceLists.length, 1024)
     }))
 
@@ -68,46 +66,14 @@ describe("Ring", () => {
       assert.strictEqual(ring.current().epoch, 3)
     }))
 
-  it.effect("publishes the current ring at once, then each new epoch", () =>
-    Effect.gen(function*() {
-      const { become, ring } = yield* withMembers([member("a")])
-      yield* become([member("a"), member("b")])
-      const epochs = yield* ring.changes.pipe(
-        Stream.map(({ epoch, nodes }) => [epoch, nodes.length]),
-        Stream.take(2),
-        Stream.runCollect,
-        Effect.forkChild
-      )
-      yield* settle
-      yield* become([member("a"), member("b"), member("c")])
-      assert.deepStrictEqual(yield* Fiber.join(epochs), [[2, 2], [3, 3]])
-    }))
-
-  it.effect("waits for as many nodes as asked for, and not when they are there", () =>
-    Effect.gen(function*() {
-      const { become, ring } = yield* withMembers([member("a")])
-      yield* ring.awaitNodes(1)
-      const fiber = yield* Effect.forkChild(ring.awaitNodes(3))
-      yield* become([member("a"), member("b")])
-      assert.isUndefined(fiber.pollUnsafe())
-      yield* become([member("a"), member("b"), member("c")])
-      yield* Fiber.join(fiber)
-    }))
-
   it.effect("gives a key the list of its partition, of N nodes", () =>
     Effect.gen(function*() {
-      const ring = yield* Ring
+      const { ring } = yield* withMembers(["a", "b", "c", "d"].map((name) => member(name)))
       for (const name of ["users/42", "ключ", "x"]) {
         const key = Key.make(name)
         const list = ring.preferenceList(key)
         assert.strictEqual(list, ring.current().preferenceLists[ring.partitionOf(key)])
-        assert.strictEqual(list.length, 2)
+        assert.strictEqual(list.length, 3)
       }
-    }).pipe(
-      Effect.provide(
-        Ring.layerFixed(["a", "b", "c"].map((name) => NodeId.make(name))).pipe(
-          Layer.provide(ClusterConfig.layerTest({ replicationFactor: 2, writeQuorum: 1, readQuorum: 2 }))
-        )
-      )
-    ))
+    }))
 })

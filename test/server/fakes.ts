@@ -152,9 +152,7 @@ export class Cluster {
     Layer.succeed(Ring, {
       current: () => this.ring,
       partitionOf: () => 0,
-      preferenceList: () => this.ring.preferenceLists[0]!,
-      changes: Stream.empty,
-      awaitNodes: () => Effect.void
+      preferenceList: () => this.ring.preferenceLists[0]!
     }),
     Layer.succeed(Storage, {
       apply: () => Effect.die("not used here"),
