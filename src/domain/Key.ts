@@ -25,18 +25,18 @@ export type Key = typeof Key.Type
 export const isKey = (text: string): text is Key =>
   text.length > 0 && (text.length * unitBytesMax <= keyBytesMax || hasValidLength(text)) && text.isWellFormed()
 
-/** What one UTF-16 unit takes at most in UTF-8. */
+/** Of UTF-8 for one UTF-16 unit. */
 const unitBytesMax = 3
 
 const surrogateFirst = 0xd800
 const surrogateLast = 0xdfff
 
-/** Of texts without surrogates, JavaScript's `<` and `compare` are the same order. */
+/** JavaScript's `<` and `compare` order texts without surrogates alike. */
 export const hasSurrogates = (text: string): boolean => surrogate.test(text)
 
 const surrogate = /[\ud800-\udfff]/
 
-/** Compared with any other text, JavaScript's `<` and `compare` are the same order: no unit is a surrogate or above. */
+/** JavaScript's `<` and `compare` order it and any other text alike: no unit is a surrogate or above. */
 export const isBasic = (text: string): boolean => !aboveBasic.test(text)
 
 const aboveBasic = /[\ud800-\uffff]/

@@ -37,7 +37,7 @@ export const compare = (left: Version, right: Version): number => {
   return 0
 }
 
-/** `51-node1-9f86d081884c`: what clients see between the quotes of an `ETag`, and what a cell's line carries. */
+/** `51-node1-9f86d081884c`, as in a client's `ETag` and in a cell's line. */
 export const format = (version: Version): string => `${version.counter}-${version.nodeId}-${version.incarnation}`
 
 const whole = new RegExp(`^([1-9][0-9]{0,15})-(${nodeIdPattern})-([0-9a-f]{12})$`)

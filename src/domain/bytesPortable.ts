@@ -1,8 +1,11 @@
 /**
- * What `bytes` offers, in JavaScript alone: for a browser, and what the tests hold Node's implementation to.
+ * The operations of `bytes` without Node: for a browser, and as the reference that tests compare Node's with.
  *
  * Pure.
  */
+
+import { Result } from "effect"
+import * as Base64 from "effect/encoding/Base64"
 
 /** Ranges are given by `start` and `end`, with 0 <= start <= end <= length. */
 export interface Implementation {
@@ -17,7 +20,7 @@ export interface Implementation {
   readonly concat: (parts: ReadonlyArray<Uint8Array>) => Uint8Array<ArrayBuffer>
   /** -1, 0 or 1. */
   readonly compare: (left: Uint8Array, right: Uint8Array) => number
-  /** Where the wanted bytes, at least one, stand first; -1 for nowhere. For a single byte use the array's own. */
+  /** The first place of the wanted bytes, at least one; -1 for none. For a single byte use the array's own. */
   readonly indexOf: (bytes: Uint8Array, wanted: Uint8Array, from: number) => number
   readonly isUtf8: (bytes: Uint8Array) => boolean
   readonly utf8Length: (text: string) => number
@@ -30,7 +33,7 @@ export interface Implementation {
   readonly latin1: (bytes: Uint8Array, start: number, end: number) => string
   /** The same for a text whose units are all below 0x100. */
   readonly writeLatin1: (target: Uint8Array, text: string, start: number) => number
-  /** For a text whose units are all below 0x100. It never fails: it passes over what is no base64. */
+  /** Undoes `toBase64`. Any other text gives some bytes: it never fails. */
   readonly fromBase64: (text: string) => Uint8Array<ArrayBuffer>
   readonly toBase64: (bytes: Uint8Array) => string
   /** zlib's, of bytes or of a text's UTF-8. */
@@ -51,18 +54,6 @@ const isUtf8 = (bytes: Uint8Array): boolean => {
   } catch {
     return false
   }
-}
-
-const utf8Length = (text: string): number => {
-  let length = text.length
-  for (let index = 0; index < text.length; index++) {
-    const point = text.codePointAt(index)!
-    if (point > 0x7f) length++
-    if (point > 0x7ff) length++
-    // Two units make these four bytes.
-    if (point > 0xffff) index++
-  }
-  return length
 }
 
 /** Where arguments on the stack are bounded. */
@@ -110,38 +101,6 @@ const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffer> => {
   return whole
 }
 
-const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
-const toBase64 = (bytes: Uint8Array): string => {
-  let text = ""
-  for (let at = 0; at < bytes.length; at += 3) {
-    const bits = bytes[at]! << 16 | (bytes[at + 1] ?? 0) << 8 | (bytes[at + 2] ?? 0)
-    for (let shift = 18; shift >= 0; shift -= 6) text += alphabet[bits >>> shift & 63]
-  }
-  const missing = (3 - bytes.length % 3) % 3
-  return text.slice(0, text.length - missing) + "=".repeat(missing)
-}
-
-const digits = new Map(Array.from(`${alphabet}-_`, (letter, index) => [letter, index < 64 ? index : index - 2]))
-
-/** As Node does: it takes both alphabets, passes over letters of neither, and stops at the padding. */
-const fromBase64 = (text: string): Uint8Array<ArrayBuffer> => {
-  const bytes: Array<number> = []
-  let bits = 0
-  let bitCount = 0
-  for (const letter of text) {
-    if (letter === "=") break
-    const digit = digits.get(letter)
-    if (digit === undefined) continue
-    bits = bits << 6 | digit
-    bitCount += 6
-    if (bitCount < 8) continue
-    bitCount -= 8
-    bytes.push(bits >>> bitCount & 0xff)
-  }
-  return Uint8Array.from(bytes)
-}
-
 /** The remainder of each byte, by the reflected polynomial of zlib. */
 const remainders = Int32Array.from({ length: 256 }, (_, byte) => {
   let remainder = byte
@@ -168,13 +127,13 @@ export const portable: Implementation = {
   compare,
   indexOf,
   isUtf8,
-  utf8Length,
+  utf8Length: (text) => encoder.encode(text).length,
   fromUtf8: (text) => encoder.encode(text),
   utf8: (bytes, start, end) => decoder.decode(bytes.subarray(start, end)),
   writeUtf8: (target, text, start) => encoder.encodeInto(text, target.subarray(start)).written,
   latin1,
   writeLatin1,
-  fromBase64,
-  toBase64,
+  fromBase64: (text) => new Uint8Array(Result.getOrElse(Base64.decode(text), () => allocate(0))),
+  toBase64: (bytes) => Base64.encode(bytes),
   crc32
 }

@@ -16,7 +16,7 @@ const { create64, h64 } = await xxhash()
 /** The whole hash, unsigned. About 110 ns for a key of 20 bytes. */
 export const hash64 = (text: string): bigint => h64(text)
 
-/** The upper 32 bits, unsigned: what chooses a partition. As cheap as `hash64`, for callers that want a number. */
+/** The upper 32 bits, unsigned, which choose a partition. As cheap as `hash64`, for callers that want a number. */
 export const hashHigh = (text: string): number => {
   whole[0] = h64(text)
   return halves[highHalf]!
@@ -29,7 +29,7 @@ export const hashInto = (text: string, target: Uint32Array): void => {
   target[1] = halves[1 - highHalf]!
 }
 
-/** Hashes one piece after another: `digest` says the hash of all pieces so far. */
+/** Hashes piece by piece; `digest` returns the hash of all pieces so far. */
 export const stream = (): { update(text: string): unknown; digest(): bigint } => create64()
 
 /** One store splits a hash; shifting a `bigint` would allocate another. Nothing yields between store and load. */

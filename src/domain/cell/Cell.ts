@@ -1,5 +1,5 @@
 /**
- * A cell: what one key holds at one version, either a value or a tombstone. Everything that moves cells between
+ * A cell: the value or the tombstone that one key has at one version. Everything that moves cells between
  * replicas, logs and tables is `merge`.
  *
  * Pure.
@@ -7,6 +7,7 @@
  * Invariants
  * - `merge` is commutative, associative and idempotent, so replicas that saw the same cells in any order agree.
  */
+import { Order } from "effect"
 import * as Bytes from "../bytes.ts"
 import type { Key } from "../Key.ts"
 import * as Version from "../Version.ts"
@@ -41,19 +42,10 @@ export const compare = (left: Cell, right: Cell): number => {
   return byVersion !== 0 ? byVersion : compareContents(left, right)
 }
 
-/** Whether two cells carry one version but not the same contents: an alarm, see `compare`. */
-export const isConflict = (left: Cell, right: Cell): boolean =>
-  Version.compare(left.version, right.version) === 0 && compareContents(left, right) !== 0
-
 const compareContents = (left: Cell, right: Cell): number => {
   if (left.value === right.value) return 0
   if (left.value === undefined) return 1
   if (right.value === undefined) return -1
   const byBytes = Bytes.compare(left.value.bytes, right.value.bytes)
-  if (byBytes !== 0) return byBytes
-  return left.value.contentType === right.value.contentType
-    ? 0
-    : left.value.contentType < right.value.contentType
-    ? -1
-    : 1
+  return byBytes !== 0 ? byBytes : Order.String(left.value.contentType, right.value.contentType)
 }

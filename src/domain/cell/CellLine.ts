@@ -45,7 +45,7 @@ export const plainSizeMax = ({ key, value, version }: Cell): number =>
 const plainFixedBytesMax = 128
 
 /**
- * Writes what `encode` gives, when all of it is ASCII that JSON does not escape, as most is: in half the time, since the
+ * Writes the line of `encode` if all of it is ASCII that JSON does not escape, as most is: in half the time, since the
  * value's bytes never become a text. Returns where the line ends, or `undefined` when the cell is not of that kind.
  */
 export const writePlain = ({ key, value, version }: Cell, target: Target, start: number): number | undefined => {
@@ -76,7 +76,7 @@ export const isPlainText = (text: string): boolean => {
   return true
 }
 
-/** Whole words at a time, and byte by byte what stands before the first and behind the last. */
+/** Whole words at a time; the bytes before the first word and behind the last one by one. */
 const isPlain = ({ bytes, words }: Target, start: number, end: number): boolean => {
   const wordStart = Math.min(Math.ceil(start / wordBytes), Math.floor(end / wordBytes))
   const wordEnd = Math.floor(end / wordBytes)
@@ -93,8 +93,8 @@ const arePlainBytes = (bytes: Uint8Array, start: number, end: number): boolean =
 }
 
 /**
- * The highest bit of a byte tells: it is set in what is not ASCII, and a subtraction sets it in a byte that is smaller
- * than what is taken off; a byte is smaller than one where it equals what it was combined with.
+ * The high bit of a byte marks it: it is set where the byte is not ASCII, `x - 0x20` sets it where byte x is below a
+ * space, and `(x ^ c) - 1` sets it exactly where byte x equals c.
  *
  * Source: Henry Warren, "Hacker's Delight" (2002), section 6-1.
  */

@@ -1,6 +1,6 @@
 /**
  * The last distinct texts of one field, ASCII only. Cells repeat few node ids, incarnations and content types:
- * comparing bytes is cheaper than building a text, and the cells kept in memory share one.
+ * comparing bytes is cheaper than building a text, and cells in memory share the texts.
  *
  * A memory that changes no result.
  */
@@ -38,7 +38,7 @@ export const textAt = (bytes: Uint8Array, start: number, end: number): string | 
   return text.includes("\ufffd") && !Bytes.isUtf8(bytes.subarray(start, end)) ? undefined : text
 }
 
-/** Of an ASCII text, units and bytes are the same. */
+/** For ASCII texts, whose units are their bytes. */
 const isTextAt = (text: string, bytes: Uint8Array, start: number, end: number): boolean => {
   const { length } = text
   if (length !== end - start) return false

@@ -7,7 +7,7 @@
  *
  * Invariants
  * - `decode` never throws, never reads behind the source and never allocates more than the source holds.
- * - What it returns is laid out as a cell; whether key, version and content type are sound is for the caller to check.
+ * - It checks the layout. The caller checks whether key, version and content type are sound.
  */
 import * as Bytes from "../bytes.ts"
 import type { Key } from "../Key.ts"

@@ -1,7 +1,7 @@
 /**
  * Finds cells in a block of lines, and takes a line apart without parsing its JSON where its bytes allow.
  *
- * Pure. Relies on the order of members in `domain/CellLine.ts`: key, version, then `deleted` or the contents. The
+ * Pure. Relies on the order of members in `CellLine`: key, version, then `deleted` or the contents. The
  * block's checksum has been verified, so a line that is no cell is a defect of the writer, not of the disk.
  */
 import * as Bytes from "../bytes.ts"
@@ -16,7 +16,7 @@ import * as RecentTexts from "./RecentTexts.ts"
 export interface Line {
   readonly block: Uint8Array
   readonly start: number
-  /** Where its line feed stands. */
+  /** The place of its line feed. */
   readonly end: number
   /** Where the version's text begins. */
   readonly versionStart: number
@@ -33,7 +33,7 @@ const beforeVersion = `,"version":"`
 const incarnationLength = 12
 const dashLength = 1
 
-/** Where the key's first byte stands, from the start of its line. */
+/** From the start of a line to the first byte of its key. */
 export const keyStart = `{"key":"`.length
 /** From the quotation mark behind the key to the version. */
 const toVersion = 1 + beforeVersion.length
@@ -41,7 +41,7 @@ const toVersion = 1 + beforeVersion.length
 const toType = `","type":"`.length
 const toValue = `","value":"`.length
 const toBase64 = `","base64":"`.length
-/** What ends a line of either. */
+/** Ends a line of either. */
 const closing = `"}`.length
 
 /** The line of a key. Lines before it are passed over at their keys; it stops at the first that is greater. */
@@ -58,7 +58,7 @@ export const find = (block: Uint8Array, key: string): Line | undefined => {
       const versionStart = at + length + toVersion
       return { block, start, end: endOf(block, versionStart), versionStart }
     }
-    // A line's key that ends here, or goes on with an escaped character, tells nothing but that it is another one.
+    // A key that ends here, or continues with an escaped character, may be smaller or greater.
     if (byte !== quote && byte !== backslash && byte > key.charCodeAt(matched)) return undefined
     start = endOf(block, at + matched) + 1
   }
@@ -66,7 +66,7 @@ export const find = (block: Uint8Array, key: string): Line | undefined => {
 }
 
 /**
- * How the line of the key begins cannot occur inside a value: there every quotation mark has a backslash before it.
+ * The beginning of the key's line cannot occur inside a value, where a backslash precedes every quotation mark.
  */
 const findEscaped = (block: Uint8Array, key: string): Line | undefined => {
   const prefix = Bytes.fromUtf8(`{"key":${JSON.stringify(key)}${beforeVersion}`)
@@ -91,13 +91,13 @@ export const behindKey = (block: Uint8Array, start: number, keyEnd: number): Lin
   return { block, start, end: endOf(block, versionStart), versionStart }
 }
 
-/** Where the quotation mark behind the key stands, of the line that starts at `start`. */
+/** The place of the quotation mark behind the key of the line that starts at `start`. */
 export const keyEndOf = (block: Uint8Array, start: number): number => closingQuote(block, start + keyStart)
 
 export const keyOf = ({ block, start, versionStart }: Line): Key =>
   keyBetween(block, start + keyStart, versionStart - toVersion)
 
-/** The key whose bytes stand there, as JSON writes them. */
+/** The key from these bytes, as JSON writes them. */
 export const keyBetween = (block: Uint8Array, start: number, end: number): Key =>
   isPlainBetween(block, start, end)
     ? plainKeyBetween(block, start, end)
@@ -122,7 +122,7 @@ const versionEndOf = ({ block, versionStart }: Line): number => closingQuote(blo
 const nodeIds = RecentTexts.make()
 const incarnations = RecentTexts.make()
 
-/** A node id may itself contain dashes; what follows it has a fixed length. */
+/** A node id may itself contain dashes; the rest of the version has a fixed length. */
 const versionAt = (line: Line, end: number): Version => {
   const { block, versionStart } = line
   let at = versionStart
@@ -149,12 +149,12 @@ export const counterAt = (block: Uint8Array, versionStart: number): number => {
 
 export const isTombstone = ({ block, end }: Line): boolean => isTombstoneAt(block, end)
 
-/** Of all lines, those of tombstones alone end in `true}`: the others close a text. */
+/** Only the lines of tombstones end in `true}`; the others close a text. */
 export const isTombstoneAt = (block: Uint8Array, end: number): boolean => block[end - closing] === letterE
 
 /**
- * The cell. Where its value's bytes stand in the block as they are, the value is a view of the block, which nobody may
- * change, or with `copied` a copy.
+ * The cell. If the block has the value's bytes unescaped, the value is a view of the block, which nobody may change, or
+ * with `copied` a copy.
  */
 export const cellUnsafe = (line: Line, copied = false): Cell => {
   const { block, end, versionStart } = line
@@ -199,7 +199,7 @@ const copyPlain = (block: Uint8Array, start: number, end: number): Uint8Array | 
   return bytes
 }
 
-/** What stands between the counter and the value: the same bytes in most lines of a block. */
+/** The bytes between the counter and the value, which are the same in most lines of a block. */
 interface Middle {
   readonly bytes: Uint8Array
   readonly nodeId: NodeId
@@ -213,7 +213,7 @@ const middles: Array<Middle> = []
 const middlesMax = 8
 let nextMiddle = 0
 
-/** `undefined` when there is something in it that JSON escapes. */
+/** `undefined` when it has something that JSON escapes. */
 const middleAt = (line: Line, start: number): Middle | undefined => {
   for (let index = 0; index < middles.length; index++) {
     const known = middles[index]!
@@ -254,7 +254,7 @@ const notACell = ({ block, end, start }: Line): never => {
   throw new Error(`a table holds a line that is no cell: ${Bytes.utf8(block, start, Math.min(end, start + 100))}`)
 }
 
-/** Where the line ends that goes on at `from`. */
+/** The end of the line that `from` is in. */
 export const endOf = (block: Uint8Array, from: number): number => {
   const found = block.indexOf(lineFeed, from)
   return found === -1 ? block.length : found

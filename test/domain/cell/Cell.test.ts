@@ -37,20 +37,12 @@ describe("Cell", () => {
   it("of one version, takes the tombstone, else the greater bytes, else the greater content type", () => {
     const ascending = [cell(1, "", "z"), cell(1, "a", "a"), cell(1, "a", "b"), cell(1, "b", "a"), cell(1, undefined)]
     for (const [index, lower] of ascending.entries()) {
+      assert.strictEqual(Cell.compare(lower, { ...lower, value: lower.value && { ...lower.value } }), 0)
       for (const higher of ascending.slice(index + 1)) {
         assert.deepStrictEqual(merged(lower, higher), plain(higher))
         assert.deepStrictEqual(merged(higher, lower), plain(higher))
       }
     }
-  })
-
-  it("is in conflict with a cell of the same version and other contents, and with no other", () => {
-    assert.isTrue(Cell.isConflict(cell(1, "a"), cell(1, "b")))
-    assert.isTrue(Cell.isConflict(cell(1, "a", "x"), cell(1, "a", "y")))
-    assert.isTrue(Cell.isConflict(cell(1, ""), cell(1, undefined)))
-    assert.isFalse(Cell.isConflict(cell(1, "a"), cell(1, "a")))
-    assert.isFalse(Cell.isConflict(cell(1, undefined), cell(1, undefined)))
-    assert.isFalse(Cell.isConflict(cell(1, "a"), cell(2, "b")))
   })
 
   it("is a tombstone without a value, and not with an empty one", () => {
