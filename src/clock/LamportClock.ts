@@ -24,7 +24,7 @@ const blockSize = 100_000
 export const jumpMax = 2 ** 40
 /** Far more writes than any cluster takes in a millisecond. */
 const counterPerMilliMax = 1_000_000
-/** What no peer can take away: enough to notice and to mend. */
+/** Counters that no peer can use up: enough to notice and to mend. */
 const countersKept = 2 ** 40
 
 export class LamportClock extends Context.Service<LamportClock, {

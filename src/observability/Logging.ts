@@ -3,22 +3,14 @@
  *
  *     2026-01-02T03:04:05.678Z INFO  node2 is up  address=127.0.0.1:8082
  *
- * Values never appear in logs: whoever logs names keys and sizes at most.
+ * Values never appear in logs: a line names keys and sizes at most.
  */
-import { Array, Cause, Effect, Layer, Logger, References } from "effect"
+import { Array, Cause, Effect, Layer, Logger, References, String } from "effect"
 import * as LoggingConfig from "../config/LoggingConfig.ts"
 
-const levels = {
-  all: "All",
-  trace: "Trace",
-  debug: "Debug",
-  info: "Info",
-  warn: "Warn",
-  error: "Error",
-  none: "None"
-} as const
-
-const asText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value) ?? String(value))
+const asText = (
+  value: unknown
+): string => (typeof value === "string" ? value : JSON.stringify(value) ?? globalThis.String(value))
 
 /** A line feed inside a message would let a client forge a line of its own. */
 const oneLine = (text: string): string => text.replaceAll("\r", "\\r").replaceAll("\n", "\\n")
@@ -41,5 +33,5 @@ export const human = Logger.make<unknown, string>(({ cause, date, fiber, logLeve
 export const layer = Layer.unwrap(Effect.map(LoggingConfig.load, ({ format, level }) =>
   Layer.mergeAll(
     Logger.layer([format === "json" ? Logger.consoleJson : Logger.withConsoleLog(human)]),
-    Layer.succeed(References.MinimumLogLevel, levels[level])
+    Layer.succeed(References.MinimumLogLevel, String.capitalize(level))
   )))

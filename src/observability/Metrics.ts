@@ -8,17 +8,12 @@
 import { Context, Effect, Layer, Metric } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 
-export type Operation = "get" | "put" | "delete"
+const operations = ["get", "put", "delete"] as const
+export type Operation = (typeof operations)[number]
 
+const outcomes = ["ok", "not-found", "refused", "overloaded", "quorum-failed", "client-gone", "failed"] as const
 /** How a client's request ended. `refused`: its own fault, a 4xx other than 404. */
-export type RequestOutcome =
-  | "ok"
-  | "not-found"
-  | "refused"
-  | "overloaded"
-  | "quorum-failed"
-  | "client-gone"
-  | "failed"
+export type RequestOutcome = (typeof outcomes)[number]
 
 export type Sample = (metric: Metric.Metric<number, unknown>, value: number, labels?: Record<string, string>) => void
 
@@ -30,23 +25,12 @@ export class Metrics extends Context.Service<Metrics, {
   readonly batchSent: (cells: number) => void
   readonly logSynced: (durationSeconds: number) => void
   readonly compacted: (durationSeconds: number) => void
-  /** Everything in Prometheus' text format: what was counted, then what `read` samples for this text alone. */
+  /** Everything in Prometheus' text format: the counters, then the gauges that `read` samples for this text alone. */
   readonly render: (read: (sample: Sample) => void) => string
 }>()("rondo/observability/Metrics") {
   /** With an empty registry. */
   static readonly layer = Layer.sync(Metrics, () => make())
 }
-
-const operations: ReadonlyArray<Operation> = ["get", "put", "delete"]
-const outcomes: ReadonlyArray<RequestOutcome> = [
-  "ok",
-  "not-found",
-  "refused",
-  "overloaded",
-  "quorum-failed",
-  "client-gone",
-  "failed"
-]
 
 /** From a memory read to the longest `?timeout=` that is common. */
 const secondsBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -127,7 +111,7 @@ export const timed = <A, E, R>(
 
 const gauge = (name: string, description: string) => Metric.gauge(name, { description })
 
-/** What a scrape reads from its owner; see `Metrics.render`. */
+/** Read from their owners at each scrape; see `Metrics.render`. */
 export const sampled = {
   members: gauge("rondo_members", "Members by this node's opinion of them"),
   ringEpoch: gauge("rondo_ring_epoch", "Raised by every change of membership"),

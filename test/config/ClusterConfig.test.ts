@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
-import { ClusterConfig, type ClusterSettings, defaults, differences } from "../../src/config/ClusterConfig.ts"
+import { ClusterConfig, defaults, differences } from "../../src/config/ClusterConfig.ts"
 
 const load = (env: Record<string, string>) =>
   Effect.service(ClusterConfig).pipe(
@@ -8,28 +8,23 @@ const load = (env: Record<string, string>) =>
     Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
   )
 
-const refusal = (env: Record<string, string>) => Effect.map(Effect.flip(load(env)), (error) => error.message)
-
 describe("ClusterConfig", () => {
+  const variables = ["REPLICATION_FACTOR", "WRITE_QUORUM", "READ_QUORUM"] as const
+  it.effect.each<readonly [given: readonly [string, string, string], settings: readonly [number, number, number]]>([
+    [["", "", ""], [3, 2, 2]],
+    [["5", "4", "1"], [5, 4, 1]],
+    [["1", "1", "1"], [1, 1, 1]],
+    [["16", "16", "16"], [16, 16, 16]]
+  ])("reads N, W and R of %j as %j", ([given, [replicationFactor, writeQuorum, readQuorum]]) =>
+    Effect.gen(function*() {
+      const settings = yield* load(Object.fromEntries(variables.map((name, index) => [name, given[index]!])))
+      assert.deepStrictEqual(settings, { replicationFactor, writeQuorum, readQuorum, partitions: 1024 })
+    }))
+
   it.effect("keeps three copies and waits for two of them, unless told otherwise", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* load({}), {
-        replicationFactor: 3,
-        writeQuorum: 2,
-        readQuorum: 2,
-        partitions: 1024
-      })
-    }))
-
-  it.effect("reads its settings from the environment", () =>
-    Effect.gen(function*() {
-      const settings = yield* load({ REPLICATION_FACTOR: "5", WRITE_QUORUM: "4", READ_QUORUM: "1" })
-      assert.deepStrictEqual(settings, { replicationFactor: 5, writeQuorum: 4, readQuorum: 1, partitions: 1024 })
-    }))
-
-  it.effect("takes an empty variable for one that is not set", () =>
-    Effect.gen(function*() {
-      assert.deepStrictEqual(yield* load({ REPLICATION_FACTOR: "", WRITE_QUORUM: "", READ_QUORUM: "" }), defaults)
+      const settings = { replicationFactor: 3, writeQuorum: 2, readQuorum: 2, partitions: 1024 }
+      assert.deepStrictEqual([yield* load({}), defaults], [settings, settings])
     }))
 
   const refused: ReadonlyArray<readonly [environment: Record<string, string>, reason: string]> = [
@@ -51,19 +46,9 @@ describe("ClusterConfig", () => {
     ],
     ...["two", "1.5", "NaN", "0x2"].map((text) => [{ READ_QUORUM: text }, `is "${text}", but must be a whole`] as const)
   ]
-  for (const [environment, reason] of refused) {
-    it.effect(`refuses ${JSON.stringify(environment)}: ${reason}`, () =>
-      Effect.gen(function*() {
-        assert.include(yield* refusal(environment), reason)
-      }))
-  }
-
-  it.effect("takes the least and the most", () =>
+  it.effect.each(refused)("refuses %j: %s", ([environment, reason]) =>
     Effect.gen(function*() {
-      const least = { REPLICATION_FACTOR: "1", WRITE_QUORUM: "1", READ_QUORUM: "1" }
-      assert.strictEqual((yield* load(least)).replicationFactor, 1)
-      const most = yield* load({ REPLICATION_FACTOR: "16", WRITE_QUORUM: "16", READ_QUORUM: "16" })
-      assert.deepStrictEqual(most, { replicationFactor: 16, writeQuorum: 16, readQuorum: 16, partitions: 1024 })
+      assert.include((yield* Effect.flip(load(environment))).message, reason)
     }))
 
   it("says where two nodes differ, setting by setting", () => {
@@ -77,10 +62,4 @@ describe("ClusterConfig", () => {
       "the number of partitions is 1024 on node1 and 8 on node2"
     ])
   })
-
-  it.effect("takes other settings in tests", () =>
-    Effect.gen(function*() {
-      const settings: ClusterSettings = yield* ClusterConfig
-      assert.deepStrictEqual(settings, { ...defaults, partitions: 8 })
-    }).pipe(Effect.provide(ClusterConfig.layerTest({ partitions: 8 }))))
 })

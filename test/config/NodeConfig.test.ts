@@ -80,16 +80,6 @@ describe("NodeConfig", () => {
       })
     }))
 
-  it.effect("takes an empty variable for one that is not set", () =>
-    Effect.gen(function*() {
-      const names = ["LISTEN", "PEERS", "DATA_DIR", "CLUSTER_SECRET", "INSECURE", "VNODES", "FSYNC", "GOSSIP_INTERVAL"]
-      const empty = yield* load({ ...named, ...Object.fromEntries(names.map((name) => [name, ""])) })
-      assert.deepStrictEqual(
-        { ...empty, clusterSecret: undefined },
-        { ...(yield* load(named)), clusterSecret: undefined }
-      )
-    }))
-
   it.effect("does not start without a name or an address", () =>
     Effect.gen(function*() {
       assert.include((yield* Effect.flip(load({ NODE_ADDR: "127.0.0.1:8081" }))).message, "NODE_ID")
@@ -123,48 +113,46 @@ describe("NodeConfig", () => {
     ["HINT_WINDOW", "0 millis", "a time above zero"],
     ["COMPARISON_INTERVAL", "0 millis", "a time above zero"]
   ]
-  for (const [setting, text, expected] of refused) {
-    it.effect(`does not start with ${setting}=${text}: must be ${expected}`, () =>
+  it.effect.each(refused)(
+    "does not start with %s=%s: must be %s",
+    ([setting, text, expected]) =>
       Effect.gen(function*() {
         const flag = setting.toLowerCase().replaceAll("_", "-")
         const message = yield* refusal({ [setting]: text })
         assert.include(message, `${setting} (--${flag}) is "${text}", but must be ${expected}`)
         assert.notInclude(message, "\n")
-      }))
-  }
+      })
+  )
 
-  it.effect("listens on any loopback address without a secret", () =>
-    Effect.gen(function*() {
-      for (const listen of ["127.0.0.1:8081", "127.8.9.10:1", "localhost:8081", "[::1]:8081"]) {
-        assert.strictEqual((yield* load({ ...named, LISTEN: listen })).listen, listen)
-      }
-    }))
+  it.effect.each([
+    ...["127.0.0.1:8081", "127.8.9.10:1", "localhost:8081", "[::1]:8081"].map((LISTEN) => ({ LISTEN })),
+    { LISTEN: "127.0.0.1:80", NODE_ADDR: "10.0.0.1:80" },
+    { LISTEN: "0.0.0.0:1", CLUSTER_SECRET: "s" },
+    { LISTEN: "0.0.0.0:1", INSECURE: "true" }
+  ])(
+    "listens on loopback without a secret, and elsewhere with one or when told that this is meant: %j",
+    (changes) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* load({ ...named, ...changes })).listen, changes.LISTEN)
+      })
+  )
 
-  it.effect("listens on no other address without a secret, and says what to do about it", () =>
-    Effect.gen(function*() {
-      for (const listen of ["0.0.0.0:8081", "[::]:8081", "10.0.0.1:8081", "127.example.com:8081", "rondo:8081"]) {
-        const message = yield* refusal({ LISTEN: listen })
+  const elsewhere = ["0.0.0.0:8081", "[::]:8081", "10.0.0.1:8081", "127.example.com:8081", "rondo:8081"]
+  it.effect.each([
+    ...elsewhere.map((LISTEN) => ({ LISTEN })),
+    { LISTEN: "10.0.0.1:8081", CLUSTER_SECRET: "" },
+    { LISTEN: "10.0.0.1:8081", INSECURE: "false" },
+    { NODE_ADDR: "10.0.0.1:8081" }
+  ])(
+    "listens nowhere else without a secret, and says what to do about it: %j",
+    (changes: Record<string, string>) =>
+      Effect.gen(function*() {
+        const message = yield* refusal(changes)
+        const listen = changes["LISTEN"] ?? changes["NODE_ADDR"]
         assert.include(message, `CLUSTER_SECRET (--cluster-secret) is not set, but other machines can reach ${listen}`)
         assert.include(message, "INSECURE=true")
-        assert.include(yield* refusal({ LISTEN: listen, CLUSTER_SECRET: "" }), "CLUSTER_SECRET")
-        assert.include(yield* refusal({ LISTEN: listen, INSECURE: "false" }), "CLUSTER_SECRET")
-      }
-    }))
-
-  it.effect("looks at the address that it would listen on when only NODE_ADDR is given", () =>
-    Effect.gen(function*() {
-      assert.include(yield* refusal({ NODE_ADDR: "10.0.0.1:8081" }), "other machines can reach 10.0.0.1:8081")
-      assert.strictEqual(
-        (yield* load({ ...named, NODE_ADDR: "10.0.0.1:80", LISTEN: "127.0.0.1:80" })).address,
-        "10.0.0.1:80"
-      )
-    }))
-
-  it.effect("listens on any address with a secret, or when told that this is meant", () =>
-    Effect.gen(function*() {
-      assert.strictEqual((yield* load({ ...named, LISTEN: "0.0.0.0:1", CLUSTER_SECRET: "s" })).listen, "0.0.0.0:1")
-      assert.strictEqual((yield* load({ ...named, LISTEN: "0.0.0.0:1", INSECURE: "true" })).listen, "0.0.0.0:1")
-    }))
+      })
+  )
 
   it.effect("does not show the secret when it is printed", () =>
     Effect.gen(function*() {
