@@ -13,6 +13,8 @@
  * - Only the newest version among all replicas is stored, so reads may find it before the hole is closed. Until then they
  *   fail for all other keys of the range, and quorums come from the other replicas.
  * - A write that arrives meanwhile is taken only when it is newer than anything that may be lost. Storage sees to that.
+ * - Damage may come meanwhile, and take such a write, or what was given back. It makes a hole of its own, which is filled
+ *   for itself, and storage refuses what the replicas gave for earlier holes where it may have taken something newer.
  * - Cells are durable before the hole is closed. A crash in between leaves the hole, and all of it is done again.
  *
  * A cell that no other replica has is lost. Storage keeps the hole when there is nobody to ask: in a cluster of one node,
@@ -112,7 +114,8 @@ const make = Effect.gen(function*() {
 
   const notice = (holes: ReadonlyArray<Holes.Hole>, nowMillis: number) => {
     noticed = new Map(holes.map((hole) => [nameOf(hole), noticed.get(nameOf(hole)) ?? nowMillis]))
-    return holes.filter((hole) => noticed.get(nameOf(hole))! + graceMillis <= nowMillis)
+    const isDue = (hole: Holes.Hole) => noticed.get(nameOf(hole))! + graceMillis <= nowMillis
+    return rangesOf(holes).filter((range) => range.holes.every(isDue))
   }
 
   /** All other replicas of this node's keys, or why they cannot be asked now. */
@@ -152,7 +155,7 @@ const make = Effect.gen(function*() {
     if (typeof replicas === "string") return yield* become("waiting", replicas)
     if (due.length === 0) return yield* become("waiting", "for reads and writes to end that were under way")
     yield* become("running")
-    for (const lost of rangesOf(due)) yield* fill(lost, replicas)
+    for (const lost of due) yield* fill(lost, replicas)
   })
 
   const failed = ({ message }: StorageError | PeerFailed) =>
@@ -192,10 +195,11 @@ const keysOf = ({ from, to }: Holes.Hole): KeyRange => ({ from, to })
 /** Stores the cells of the range that other replicas have newer than this node, and returns how many these were. */
 const getBack = Effect.fnUntraced(function*(
   replicas: ReadonlyArray<OtherReplica>,
-  { from, to }: KeyRange,
+  { from, holes, to }: Lost,
   storage: Storage["Service"],
-  { giveBack }: Intake["Service"]
+  intake: Intake["Service"]
 ) {
+  const giveBack = (cells: ReadonlyArray<Cell>) => intake.giveBack(cells, holes)
   const mine = yield* StreamSource.make(storage.scan({ from, to, damage: "skip" }))
   const wantedOf = new Map<Source, Wanted>()
   for (const { partitions, replica } of replicas) {
@@ -226,7 +230,10 @@ const getBack = Effect.fnUntraced(function*(
 }, Effect.scoped)
 
 /** Stores the wanted cells and returns how many these were. */
-const fetch = Effect.fnUntraced(function*({ replica, versions }: Wanted, giveBack: Intake["Service"]["giveBack"]) {
+const fetch = Effect.fnUntraced(function*(
+  { replica, versions }: Wanted,
+  giveBack: (cells: ReadonlyArray<Cell>) => ReturnType<Intake["Service"]["giveBack"]>
+) {
   const missing = new Map(versions.splice(0).map(({ key, version }) => [key, version]))
   const count = missing.size
   if (count === 0) return 0

@@ -11,6 +11,7 @@ import type { Cell } from "../domain/cell/Cell.ts"
 import type { Version } from "../domain/Version.ts"
 import type { WriteAnswer } from "../peer/PeerClient.ts"
 import { PeerFailed } from "../peer/PeerError.ts"
+import type { Hole } from "../storage/manifest/Holes.ts"
 import { Storage } from "../storage/Storage.ts"
 
 type Taken = Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError | PeerFailed>
@@ -18,8 +19,8 @@ type Taken = Effect.Effect<ReadonlyArray<WriteAnswer>, StorageError | PeerFailed
 export class Intake extends Context.Service<Intake, {
   /** Merges cells that a peer sent. It fails with `refused` for a version absurdly far ahead of this node's clock. */
   readonly takeIn: (cells: ReadonlyArray<Cell>) => Taken
-  /** As `takeIn`, for the newest cells that all other replicas have: damage that hides older ones does not matter. */
-  readonly giveBack: (cells: ReadonlyArray<Cell>) => Taken
+  /** As `takeIn`, for the newest cells that all other replicas have of these holes. */
+  readonly giveBack: (cells: ReadonlyArray<Cell>, fills: ReadonlyArray<Hole>) => Taken
 }>()("rondo/replication/Intake") {
   static readonly layer = Layer.effect(
     Intake,
@@ -44,7 +45,7 @@ export class Intake extends Context.Service<Intake, {
 
       return Intake.of({
         takeIn: (cells) => observed(cells, Effect.catchTag(storage.apply(cells), "Corruption", () => applyEach(cells))),
-        giveBack: (cells) => observed(cells, storage.apply(cells, { ignoreDamage: true }))
+        giveBack: (cells, fills) => observed(cells, storage.apply(cells, { fills }))
       })
     })
   )

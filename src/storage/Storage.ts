@@ -37,12 +37,12 @@ export class Storage extends Context.Service<Storage, {
   /**
    * Merges cells into the store, in order, and answers for each in the same order, once what it accepted is as
    * durable as `FSYNC` asks. Concurrent calls share one append and one sync. All cells of a call become visible, and
-   * survive a crash, together. With `ignoreDamage`, what damage hides counts as absent: only for cells that are the
-   * newest that all other replicas have.
+   * survive a crash, together. With `fills`, what these holes hide counts as absent: only for cells that were the newest
+   * on all other replicas when these holes, and no others, were known.
    */
   readonly apply: (
     cells: ReadonlyArray<Cell>,
-    options?: { readonly ignoreDamage: boolean }
+    options?: { readonly fills: ReadonlyArray<Hole> }
   ) => Effect.Effect<ReadonlyArray<Applied>, StorageError>
   /** The newest cell of the key, tombstones included; `undefined` when the store never had one. */
   readonly get: (key: Key) => Effect.Effect<Cell | undefined, StorageError>

@@ -18,12 +18,13 @@ import type { Cell } from "../domain/cell/Cell.ts"
 import * as ActiveLog from "./ActiveLog.ts"
 import type { Applied } from "./Applied.ts"
 import * as decide from "./decide.ts"
+import type { Hole } from "./manifest/Holes.ts"
 import type { State } from "./State.ts"
 
 export interface Writer {
   readonly apply: (
     cells: ReadonlyArray<Cell>,
-    options?: { readonly ignoreDamage: boolean }
+    options?: { readonly fills: ReadonlyArray<Hole> }
   ) => Effect.Effect<ReadonlyArray<Applied>, StorageError>
   /** Completes when everything applied before it is in tables. */
   readonly flush: Effect.Effect<void, StorageError>
@@ -44,6 +45,8 @@ interface Write extends decide.Write {
 
 /** One call of `flush`, waiting. */
 type FlushRequest = (outcome: Effect.Effect<void, StorageError>) => void
+
+const noHoles: ReadonlyArray<Hole> = []
 
 /** A round larger than this would hold the event loop for long; the rest goes in the next. */
 const cellsPerRoundMax = 4096
@@ -215,8 +218,8 @@ export const make = (state: State): Writer => {
     apply: (cells, options) =>
       Effect.callback((resume) => {
         if (closed) return resume(Effect.fail(closedError()))
-        const ignoreDamage = options?.ignoreDamage === true
-        waiting.push({ cells, applied: [], needsLog: false, failure: undefined, ignoreDamage, resume })
+        const fills = options?.fills ?? noHoles
+        waiting.push({ cells, applied: [], needsLog: false, failure: undefined, fills, resume })
         wakeUp()
       }),
     flush: Effect.callback((resume) => closed ? resume(Effect.fail(closedError())) : askAgain([resume])),

@@ -12,6 +12,7 @@ import * as Version from "../domain/Version.ts"
 import type { Applied } from "./Applied.ts"
 import type { Before } from "./Feed.ts"
 import * as lookUp from "./lookUp.ts"
+import type { Hole } from "./manifest/Holes.ts"
 import * as Memtable from "./memtable/Memtable.ts"
 import type { State } from "./State.ts"
 
@@ -24,8 +25,8 @@ export interface Write {
   needsLog: boolean
   /** Why what the store holds of one of the keys could not be read. */
   failure: StorageError | undefined
-  /** Take what damage hides for absent: the cells are what other replicas hold. */
-  readonly ignoreDamage: boolean
+  /** What these hide counts as absent: the cells are what all other replicas hold of them. */
+  readonly fills: ReadonlyArray<Hole>
 }
 
 interface StoredVersion {
@@ -182,7 +183,7 @@ export class Round {
       stored[index] = flushed
       return Effect.void
     }
-    return Effect.match(this.findStored(cell, write.ignoreDamage), {
+    return Effect.match(this.findStored(cell, write.fills), {
       onFailure: (failure) => {
         failures[index] = failure
       },
@@ -207,17 +208,17 @@ export class Round {
 
   /**
    * What damage hides is older than a cell with a higher counter than all that the damaged table held, so it can be
-   * passed over; only what was replaced is not known then.
+   * passed over; only what was replaced is not known then. Damage that came after the holes that the cell fills may have
+   * taken a newer cell of its key, and is not passed over.
    */
-  private findStored(cell: Cell.Cell, ignoreDamage: boolean): Effect.Effect<Stored, StorageError> {
+  private findStored(cell: Cell.Cell, fills: ReadonlyArray<Hole>): Effect.Effect<Stored, StorageError> {
     const current = () => this.state.tables.lookUp
-    const options = ignoreDamage ? { ignoreDamage } : { counterMin: cell.version.counter }
     return Effect.map(lookUp.find(current, cell.key), (line) => line && this.ofLine(line, cell, false)).pipe(
       Effect.catchTag(
         "Corruption",
         () =>
           Effect.map(
-            lookUp.find(current, cell.key, options),
+            lookUp.find(current, cell.key, { counterMin: cell.version.counter, fills }),
             (line) => line === undefined ? unknown : this.ofLine(line, cell, true)
           )
       )

@@ -64,8 +64,8 @@ const missing = (holes: ReadonlyArray<Holes.Hole>, key: string, newest: cellLine
 export interface Options {
   /** Only cells with at least this counter matter: what cannot hold any is passed over. */
   readonly counterMin?: number
-  /** Take damaged blocks and lost ranges for empty. */
-  readonly ignoreDamage?: boolean
+  /** Holes that hide nothing that matters. */
+  readonly fills?: ReadonlyArray<Holes.Hole>
 }
 
 /**
@@ -79,12 +79,12 @@ export const find = (
 ): Effect.Effect<cellLines.Line | undefined, StorageError> =>
   Effect.acquireUseRelease(
     Effect.sync(() => retainCandidates(current(), key, options)),
-    ({ candidates, ranges }) => findAmong(candidates, ranges, key, options),
+    ({ candidates, ranges }) => findAmong(candidates, ranges, key),
     ({ candidates }) => Effect.sync(() => release(candidates))
   )
 
 /** All at once: compaction may drop any of them while another is read. */
-const retainCandidates = ({ holes, runs }: Tables, key: string, { counterMin = 0, ignoreDamage }: Options) => {
+const retainCandidates = ({ holes, runs }: Tables, key: string, { counterMin = 0, fills = [] }: Options) => {
   const hash = Bloom.hash(key)
   const candidates: Array<Table> = []
   for (const run of runs) {
@@ -93,14 +93,16 @@ const retainCandidates = ({ holes, runs }: Tables, key: string, { counterMin = 0
     table.retain()
     candidates.push(table)
   }
-  return { candidates, ranges: ignoreDamage === true ? [] : holes.filter(({ counterMax }) => counterMax >= counterMin) }
+  const ranges = holes.filter((hole) =>
+    hole.counterMax >= counterMin && !fills.some((filled) => Holes.isSame(filled, hole))
+  )
+  return { candidates, ranges }
 }
 
 const findAmong = Effect.fnUntraced(function*(
   candidates: ReadonlyArray<Table>,
   holes: ReadonlyArray<Holes.Hole>,
-  key: string,
-  { ignoreDamage }: Options
+  key: string
 ) {
   let newest: cellLines.Line | undefined
   let damage: { readonly error: Corruption; readonly counterMax: number } | undefined
@@ -109,9 +111,7 @@ const findAmong = Effect.fnUntraced(function*(
     const read = table.read(TableIndex.blockOf(table.index, key))
     const bytes = yield* Effect.catchTag(read, "Corruption", (error) => Effect.succeed(error))
     if (!(bytes instanceof Corruption)) newest = newer(newest, cellLines.find(bytes, key))
-    else if (ignoreDamage !== true) {
-      damage = { error: bytes, counterMax: Math.max(damage?.counterMax ?? 0, table.counterMax) }
-    }
+    else damage = { error: bytes, counterMax: Math.max(damage?.counterMax ?? 0, table.counterMax) }
   }
   // A newer line may have been found behind the damage: then it does not matter.
   if (damage !== undefined && !isSettled(newest, damage.counterMax)) return yield* damage.error

@@ -83,7 +83,7 @@ const start = Effect.fnUntraced(function*(
         Layer.succeed(Gossip, gossip(a, world)),
         Layer.succeed(
           Intake,
-          mock<Intake["Service"]>({ giveBack: (cells) => here.service.apply(cells, { ignoreDamage: true }) })
+          mock<Intake["Service"]>({ giveBack: (cells, fills) => here.service.apply(cells, { fills }) })
         ),
         Layer.succeed(PeerClient, client),
         Layer.succeed(Reconciler, mock<Reconciler["Service"]>({ missedLocally: () => void world.filled++ })),

@@ -34,7 +34,7 @@ export interface FakeStorage {
   readonly cells: ReadonlyMap<Key, Cell>
   /** What every operation does from now on instead of its work. */
   failure: StorageError | undefined
-  /** Keys in them cannot be read, and are written only by `ignoreDamage`. */
+  /** Keys in them cannot be read, and are written only by `fills`. */
   holes: ReadonlyArray<Hole>
 }
 
@@ -65,7 +65,7 @@ export const storage = (initial: ReadonlyArray<Cell> = []): FakeStorage => {
     service: mock<Storage["Service"]>({
       apply: (batch, options) =>
         Effect.andThen(
-          options?.ignoreDamage === true ? Effect.void : Effect.forEach(batch, ({ key }) => readable(key)),
+          options?.fills !== undefined ? Effect.void : Effect.forEach(batch, ({ key }) => readable(key)),
           work(() => batch.map(apply))
         ),
       get: (key) => Effect.andThen(readable(key), work(() => cells.get(key))),

@@ -31,7 +31,7 @@ describe("holes", () => {
       Effect.gen(function*() {
         const memory = DiskMemory.make(1)
         const { close, holes, lost, storage } = yield* damaged(memory)
-        yield* storage.apply(lost, { ignoreDamage: true })
+        yield* storage.apply(lost, { fills: holes })
         yield* storage.closeHoles(holes)
         assert.deepStrictEqual((yield* storage.stats).holes, [])
         assert.strictEqual((yield* collect(storage)).length, cells.length)
@@ -77,7 +77,7 @@ describe("holes", () => {
         const memory = DiskMemory.make(1)
         const { close, holes, lost, storage } = yield* damaged(memory)
         const older = cell(lost[0]!.key, 0, "what the other replicas have")
-        assert.deepStrictEqual(yield* storage.apply([older], { ignoreDamage: true }), [
+        assert.deepStrictEqual(yield* storage.apply([older], { fills: holes }), [
           { _tag: "Accepted", replaced: false }
         ])
         yield* storage.closeHoles(holes)
