@@ -4,10 +4,9 @@ import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import type * as Version from "../../src/domain/Version.ts"
 import * as Follower from "../../src/simulation/Follower.ts"
-import * as virtualTime from "../../src/simulation/virtualTime.ts"
 import type { Change } from "../../src/storage/Feed.ts"
-import { inVirtualTime } from "../inVirtualTime.ts"
-import { cell, openScoped, type Settings, tombstone } from "./store.ts"
+import { run } from "../inVirtualTime.ts"
+import { accepted, cell, numbered, pathsOf, stage, tombstone, withSettings, withStore, writeTable } from "./store.ts"
 
 /** A change in few words. */
 const brief = (change: Change): string => {
@@ -26,177 +25,133 @@ const brief = (change: Change): string => {
 const nameOf = (version: Version.Version | "unknown" | undefined) =>
   version === undefined ? "nothing" : version === "unknown" ? version : String(version.counter)
 
-const store = Effect.fnUntraced(function*(settings?: Settings, seed = 1) {
-  const memory = DiskMemory.make(seed)
-  return { memory, storage: yield* openScoped(memory, settings) }
-})
-
-const tablePaths = (memory: DiskMemory.DiskMemory) =>
-  Array.from(memory.files().keys()).filter((path) => path.endsWith(".sst"))
-
 describe("the feed", () => {
-  inVirtualTime(
-    "tells each change once it is visible, in order, with what was there before",
-    () =>
-      Effect.gen(function*() {
-        const { memory, storage } = yield* store()
-        yield* storage.apply([cell("table", 1), cell("other", 1)])
-        yield* storage.flush
-        const changes = yield* storage.changes()
-        yield* storage.apply([cell("new", 2), cell("table", 3), cell("new", 4)])
-        yield* storage.apply([cell("table", 2)])
-        yield* storage.apply([tombstone("table", 5)])
-        yield* storage.apply([tombstone("table", 5)])
-        yield* storage.flush
-        yield* storage.apply([cell("table", 6)])
-        const found = changes.takeNow()
-        assert.deepStrictEqual(found.map(brief), ["new nothing -> 4", "table 1 -> 3", "table 3 -> 5", "table 5 -> 6"])
-        assert.deepStrictEqual(found.map(({ sequence }) => sequence), [3, 4, 5, 6])
-        memory.setFull(true)
-        yield* Effect.flip(storage.apply([cell("refused", 7)]))
-        assert.deepStrictEqual(changes.takeNow(), [])
-      })
-  )
+  const withoutReplaced = withSettings({ tellsReplaced: false })
 
-  inVirtualTime("wakes whoever waits, after the round and not within it", () =>
-    Effect.gen(function*() {
-      const { storage } = yield* store()
-      const changes = yield* storage.changes()
-      const taker = yield* Effect.forkChild(changes.take, { startImmediately: true })
-      yield* storage.apply([cell("a", 1), cell("b", 1)])
-      assert.deepStrictEqual((yield* Fiber.join(taker)).map(brief), ["a nothing -> 1", "b nothing -> 1"])
-    }))
+  withStore("gives each visible change once, in order, with the previous version", function*({ memory, storage }) {
+    yield* writeTable(storage, cell("table", 1), cell("other", 1))
+    const changes = yield* storage.changes()
+    yield* storage.apply([cell("new", 2), cell("table", 3), cell("new", 4)])
+    yield* storage.apply([cell("table", 2)])
+    yield* storage.apply([tombstone("table", 5)])
+    yield* writeTable(storage, tombstone("table", 5))
+    yield* storage.apply([cell("table", 6)])
+    const found = changes.takeNow()
+    assert.deepStrictEqual(found.map(brief), ["new nothing -> 4", "table 1 -> 3", "table 3 -> 5", "table 5 -> 6"])
+    assert.deepStrictEqual(found.map(({ sequence }) => sequence), [3, 4, 5, 6])
+    memory.setFull(true)
+    yield* Effect.flip(storage.apply([cell("refused", 7)]))
+    assert.deepStrictEqual(changes.takeNow(), [])
+  })
 
-  inVirtualTime(
-    "looks up what a cell replaces when somebody follows, though `apply` need not tell",
-    () =>
-      Effect.gen(function*() {
-        const { storage } = yield* store({ tellsReplaced: false })
-        yield* storage.apply([cell("a", 1)])
-        yield* storage.flush
-        const changes = yield* storage.changes()
-        yield* storage.apply([cell("a", 2), cell("b", 3)])
-        assert.deepStrictEqual(changes.takeNow().map(brief), ["a 1 -> 2", "b nothing -> 3"])
-      })
-  )
+  withStore("wakes a waiting subscriber once a round is complete", function*({ storage }) {
+    const changes = yield* storage.changes()
+    const taker = yield* Effect.forkChild(changes.take, { startImmediately: true })
+    yield* storage.apply([cell("a", 1), cell("b", 1)])
+    assert.deepStrictEqual((yield* Fiber.join(taker)).map(brief), ["a nothing -> 1", "b nothing -> 1"])
+  })
 
-  inVirtualTime(
-    "does not know what a cell replaces that was decided before anybody followed, without a look-up",
-    () =>
-      Effect.gen(function*() {
-        const { memory, storage } = yield* store({ tellsReplaced: false })
-        yield* storage.apply([cell("a", 1)])
-        yield* storage.flush
-        memory.syncs.closeUnsafe()
-        const writing = yield* Effect.forkChild(storage.apply([cell("a", 2)]))
-        yield* Effect.sleep("1 second")
-        const changes = yield* storage.changes()
-        memory.syncs.openUnsafe()
-        yield* Fiber.join(writing)
-        assert.deepStrictEqual(changes.takeNow().map(brief), ["a unknown -> 2"])
-      })
-  )
+  withoutReplaced("looks up what a cell replaces, even without `tellsReplaced`", function*({ storage }) {
+    yield* writeTable(storage, cell("a", 1))
+    const changes = yield* storage.changes()
+    yield* storage.apply([cell("a", 2), cell("b", 3)])
+    assert.deepStrictEqual(changes.takeNow().map(brief), ["a 1 -> 2", "b nothing -> 3"])
+  })
 
-  inVirtualTime(
-    "drops what a slow subscriber has not taken, says so, and goes on; nobody waits for it",
-    () =>
-      Effect.gen(function*() {
-        const { storage } = yield* store()
-        const few = yield* storage.changes({ changesMax: 3 })
-        const small = yield* storage.changes({ bytesMax: 5000 })
-        const patient = yield* storage.changes()
-        for (let counter = 1; counter <= 4; counter++) yield* storage.apply([cell("a", counter, "x".repeat(1000))])
-        assert.deepStrictEqual(few.takeNow(), [{ _tag: "Missed", sequence: 4 }])
-        assert.deepStrictEqual(small.takeNow(), [{ _tag: "Missed", sequence: 4 }])
-        assert.lengthOf(patient.takeNow(), 4)
-        yield* storage.apply([cell("a", 5)])
-        assert.deepStrictEqual(few.takeNow().map(brief), ["a 4 -> 5"])
-        const closed = yield* Effect.scoped(storage.changes())
-        yield* storage.apply([cell("a", 6)])
-        assert.deepStrictEqual(closed.takeNow(), [])
-      })
-  )
-})
-
-describe("the feed, of tombstones that a compaction leaves out,", () => {
-  const purging = { tombstones: "purge" } as const
-
-  inVirtualTime("tells those that were the newest of their keys", () =>
-    Effect.gen(function*() {
-      const { storage } = yield* store(purging)
-      yield* storage.apply([cell("a", 1), cell("b", 1), tombstone("c", 1)])
-      const changes = yield* storage.changes()
-      yield* storage.apply([tombstone("a", 2)])
-      yield* storage.compact
-      assert.deepStrictEqual(changes.takeNow().map(brief), ["a 1 -> 2", "a 2 -> gone", "c 1 -> gone"])
-      yield* storage.apply([cell("a", 1)])
-      assert.deepStrictEqual(changes.takeNow().map(brief), ["a nothing -> 1"])
-    }))
-
-  inVirtualTime("tells nothing of one that is replaced before the compaction is done", () =>
-    Effect.gen(function*() {
-      const { memory, storage } = yield* store(purging)
-      yield* storage.apply([tombstone("a", 1), tombstone("b", 1), cell("c", 1)])
-      yield* storage.flush
-      const changes = yield* storage.changes()
-      yield* storage.apply([cell("z", 1)])
+  withoutReplaced(
+    "does not know what a cell replaced that was decided before anybody followed",
+    function*({ memory, storage }) {
+      yield* writeTable(storage, cell("a", 1))
       memory.syncs.closeUnsafe()
-      const compacting = yield* Effect.forkChild(storage.compact)
       const writing = yield* Effect.forkChild(storage.apply([cell("a", 2)]))
+      yield* Effect.sleep("1 second")
+      const changes = yield* storage.changes()
       memory.syncs.openUnsafe()
       yield* Fiber.join(writing)
-      yield* Fiber.join(compacting)
-      assert.deepStrictEqual(
-        changes.takeNow().map(brief).filter((change) => !change.startsWith("z")).sort(),
-        ["a 1 -> 2", "b 1 -> gone"]
-      )
-    }))
-
-  inVirtualTime(
-    "says that something was missed when nobody followed while they were left out",
-    () =>
-      Effect.gen(function*() {
-        const { memory, storage } = yield* store(purging)
-        yield* storage.apply([tombstone("a", 1), cell("c", 1)])
-        yield* storage.flush
-        memory.syncs.closeUnsafe()
-        const compacting = yield* Effect.forkChild(storage.compact)
-        yield* Effect.sleep("1 second")
-        const changes = yield* storage.changes()
-        memory.syncs.openUnsafe()
-        yield* Fiber.join(compacting)
-        assert.deepStrictEqual(changes.takeNow().map(brief), ["missed"])
-      })
+      assert.deepStrictEqual(changes.takeNow().map(brief), ["a unknown -> 2"])
+    }
   )
+
+  withStore("drops what a slow subscriber has not taken, and says so; writers do not wait", function*({ storage }) {
+    const few = yield* storage.changes({ changesMax: 3 })
+    const small = yield* storage.changes({ bytesMax: 5000 })
+    const patient = yield* storage.changes()
+    for (let counter = 1; counter <= 4; counter++) yield* storage.apply([cell("a", counter, "x".repeat(1000))])
+    assert.deepStrictEqual(few.takeNow(), [{ _tag: "Missed", sequence: 4 }])
+    assert.deepStrictEqual(small.takeNow(), [{ _tag: "Missed", sequence: 4 }])
+    assert.lengthOf(patient.takeNow(), 4)
+    yield* storage.apply([cell("a", 5)])
+    assert.deepStrictEqual(few.takeNow().map(brief), ["a 4 -> 5"])
+    const closed = yield* Effect.scoped(storage.changes())
+    yield* storage.apply([cell("a", 6)])
+    assert.deepStrictEqual(closed.takeNow(), [])
+  })
 })
 
-describe("the feed, of what damage takes,", () => {
-  inVirtualTime("tells the range, and does not claim to know what a cell in it replaces", () =>
-    Effect.gen(function*() {
-      const { memory, storage } = yield* store({ blockCacheBytesMax: 0 })
-      const cells = Array.from({ length: 60 }, (_, index) => cell(`k${index + 10}`, index + 1, "x".repeat(300)))
-      yield* storage.apply(cells)
-      yield* storage.flush
-      const changes = yield* storage.changes()
-      const follower = yield* Follower.start(storage)
-      memory.damage(tablePaths(memory)[0]!, 1000)
-      const given = yield* storage.apply([cell("k11", 100)])
-      assert.strictEqual(given[0]!._tag, "Accepted")
-      yield* storage.verify
-      yield* Effect.sleep("1 second")
-      const { holes } = yield* storage.stats
-      yield* storage.apply(cells.slice(0, 3), { fills: holes })
-      yield* storage.closeHoles(holes)
-      yield* storage.apply([cell("k10", 200)])
-      assert.deepStrictEqual(changes.takeNow().map(brief), [
-        "k11 unknown -> 100",
-        `lost ${holes[0]!.from} to ${holes[0]!.to}`,
-        "k10 unknown -> 1",
-        "k12 unknown -> 3",
-        "k10 1 -> 200"
-      ])
-      assert.isUndefined(yield* follower.check)
-    }))
+describe("the feed and purged tombstones", () => {
+  const purging = withSettings({ tombstones: "purge" })
+
+  purging("reports those that were the newest of their keys", function*({ storage }) {
+    yield* storage.apply([cell("a", 1), cell("b", 1), tombstone("c", 1)])
+    const changes = yield* storage.changes()
+    yield* storage.apply([tombstone("a", 2)])
+    yield* storage.compact
+    assert.deepStrictEqual(changes.takeNow().map(brief), ["a 1 -> 2", "a 2 -> gone", "c 1 -> gone"])
+    yield* storage.apply([cell("a", 1)])
+    assert.deepStrictEqual(changes.takeNow().map(brief), ["a nothing -> 1"])
+  })
+
+  purging("does not report one that is replaced before the compaction ends", function*({ memory, storage }) {
+    yield* writeTable(storage, tombstone("a", 1), tombstone("b", 1), cell("c", 1))
+    const changes = yield* storage.changes()
+    yield* storage.apply([cell("z", 1)])
+    memory.syncs.closeUnsafe()
+    const compacting = yield* Effect.forkChild(storage.compact)
+    const writing = yield* Effect.forkChild(storage.apply([cell("a", 2)]))
+    memory.syncs.openUnsafe()
+    yield* Fiber.join(writing)
+    yield* Fiber.join(compacting)
+    const ofTombstones = changes.takeNow().map(brief).filter((change) => !change.startsWith("z"))
+    assert.deepStrictEqual(ofTombstones.sort(), ["a 1 -> 2", "b 1 -> gone"])
+  })
+
+  purging("says that changes were missed if nobody followed when the purge began", function*({ memory, storage }) {
+    yield* writeTable(storage, tombstone("a", 1), cell("c", 1))
+    memory.syncs.closeUnsafe()
+    const compacting = yield* Effect.forkChild(storage.compact)
+    yield* Effect.sleep("1 second")
+    const changes = yield* storage.changes()
+    memory.syncs.openUnsafe()
+    yield* Fiber.join(compacting)
+    assert.deepStrictEqual(changes.takeNow().map(brief), ["missed"])
+  })
+})
+
+describe("the feed and damage", () => {
+  const uncached = withSettings({ blockCacheBytesMax: 0 })
+
+  uncached("reports the range, and does not claim to know what a cell in it replaces", function*({ memory, storage }) {
+    const cells = numbered(60, 300)
+    yield* writeTable(storage, ...cells)
+    const changes = yield* storage.changes()
+    const follower = yield* Follower.start(storage)
+    memory.damage(pathsOf(memory, ".sst")[0]!, 1000)
+    assert.deepStrictEqual(yield* storage.apply([cell("k0001", 100)]), [accepted])
+    yield* storage.verify
+    yield* Effect.sleep("1 second")
+    const { holes } = yield* storage.stats
+    yield* storage.apply(cells.slice(0, 3), { fills: holes })
+    yield* storage.closeHoles(holes)
+    yield* storage.apply([cell("k0000", 200)])
+    assert.deepStrictEqual(changes.takeNow().map(brief), [
+      "k0001 unknown -> 100",
+      `lost ${holes[0]!.from} to ${holes[0]!.to}`,
+      "k0000 unknown -> 1",
+      "k0002 unknown -> 3",
+      "k0000 1 -> 200"
+    ])
+    assert.isUndefined(yield* follower.check)
+  })
 
   const Step = Schema.Struct({
     step: Schema.Literals(["write", "write", "flush", "compact", "rot", "give back", "check"]),
@@ -204,11 +159,14 @@ describe("the feed, of what damage takes,", () => {
   })
 
   it.prop(
-    "a follower equals the store after any sequence of writes, damage, and cells given back",
+    "a follower equals the store after any sequence of writes, damage and repairs",
     { seed: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 })), steps: Schema.Array(Step) },
     ({ seed, steps }) =>
-      virtualTime.run(Effect.gen(function*() {
-        const { memory, storage } = yield* store({ tombstones: seed % 2 === 0 ? "keep" : "purge" }, seed)
+      run(Effect.gen(function*() {
+        const { memory, storage } = yield* stage(
+          { tombstones: seed % 2 === 0 ? "keep" : "purge" },
+          DiskMemory.make(seed)
+        )
         const follower = yield* Follower.start(storage)
         const others = new Map<string, Cell>()
         let counter = 0
@@ -221,7 +179,7 @@ describe("the feed, of what damage takes,", () => {
           }
         })
         const rot = Effect.fnUntraced(function*(draw: number) {
-          const paths = tablePaths(memory)
+          const paths = pathsOf(memory, ".sst")
           const path = paths[draw % paths.length]
           if (path === undefined) return
           memory.damage(path, draw % memory.files().get(path)!.length)
@@ -251,6 +209,6 @@ describe("the feed, of what damage takes,", () => {
         }
         yield* check
       })),
-    { timeout: 60_000, arbitrary: { runs: 60 } }
+    { arbitrary: { runs: 60 } }
   )
 })

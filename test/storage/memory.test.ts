@@ -2,9 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as v8 from "node:v8"
 import * as vm from "node:vm"
-import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import type { Storage } from "../../src/storage/Storage.ts"
-import { cell, key, open, openScoped } from "./store.ts"
+import { cell, key, stage } from "./store.ts"
 
 v8.setFlagsFromString("--expose-gc")
 const collectGarbage = vm.runInNewContext("gc") as () => void
@@ -18,13 +17,11 @@ const refer = Effect.fnUntraced(function*(storage: Storage["Service"], name: str
 const afterThisJob = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 describe("memory", () => {
-  it.effect("holds no cell that was flushed: neither those that the log held nor those that came later", () =>
+  it.effect("holds no flushed cells, recovered or written", () =>
     Effect.gen(function*() {
-      const memory = DiskMemory.make(1)
-      const before = yield* open(memory)
+      const before = yield* stage()
       yield* before.storage.apply([cell("recovered", 1)])
-      yield* before.close
-      const storage = yield* openScoped(memory)
+      const storage = yield* before.restart
       const recovered = yield* refer(storage, "recovered")
       yield* storage.flush
       yield* storage.apply([cell("written", 2)])

@@ -2,14 +2,17 @@
 import { assert } from "@effect/vitest"
 import { Effect, Exit, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import type { Fsync } from "../../src/config/NodeConfig.ts"
-import type { DiskMemory } from "../../src/disk/DiskMemory.ts"
+import type { AppendHandle } from "../../src/disk/Disk.ts"
+import * as DiskMemory from "../../src/disk/DiskMemory.ts"
+import type { StorageError } from "../../src/disk/StorageError.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import type { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { Incarnation, type Version } from "../../src/domain/Version.ts"
+import type { Applied } from "../../src/storage/Applied.ts"
 import * as Engine from "../../src/storage/Engine.ts"
 import type { Storage } from "../../src/storage/Storage.ts"
+import { inVirtualTime } from "../inVirtualTime.ts"
 
 export const directory = "data"
 
@@ -42,6 +45,18 @@ export const tombstone = (text: string, counter: number): Cell => ({
   value: undefined
 })
 
+/** Cells with keys in order from `k0000` on, each with a value of so many bytes or a short one. */
+export const numbered = (count: number, valueBytes = 0, first = 0): ReadonlyArray<Cell> =>
+  Array.from({ length: count }, (_, index) => {
+    const name = `k${String(first + index).padStart(4, "0")}`
+    return cell(name, index + 1, `${name}@${index + 1}`.padEnd(valueBytes, "x"))
+  })
+
+/** The answers of `apply`: the cell is the newest of its key; so it is, in place of a value; there is a newer one. */
+export const accepted: Applied = { _tag: "Accepted", replaced: false }
+export const replacing: Applied = { _tag: "Accepted", replaced: true }
+export const superseded = (counter: number): Applied => ({ _tag: "Superseded", newest: version(counter) })
+
 /** What a cell says, comparable whatever class its bytes have. */
 export const plain = (found: Cell | undefined) =>
   found === undefined
@@ -62,18 +77,14 @@ export interface Open {
   readonly close: Effect.Effect<void>
 }
 
-export interface Settings {
-  readonly fsync?: Fsync
-  readonly memtableBytesMax?: number
-  readonly blockCacheBytesMax?: number
-  readonly tellsReplaced?: boolean
-  readonly tombstones?: "keep" | "purge"
-}
+export type Settings = Partial<Engine.Options>
+
+type OnDisk = Pick<DiskMemory.DiskMemory, "disk">
 
 /** Opens a store that is closed by hand, as a process is. */
-export const open = Effect.fnUntraced(function*(memory: DiskMemory, settings: Settings = {}) {
+export const open = Effect.fnUntraced(function*({ disk }: OnDisk, settings: Settings = {}) {
   const scope = yield* Scope.make()
-  const storage = yield* Engine.open(memory.disk, {
+  const storage = yield* Engine.open(disk, {
     directory,
     fsync: "always",
     memtableBytesMax: 1024 * 1024,
@@ -86,30 +97,122 @@ export const open = Effect.fnUntraced(function*(memory: DiskMemory, settings: Se
 })
 
 /** Opens a store that is closed with the test. */
-export const openScoped = Effect.fnUntraced(function*(memory: DiskMemory, settings?: Settings) {
-  const { storage } = yield* Effect.acquireRelease(open(memory, settings), ({ close }) => close)
+export const openScoped = Effect.fnUntraced(function*(on: OnDisk, settings?: Settings) {
+  const { storage } = yield* Effect.acquireRelease(open(on, settings), ({ close }) => close)
   return storage
 })
 
 /** Power off, the process ends, power on. */
-export const crash = Effect.fnUntraced(function*(memory: DiskMemory, opened: Open) {
+export const crash = Effect.fnUntraced(function*(memory: DiskMemory.DiskMemory, opened: Open) {
   memory.powerOff()
   yield* opened.close
   memory.powerOn()
 })
 
-/** Lets the other fibers run until something holds. */
-export const until = Effect.fnUntraced(function*(holds: Effect.Effect<boolean>) {
-  for (let turn = 0; turn < 10_000; turn++) {
+/** A store on a disk in memory that a test opens, and the ways in which its process can end. */
+export interface Stage {
+  readonly memory: DiskMemory.DiskMemory
+  readonly storage: Storage["Service"]
+  readonly close: Effect.Effect<void>
+  /** Closes the store and opens it again. */
+  readonly restart: Effect.Effect<Storage["Service"], StorageError>
+  /** Opens the store again after a power failure. */
+  readonly crash: Effect.Effect<Storage["Service"], StorageError>
+}
+
+/** Closes the store at the end of the test. */
+export const stage = Effect.fnUntraced(function*(settings?: Settings, memory = DiskMemory.make(1)) {
+  let opened = yield* open(memory, settings)
+  yield* Effect.addFinalizer(() => opened.close)
+  const close = Effect.suspend(() => opened.close)
+  const reopen = Effect.map(open(memory, settings), (next) => {
+    opened = next
+    return next.storage
+  })
+  const made: Stage = {
+    memory,
+    storage: opened.storage,
+    close,
+    restart: Effect.andThen(close, reopen),
+    crash: Effect.andThen(Effect.suspend(() => crash(memory, opened)), reopen)
+  }
+  return made
+})
+
+/** Declares tests of a store with these settings, in virtual time. */
+export const withSettings =
+  (settings: Settings) =>
+  (name: string, body: (stage: Stage) => Generator<Effect.Effect<unknown, unknown, Scope.Scope>, void, never>): void =>
+    inVirtualTime(name, function*() {
+      const staged = yield* stage(settings)
+      yield* Effect.gen(() => body(staged))
+    })
+
+export const withStore = withSettings({})
+
+/** The disk, whose handles for appending are what `change` makes of them. */
+export const withHandles = (
+  memory: DiskMemory.DiskMemory,
+  change: (path: string, handle: AppendHandle) => AppendHandle
+): DiskMemory.DiskMemory => {
+  const openAppend: typeof memory.disk.openAppend = (path, options) =>
+    Effect.map(memory.disk.openAppend(path, options), (handle) => change(path, handle))
+  return { ...memory, disk: { ...memory.disk, openAppend } }
+}
+
+/** The paths of files that contain `part`, sorted. */
+export const pathsOf = (memory: DiskMemory.DiskMemory, part: string): ReadonlyArray<string> =>
+  Array.from(memory.files().keys()).filter((path) => path.includes(part)).sort()
+
+/** A look-up of the key of each cell gives that cell. */
+export const assertHolds = Effect.fnUntraced(function*(
+  storage: Pick<Storage["Service"], "get">,
+  ...cells: ReadonlyArray<Cell>
+) {
+  for (const one of cells) assertCell(yield* storage.get(one.key), one)
+})
+
+/** Writes the cells to a table of their own. */
+export const writeTable = Effect.fnUntraced(function*(storage: Storage["Service"], ...cells: ReadonlyArray<Cell>) {
+  yield* storage.apply(cells)
+  yield* storage.flush
+})
+
+/** Runs all of them at the same time. */
+export const atOnce = <A, E, R>(effects: Iterable<Effect.Effect<A, E, R>>) =>
+  Effect.all(effects, { concurrency: "unbounded" })
+
+export const assertAbsent = Effect.fnUntraced(function*(
+  storage: Pick<Storage["Service"], "get">,
+  ...names: ReadonlyArray<string>
+) {
+  for (const name of names) assert.isUndefined(yield* storage.get(key(name)))
+})
+
+/** Lets the other fibers run until something holds; time passes only if each turn is a sleep. */
+export const until = Effect.fnUntraced(function*<E, R>(
+  holds: Effect.Effect<boolean, E, R>,
+  turn: Effect.Effect<void> = Effect.yieldNow
+) {
+  for (let count = 0; count < 10_000; count++) {
     if (yield* holds) return
-    yield* Effect.yieldNow
+    yield* turn
   }
   assert.fail("it did not come to pass in 10,000 turns")
 })
 
-/** Lets the clock go on while it waits, because a store whose flush lags makes writers sleep. */
+/** Lets a test's clock go on while it waits, because a store whose flush lags makes writers sleep. */
 export const driven = <A, E>(effect: Effect.Effect<A, E>) =>
   Effect.raceFirst(effect, Effect.forever(Effect.andThen(Effect.yieldNow, TestClock.adjust("100 millis"))))
 
 export const collect = (storage: Storage["Service"], options?: Parameters<Storage["Service"]["scan"]>[0]) =>
   Stream.runCollect(storage.scan(options))
+
+/** The cells of the store in a directory, by `plain`; its files must not change. */
+export const contentsOf = Effect.fnUntraced(function*(memory: DiskMemory.DiskMemory, directory: string) {
+  const before = pathsOf(memory, directory)
+  const { close, storage } = yield* open(memory, { directory, blockCacheBytesMax: 0 })
+  const cells = yield* Effect.ensuring(collect(storage), close)
+  assert.deepStrictEqual(pathsOf(memory, directory), before)
+  return cells.map(plain)
+})

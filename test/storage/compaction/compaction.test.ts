@@ -1,18 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schema } from "effect"
-import type { Disk } from "../../../src/disk/Disk.ts"
 import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
 import * as Cell from "../../../src/domain/cell/Cell.ts"
-import * as cellLines from "../../../src/domain/cell/cellLines.ts"
-import { compare, Key } from "../../../src/domain/Key.ts"
+import { compare } from "../../../src/domain/Key.ts"
 import { mergeTables } from "../../../src/storage/compaction/mergeTables.ts"
 import * as pick from "../../../src/storage/compaction/pick.ts"
 import * as Levels from "../../../src/storage/Levels.ts"
 import * as SortedRuns from "../../../src/storage/memtable/SortedRuns.ts"
-import * as BlockCache from "../../../src/storage/sstable/BlockCache.ts"
 import * as Table from "../../../src/storage/sstable/Table.ts"
 import * as TableWriter from "../../../src/storage/sstable/TableWriter.ts"
-import { cell, keysOf, Letters, plain, tombstone } from "../store.ts"
+import { inVirtualTime } from "../../inVirtualTime.ts"
+import { cellsOf, contextOf, write } from "../sstable/tables.ts"
+import { cell, directory, keysOf, Letters, numbered, plain, tombstone, withHandles } from "../store.ts"
 
 interface Sized extends Levels.Sized {
   readonly name: string
@@ -105,63 +104,48 @@ describe("sorted runs", () => {
     }
   })
 
-  it.effect("become one, whether no key has surrogates or the last one, and let others have a turn meanwhile", () =>
-    Effect.gen(function*() {
-      for (const last of ["\uFFEE", "\u{1F600}", "\uFFEE\u{1F600}"]) {
-        const names = [...Array.from({ length: 29_000 }, (_, index) => `${(index * 7919) % 30_011}\uFFEE`), last]
-        const runs = SortedRuns.make<{ readonly key: string }>()
-        for (const name of names) SortedRuns.add(runs, { key: name })
-        const merging = yield* Effect.forkChild(SortedRuns.inOne(runs))
-        let turns = 0
-        for (; merging.pollUnsafe() === undefined; turns++) yield* Effect.yieldNow
-        assert.isAbove(turns, 3)
-        const one = yield* Fiber.join(merging)
-        assert.deepStrictEqual(one.map(({ key }) => key), names.toSorted(compare))
-      }
-    }))
+  inVirtualTime("become one, with or without surrogates, and yield to other fibers meanwhile", function*() {
+    for (const last of ["\uFFEE", "\u{1F600}", "\uFFEE\u{1F600}"]) {
+      const names = [...Array.from({ length: 29_000 }, (_, index) => `${(index * 7919) % 30_011}\uFFEE`), last]
+      const runs = SortedRuns.make<{ readonly key: string }>()
+      for (const name of names) SortedRuns.add(runs, { key: name })
+      const merging = yield* Effect.forkChild(SortedRuns.inOne(runs))
+      let turns = 0
+      for (; merging.pollUnsafe() === undefined; turns++) yield* Effect.yieldNow
+      assert.isAbove(turns, 3)
+      const one = yield* Fiber.join(merging)
+      assert.deepStrictEqual(one.map(({ key }) => key), names.toSorted(compare))
+    }
+  })
 })
 
 describe("merging tables", () => {
-  it.effect("writes large values out as they come, instead of gathering a slice of them", () =>
-    Effect.gen(function*() {
-      const { disk } = DiskMemory.make(1)
-      let largest = 0
-      const watched: Disk["Service"] = {
-        ...disk,
-        openAppend: (path, options) =>
-          Effect.map(disk.openAppend(path, options), (handle) => ({
-            ...handle,
-            append: (bytes) => {
-              largest = Math.max(largest, bytes.length)
-              return handle.append(bytes)
-            }
-          }))
+  inVirtualTime("writes large values at once instead of gathering them", function*() {
+    let largest = 0
+    const memory = withHandles(DiskMemory.make(1), (_, handle) => ({
+      ...handle,
+      append: (bytes) => {
+        largest = Math.max(largest, bytes.length)
+        return handle.append(bytes)
       }
-      const tables: Array<Table.Table> = []
-      for (const id of [1, 2]) {
-        tables.push(
-          yield* write(
-            disk,
-            id,
-            Array.from({ length: 40 }, (_, index) => ({
-              ...cell(`k${id}-${String(index).padStart(4, "0")}`, index + 1),
-              value: { bytes: Buffer.alloc(200_000, "x"), contentType: "text/plain" }
-            }))
-          )
-        )
-      }
-      const { ids } = yield* mergeTables(tables.map((one) => [one]), { ...optionsOf(watched), tableBytes: 2 ** 30 })
-      assert.isAtMost(largest, 1024 * 1024)
-      assert.deepStrictEqual(ids, [10])
-      assert.strictEqual((yield* Table.open(contextOf(disk), 10)).cells, 80)
     }))
+    const tables = [
+      yield* write(memory, 1, numbered(40, 200_000)),
+      yield* write(memory, 2, numbered(40, 200_000, 40))
+    ]
+    largest = 0
+    const { ids } = yield* mergeTables(tables.map((one) => [one]), { ...optionsOf(memory), tableBytes: 2 ** 30 })
+    assert.isAtMost(largest, 1024 * 1024)
+    assert.deepStrictEqual(ids, [10])
+    assert.strictEqual((yield* Table.open(contextOf(memory), 10)).cells, 80)
+  })
 
   it.effect.prop(
-    "gives the newest cell of each key in key order, in tables of bounded size, and leaves tombstones out when asked",
+    "gives the newest cells in key order, in tables of bounded size, without tombstones if asked",
     { parts: Letters, purge: Schema.Boolean },
     ({ parts, purge }) =>
       Effect.gen(function*() {
-        const { disk } = DiskMemory.make(1)
+        const memory = DiskMemory.make(1)
         const names = keysOf(parts)
         const sources = [0, 1, 2].map((source) =>
           names
@@ -177,13 +161,13 @@ describe("merging tables", () => {
           const before = expected.get(one.key)
           expected.set(one.key, before === undefined ? one : Cell.merge(before, one))
         }
-        const tables = yield* Effect.forEach(sources, (cells, index) => write(disk, index + 1, cells))
+        const tables = yield* Effect.forEach(sources, (cells, index) => write(memory, index + 1, cells))
         const { holes, ids } = yield* mergeTables(tables.map((one) => [one]), {
-          ...optionsOf(disk),
+          ...optionsOf(memory),
           tableBytes: 500,
           leavesOut: purge ? () => true : undefined
         })
-        const merged = yield* Effect.forEach(ids, (id) => Table.open(contextOf(disk), id))
+        const merged = yield* Effect.forEach(ids, (id) => Table.open(contextOf(memory), id))
         const sorted = Array.from(expected.values()).sort((left, right) => compare(left.key, right.key))
         const kept = purge ? sorted.filter(({ value }) => value !== undefined) : sorted
         assert.deepStrictEqual((yield* Effect.forEach(merged, cellsOf)).flat().map(plain), kept.map(plain))
@@ -195,59 +179,27 @@ describe("merging tables", () => {
       })
   )
 
-  it.effect("passes over blocks that cannot be read, and says which keys they may have held", () =>
-    Effect.gen(function*() {
-      const memory = DiskMemory.make(1)
-      const cells = Array.from({ length: 100 }, (_, index) => cell(`k${index + 100}`, index + 1, "x".repeat(1000)))
-      const whole = yield* write(memory.disk, 1, cells)
-      const { offsets } = whole.index
-      for (const block of [1, 2, 5, offsets.length - 2]) memory.damage("data/000001.sst", offsets[block]! + 9)
-      const { holes, ids } = yield* mergeTables([[whole]], { ...optionsOf(memory.disk), tableBytes: 2 ** 30 })
-      const { firstKeys } = whole.index
-      assert.deepStrictEqual(holes.map(({ from, to }) => [from, to]), [
-        [firstKeys[1], firstKeys[2]],
-        [firstKeys[2], firstKeys[3]],
-        [firstKeys[5], firstKeys[6]],
-        [firstKeys.at(-1), "k199\u0000"]
-      ])
-      const isLost = ({ key }: Cell.Cell) =>
-        holes.some(({ from, to }) => compare(from, key) <= 0 && compare(key, to) < 0)
-      const found = yield* cellsOf(yield* Table.open(contextOf(memory.disk), ids[0]!))
-      assert.deepStrictEqual(found.map(plain), cells.filter((one) => !isLost(one)).map(plain))
-    }))
+  inVirtualTime("skips unreadable blocks, and says which keys they may have held", function*() {
+    const memory = DiskMemory.make(1)
+    const cells = numbered(100, 1000)
+    const whole = yield* write(memory, 1, cells)
+    const { offsets } = whole.index
+    for (const block of [1, 2, 5, offsets.length - 2]) memory.damage("data/000001.sst", offsets[block]! + 9)
+    const { holes, ids } = yield* mergeTables([[whole]], { ...optionsOf(memory), tableBytes: 2 ** 30 })
+    const { firstKeys } = whole.index
+    assert.deepStrictEqual(holes.map(({ from, to }) => [from, to]), [
+      [firstKeys[1], firstKeys[2]],
+      [firstKeys[2], firstKeys[3]],
+      [firstKeys[5], firstKeys[6]],
+      [firstKeys.at(-1), "k0099\u0000"]
+    ])
+    const isLost = ({ key }: Cell.Cell) => holes.some(({ from, to }) => compare(from, key) <= 0 && compare(key, to) < 0)
+    const found = yield* cellsOf(yield* Table.open(contextOf(memory), ids[0]!))
+    assert.deepStrictEqual(found.map(plain), cells.filter((one) => !isLost(one)).map(plain))
+  })
 })
 
-const contextOf = (disk: Disk["Service"]): Table.Context => ({
-  disk,
-  directory: "data",
-  cache: BlockCache.make(1024 * 1024),
-  onDamage: () => undefined
-})
-
-const optionsOf = (disk: Disk["Service"]) => {
+const optionsOf = ({ disk }: DiskMemory.DiskMemory) => {
   let id = 10
-  return { ...TableWriter.defaults, disk, directory: "data", nextId: () => id++ }
+  return { ...TableWriter.defaults, disk, directory, nextId: () => id++ }
 }
-
-const write = Effect.fnUntraced(function*(disk: Disk["Service"], id: number, cells: ReadonlyArray<Cell.Cell>) {
-  const writer = yield* TableWriter.open(disk, "data", id, TableWriter.defaults)
-  for (const one of cells) {
-    if (writer.isFull()) yield* writer.drain
-    writer.add({ ...one, key: Key.make(one.key) })
-  }
-  yield* writer.finish
-  return yield* Table.open(contextOf(disk), id)
-})
-
-const cellsOf = Effect.fnUntraced(function*(table: Table.Table) {
-  const cells: Array<Cell.Cell> = []
-  for (let block = 0; block < table.index.firstKeys.length; block++) {
-    const bytes = yield* table.read(block)
-    for (let start = 0; start < bytes.length;) {
-      const line = cellLines.at(bytes, start)
-      cells.push(cellLines.cellUnsafe(line))
-      start = line.end + 1
-    }
-  }
-  return cells
-})

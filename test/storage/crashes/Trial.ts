@@ -2,6 +2,7 @@
  * One store on one disk in memory, from one start to the next, beside a ledger of what it was told: the frame of the
  * tests that disturb a workload at each of its disk operations.
  */
+import { assert } from "@effect/vitest"
 import { Cause, Effect, Exit, Logger, Schema, Scope, Stream } from "effect"
 import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
 import { StorageError } from "../../../src/disk/StorageError.ts"
@@ -204,7 +205,7 @@ export const read = Effect.fnUntraced(function*({ ledger, life }: Trial) {
 })
 
 /** Opens the store after whatever happened to it, and looks at everything that was promised. */
-export const examine = Effect.fnUntraced(function*(trial: Trial) {
+const examine = Effect.fnUntraced(function*(trial: Trial) {
   yield* open(trial)
   const stored = yield* read(trial)
   const problem = Ledger.problem(trial.ledger, stored, true)
@@ -232,6 +233,12 @@ export const examine = Effect.fnUntraced(function*(trial: Trial) {
     if (spoilt !== undefined) return spoilt
   }
   return trial.defects[0] ?? again
+})
+
+/** The store keeps its promises after what happened to it. */
+export const assertSound = Effect.fnUntraced(function*(trial: Trial, where: string) {
+  const problem = yield* Effect.catchCause(examine(trial), (cause) => Effect.succeed(Cause.pretty(cause)))
+  if (problem !== undefined) assert.fail(`${where}: ${problem}`)
 })
 
 /** Files beyond the manifest's, of a store that has just flushed: its logs are all in tables. */

@@ -1,5 +1,6 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect, Exit } from "effect"
+import type { Cell } from "../../../src/domain/cell/Cell.ts"
 import { inVirtualTime } from "../../inVirtualTime.ts"
 import * as FaultyDisk from "./FaultyDisk.ts"
 import * as Trial from "./Trial.ts"
@@ -31,64 +32,68 @@ const crashWhileOpening = Effect.fnUntraced(function*(trial: Trial.Trial, how: H
   return crashed
 })
 
-const examined = Effect.fnUntraced(function*(trial: Trial.Trial, where: string) {
-  const problem = yield* Trial.examine(trial).pipe(
-    Effect.catchCause((cause) => Effect.succeed(String(cause)))
-  )
-  if (problem !== undefined) assert.fail(`${where}: ${problem}`)
-})
-
-const crashEverywhere = Effect.fnUntraced(function*(workload: Workload, how: How, seed: number) {
-  for (let at = 1;; at++) {
-    const where = `${how} at operation ${at} of ${workload.name}, seed ${seed * 1000 + at}`
-    const trial = yield* Trial.prepare(workload, seed * 1000 + at)
-    arm(trial, how, at)
-    yield* Trial.runSteps(trial, workload.steps)
-    const crashed = Trial.isDead(trial)
-    if (!crashed && trial.ledger.unanswered.length > 0) assert.fail(`${where}: refused without a crash`)
-    yield* Trial.crash(trial, how)
-    yield* examined(trial, where)
-    if (!crashed) return at - 1
-  }
+/** The store that the n-th operation of the workload crashed, or all of the workload without a crash. */
+const crashed = Effect.fnUntraced(function*(workload: Workload, how: How, at: number, seed: number) {
+  const trial = yield* Trial.prepare(workload, seed)
+  arm(trial, how, at)
+  yield* Trial.runSteps(trial, workload.steps)
+  const isCrashed = Trial.isDead(trial)
+  if (!isCrashed) assert.deepStrictEqual(trial.ledger.unanswered, [], "refused without a crash")
+  yield* Trial.crash(trial, how)
+  return { trial, isCrashed }
 })
 
 describe("a crash at every single disk operation leaves what was acknowledged, nothing half, and no garbage", () => {
   for (const workload of workloads) {
     for (const how of hows) {
-      inVirtualTime(`${how} during ${workload.name}`, () =>
-        Effect.gen(function*() {
-          for (const seed of seedsOf(how)) {
-            const operations = yield* crashEverywhere(workload, how, seed)
-            assert.isAtLeast(operations, workload.operationsMin)
+      inVirtualTime(`${how} during ${workload.name}`, function*() {
+        for (const seed of seedsOf(how)) {
+          for (let at = 1, isOver = false; !isOver; at++) {
+            const number = seed * 1000 + at
+            const { isCrashed, trial } = yield* crashed(workload, how, at, number)
+            yield* Trial.assertSound(trial, `${how} at operation ${at} of ${workload.name}, seed ${number}`)
+            isOver = !isCrashed
+            if (isOver) assert.isAbove(at, workload.operationsMin)
           }
-        }))
+        }
+      })
     }
   }
 
   for (const how of hows) {
-    inVirtualTime(`${how} during recovery, and once more during the recovery after that`, () =>
-      Effect.gen(function*() {
-        const workload = beforeRecovery()
-        for (const seed of seedsOf(how)) {
-          let crashes = 0
-          // Where the store died first decides what its next start finds.
-          for (const first of [3, 17, 22, 31, 38]) {
-            for (let second = 1, crashed = true; crashed; second++) {
-              const third = 1 + (second * 5) % 17
-              const number = seed * 1_000_000 + first * 1000 + second
-              const trial = yield* Trial.prepare(workload, number)
-              arm(trial, how, first)
-              yield* Trial.runSteps(trial, workload.steps)
-              assert.isTrue(Trial.isDead(trial), `the workload has ${first} operations`)
-              yield* Trial.crash(trial, how)
-              crashed = yield* crashWhileOpening(trial, how, second)
-              yield* crashWhileOpening(trial, how, third)
-              yield* examined(trial, `${how} at ${first}, ${second} and ${third}, seed ${number}`)
-              crashes++
-            }
+    inVirtualTime(`${how} during recovery, and once more during the recovery after that`, function*() {
+      const workload = beforeRecovery()
+      for (const seed of seedsOf(how)) {
+        let crashes = 0
+        // Where the store died first decides what its next start finds.
+        for (const first of [3, 17, 22, 31, 38]) {
+          for (let second = 1, isCrashed = true; isCrashed; second++) {
+            const third = 1 + (second * 5) % 17
+            const number = seed * 1_000_000 + first * 1000 + second
+            const { trial } = yield* crashed(workload, how, first, number)
+            isCrashed = yield* crashWhileOpening(trial, how, second)
+            yield* crashWhileOpening(trial, how, third)
+            yield* Trial.assertSound(trial, `${how} at ${first}, ${second} and ${third}, seed ${number}`)
+            crashes++
           }
-          assert.isAtLeast(crashes, 50)
         }
-      }))
+        assert.isAtLeast(crashes, 50)
+      }
+    })
+  }
+
+  for (const fsync of ["interval", "never"] as const) {
+    inVirtualTime(`with FSYNC=${fsync} a power failure takes the latest calls, but no part of one`, function*() {
+      for (const { settings, ...workload } of workloads.slice(0, 2)) {
+        const unsynced = { ...workload, settings: { ...settings, fsync } }
+        const calls = [...workload.setup, ...workload.steps].flatMap((step) => typeof step === "string" ? [] : step)
+        for (let at = 1, isOver = false; !isOver; at++) {
+          const { isCrashed, trial } = yield* crashed(unsynced, "power off", at, at)
+          const ledger = { ...trial.ledger, acknowledged: new Map<string, Cell>(), unanswered: calls.slice() }
+          yield* Trial.assertSound({ ...trial, settings, ledger }, `${fsync}, operation ${at} of ${workload.name}`)
+          isOver = !isCrashed
+        }
+      }
+    })
   }
 })

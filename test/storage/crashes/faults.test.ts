@@ -1,5 +1,5 @@
 import { assert, describe } from "@effect/vitest"
-import { Cause, Effect, Exit } from "effect"
+import { Effect, Exit } from "effect"
 import type { Key } from "../../../src/domain/Key.ts"
 import { inVirtualTime } from "../../inVirtualTime.ts"
 import * as compare from "../../metamorphic/compare.ts"
@@ -68,11 +68,6 @@ const recoversByItself = Effect.fnUntraced(function*({ life }: Trial.Trial, wher
   assert.fail(`${where}: it refuses writes a minute after the fault`)
 })
 
-const examined = Effect.fnUntraced(function*(trial: Trial.Trial, where: string) {
-  const problem = yield* Effect.catchCause(Trial.examine(trial), (cause) => Effect.succeed(Cause.pretty(cause)))
-  if (problem !== undefined) assert.fail(`${where}: ${problem}`)
-})
-
 const afterwards: ReadonlyArray<Step> = [[[cell("a", 90_000), cell("new", 90_001)], [cell("b", 90_002)]]]
 
 /** Of what is in tables by then, a power failure cannot show that a log would have lost it. */
@@ -99,7 +94,7 @@ const failAt = Effect.fnUntraced(function*(
   assert.isUndefined((yield* storage.stats).damage, where)
   yield* readAll(trial, where)
   yield* Trial.crash(trial, "power off")
-  yield* examined(trial, where)
+  yield* Trial.assertSound(trial, where)
   return disk.failed().length > 0
 })
 
@@ -114,42 +109,40 @@ const failEverywhere = Effect.fnUntraced(function*(workload: Workload, disturban
 describe("a disk operation that fails is a typed error and no more: reads go on, and the store recovers by itself", () => {
   for (const workload of workloads) {
     for (const disturbance of disturbances) {
-      inVirtualTime(`each operation of ${workload.name} ${disturbance.name}`, () =>
-        Effect.gen(function*() {
-          const operations = yield* failEverywhere(workload, disturbance)
-          assert.isAtLeast(operations, disturbance.fault === "full" ? 5 : workload.operationsMin)
-        }))
+      inVirtualTime(`each operation of ${workload.name} ${disturbance.name}`, function*() {
+        const operations = yield* failEverywhere(workload, disturbance)
+        assert.isAtLeast(operations, disturbance.fault === "full" ? 5 : workload.operationsMin)
+      })
     }
   }
 
   for (const disturbance of disturbances) {
-    inVirtualTime(`each operation of a recovery ${disturbance.name}`, () =>
-      Effect.gen(function*() {
-        const workload = beforeRecovery()
-        let operations = 0
-        for (const first of [5, 17, 22, 31, 38]) {
-          for (let at = 1, isHit = true; isHit; at++) {
-            const where = `crash at ${first}, then operation ${at} ${disturbance.name}`
-            const trial = yield* Trial.prepare(workload, first * 1000 + at)
-            trial.memory.powerOffAt(first)
-            yield* Trial.runSteps(trial, workload.steps)
-            yield* Trial.crash(trial, "power off")
-            const disk = FaultyDisk.make(trial.memory.disk)
-            arm(disk, disturbance, at)
-            const opened = yield* Trial.isTypedSuccess(yield* Effect.exit(Trial.open(trial, disk)))
-            if (opened) {
-              yield* readAll(trial, where)
-              yield* Trial.idle(disk, trial.memory)
-              disk.setPlan(() => undefined)
-              yield* recoversByItself(trial, where)
-              yield* Trial.close(trial)
-            }
-            yield* examined(trial, where)
-            isHit = disk.failed().length > 0
-            operations++
+    inVirtualTime(`each operation of a recovery ${disturbance.name}`, function*() {
+      const workload = beforeRecovery()
+      let operations = 0
+      for (const first of [5, 17, 22, 31, 38]) {
+        for (let at = 1, isHit = true; isHit; at++) {
+          const where = `crash at ${first}, then operation ${at} ${disturbance.name}`
+          const trial = yield* Trial.prepare(workload, first * 1000 + at)
+          trial.memory.powerOffAt(first)
+          yield* Trial.runSteps(trial, workload.steps)
+          yield* Trial.crash(trial, "power off")
+          const disk = FaultyDisk.make(trial.memory.disk)
+          arm(disk, disturbance, at)
+          const opened = yield* Trial.isTypedSuccess(yield* Effect.exit(Trial.open(trial, disk)))
+          if (opened) {
+            yield* readAll(trial, where)
+            yield* Trial.idle(disk, trial.memory)
+            disk.setPlan(() => undefined)
+            yield* recoversByItself(trial, where)
+            yield* Trial.close(trial)
           }
+          yield* Trial.assertSound(trial, where)
+          isHit = disk.failed().length > 0
+          operations++
         }
-        assert.isAtLeast(operations, disturbance.fault === "full" ? 5 : 40)
-      }))
+      }
+      assert.isAtLeast(operations, disturbance.fault === "full" ? 5 : 40)
+    })
   }
 })

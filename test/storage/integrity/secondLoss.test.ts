@@ -1,66 +1,54 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
-import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
-import { assertCell, cell, driven, key, open } from "../store.ts"
+import { assertHolds, cell, numbered, pathsOf, type Stage, withStore, writeTable } from "../store.ts"
 
-const keyOf = (index: number) => `k${String(index).padStart(3, "0")}`
-const cells = Array.from({ length: 60 }, (_, index) => cell(keyOf(index), index + 1, "x".repeat(400)))
+const cells = numbered(60, 400)
 
-/** Spoils a block of the table that was written last, and lets the compactor find it. */
-const lose = Effect.fnUntraced(
-  function*(memory: DiskMemory.DiskMemory, { storage }: Effect.Success<ReturnType<typeof open>>) {
-    const path = Array.from(memory.files().keys()).filter((name) => name.endsWith(".sst")).sort().at(-1)!
-    memory.damage(path, 1000)
-    yield* storage.verify
-    yield* Effect.sleep("1 second")
-    const { holes } = yield* storage.stats
-    return holes.find(({ file }) => file === path)!
-  }
-)
+/** Damages a block of the newest table, and gives the hole that it leaves. */
+const lose = Effect.fnUntraced(function*({ memory, storage }: Stage) {
+  const path = pathsOf(memory, ".sst").at(-1)!
+  memory.damage(path, 1000)
+  yield* storage.verify
+  yield* Effect.sleep("1 second")
+  return (yield* storage.stats).holes.find(({ file }) => file === path)!
+})
 
-const opened = Effect.gen(function*() {
-  const memory = DiskMemory.make(1)
-  const store = yield* open(memory)
-  yield* store.storage.apply(cells)
-  yield* store.storage.flush
-  const hole = yield* lose(memory, store)
-  const inHole = cells.filter(({ key }) => hole.from <= key && key < hole.to)
-  return { memory, store, storage: store.storage, hole, inHole }
+/** A store with a hole, and the cells that the hole took. */
+const damaged = Effect.fnUntraced(function*(stage: Stage) {
+  yield* writeTable(stage.storage, ...cells)
+  const hole = yield* lose(stage)
+  return { hole, inHole: cells.filter(({ key }) => hole.from <= key && key < hole.to) }
 })
 
 describe("damage during the repair of a hole", () => {
-  it.effect("to the table with the cells that were given back: a new hole stays when the first is closed", () =>
-    driven(Effect.gen(function*() {
-      const { hole, inHole, memory, storage, store } = yield* opened
-      yield* storage.apply(inHole, { fills: [hole] })
-      yield* storage.flush
-      const again = yield* lose(memory, store)
-      yield* storage.closeHoles([hole])
-      assert.deepStrictEqual((yield* storage.stats).holes, [again])
-      const lost = inHole.find(({ key }) => again.from <= key && key < again.to)!
-      assert.strictEqual((yield* Effect.flip(storage.get(lost.key)))._tag, "Corruption")
-      yield* storage.apply(inHole, { fills: [again] })
-      yield* storage.closeHoles([again])
-      for (const one of cells) assertCell(yield* storage.get(one.key), one)
-      yield* store.close
-    })))
+  withStore("to the table with the cells given back leaves a new hole when the first is closed", function*(stage) {
+    const { storage } = stage
+    const { hole, inHole } = yield* damaged(stage)
+    yield* storage.apply(inHole, { fills: [hole] })
+    yield* storage.flush
+    const again = yield* lose(stage)
+    yield* storage.closeHoles([hole])
+    assert.deepStrictEqual((yield* storage.stats).holes, [again])
+    const lost = inHole.find(({ key }) => again.from <= key && key < again.to)!
+    assert.strictEqual((yield* Effect.flip(storage.get(lost.key)))._tag, "Corruption")
+    yield* storage.apply(inHole, { fills: [again] })
+    yield* storage.closeHoles([again])
+    yield* assertHolds(storage, ...cells)
+  })
 
-  it.effect("that takes a newer cell: what the replicas gave before does not take its place", () =>
-    driven(Effect.gen(function*() {
-      const { hole, inHole, memory, storage, store } = yield* opened
-      const newer = inHole.map((one, index) => cell(one.key, 100 + index, "y".repeat(400)))
-      yield* storage.apply(newer)
-      yield* storage.flush
-      const again = yield* lose(memory, store)
-      const lost = newer.find(({ key }) => again.from <= key && key < again.to)!
-      const given = inHole.find(({ key }) => key === lost.key)!
-      const refused = yield* Effect.flip(storage.apply([given], { fills: [hole] }))
-      assert.strictEqual(refused._tag, "Corruption")
-      yield* storage.closeHoles([hole])
-      assert.strictEqual((yield* Effect.flip(storage.get(lost.key)))._tag, "Corruption")
-      yield* storage.apply([lost], { fills: [again] })
-      yield* storage.closeHoles([again])
-      assertCell(yield* storage.get(key(lost.key)), lost)
-      yield* store.close
-    })))
+  withStore("that takes a newer cell keeps an older cell given back from its place", function*(stage) {
+    const { storage } = stage
+    const { hole, inHole } = yield* damaged(stage)
+    const newer = inHole.map((one, index) => cell(one.key, 100 + index, "y".repeat(400)))
+    yield* writeTable(storage, ...newer)
+    const again = yield* lose(stage)
+    const lost = newer.find(({ key }) => again.from <= key && key < again.to)!
+    const given = inHole.find(({ key }) => key === lost.key)!
+    assert.strictEqual((yield* Effect.flip(storage.apply([given], { fills: [hole] })))._tag, "Corruption")
+    yield* storage.closeHoles([hole])
+    assert.strictEqual((yield* Effect.flip(storage.get(lost.key)))._tag, "Corruption")
+    yield* storage.apply([lost], { fills: [again] })
+    yield* storage.closeHoles([again])
+    yield* assertHolds(storage, lost)
+  })
 })

@@ -2,16 +2,18 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as DiskMemory from "../../../src/disk/DiskMemory.ts"
 import * as Bytes from "../../../src/domain/bytes.ts"
+import type { Cell } from "../../../src/domain/cell/Cell.ts"
 import * as CellLine from "../../../src/domain/cell/CellLine.ts"
 import * as cellLines from "../../../src/domain/cell/cellLines.ts"
 import { compare } from "../../../src/domain/Key.ts"
 import * as lookUp from "../../../src/storage/lookUp.ts"
 import * as BlockCache from "../../../src/storage/sstable/BlockCache.ts"
 import * as Bloom from "../../../src/storage/sstable/Bloom.ts"
-import * as Table from "../../../src/storage/sstable/Table.ts"
+import type * as Table from "../../../src/storage/sstable/Table.ts"
 import * as TableIndex from "../../../src/storage/sstable/TableIndex.ts"
-import * as TableWriter from "../../../src/storage/sstable/TableWriter.ts"
-import { assertCell, cell, directory, key, keysOf, Letters, plain, tombstone } from "../store.ts"
+import { inVirtualTime } from "../../inVirtualTime.ts"
+import { assertCell, cell, key, keysOf, Letters, numbered, tombstone } from "../store.ts"
+import { linesOf, write } from "./tables.ts"
 
 describe("Bloom filter", () => {
   it.prop("admits every key that was added", { letters: Letters }, ({ letters }) => {
@@ -38,6 +40,8 @@ describe("Bloom filter", () => {
   }
 })
 
+const blockOf = (cells: ReadonlyArray<Cell>) => Buffer.from(cells.map((one) => `${CellLine.encode(one)}\n`).join(""))
+
 const awkward = [
   "a",
   "q\"uote",
@@ -52,12 +56,12 @@ const awkward = [
 ]
 
 describe("lines of cells", () => {
-  it("are found by key among others, whatever the key and the values contain", () => {
+  it("are found by key among others, with any text in keys and values", () => {
     const cells = awkward.flatMap((name, index) => [
       cell(name, index + 1, `a value that quotes {"key":"a","version":"1-x-000000000000"} and ${name}`)
     ])
     const sorted = cells.toSorted((left, right) => compare(left.key, right.key))
-    const block = Buffer.from(sorted.map((one) => `${CellLine.encode(one)}\n`).join(""))
+    const block = blockOf(sorted)
     for (const one of cells) {
       const line = cellLines.find(block, one.key)
       assert.isDefined(line)
@@ -72,31 +76,22 @@ describe("lines of cells", () => {
 
   it.prop("are walked one after the other", { letters: Letters }, ({ letters }) => {
     const keys = keysOf(letters)
-    const block = Buffer.from(keys.map((one, index) => `${CellLine.encode(cell(one, index + 1))}\n`).join(""))
-    const seen: Array<string> = []
-    for (let start = 0; start < block.length;) {
-      const line = cellLines.at(block, start)
-      seen.push(cellLines.keyOf(line))
-      start = line.end + 1
-    }
-    assert.deepStrictEqual(seen, Array.from<string>(keys))
+    const block = blockOf(keys.map((one, index) => cell(one, index + 1)))
+    assert.deepStrictEqual(Array.from(linesOf(block), cellLines.keyOf), Array.from<string>(keys))
   })
 
   it.prop("are found among others in key order, and what is not there is not", { letters: Letters }, ({ letters }) => {
     const keys = keysOf(letters).toSorted(compare)
     const present = keys.filter((_, index) => index % 2 === 0)
-    const block = Buffer.from(present.map((one, index) => `${CellLine.encode(cell(one, index + 1))}\n`).join(""))
+    const block = blockOf(present.map((one, index) => cell(one, index + 1)))
     for (const [index, one] of keys.entries()) {
       const line = cellLines.find(block, one)
-      assert.strictEqual(
-        line === undefined ? undefined : cellLines.versionUnsafe(line).counter,
-        index % 2 === 0 ? index / 2 + 1 : undefined
-      )
-      if (line !== undefined) assertCell(cellLines.cellUnsafe(line), cell(one, index / 2 + 1))
+      const expected = index % 2 === 0 ? cell(one, index / 2 + 1) : undefined
+      assertCell(line === undefined ? undefined : cellLines.cellUnsafe(line), expected)
     }
   })
 
-  it("give values that are no text, empty ones and any content type", () => {
+  it("give binary and empty values and any content type", () => {
     for (
       const value of [
         { bytes: Buffer.from([0xff, 0, 0x22]), contentType: "image/png" },
@@ -105,26 +100,26 @@ describe("lines of cells", () => {
       ]
     ) {
       const one = { ...cell("a", 1), value }
-      const line = cellLines.find(Buffer.from(`${CellLine.encode(one)}\n`), "a")
+      const line = cellLines.find(blockOf([one]), "a")
       assertCell(cellLines.cellUnsafe(line!), one)
     }
   })
 
-  it("say whether they are tombstones without being decoded", () => {
+  it("tell tombstones without decoding", () => {
     for (const [one, expected] of [[cell("a", 1, "deleted"), false], [tombstone("a", 1), true]] as const) {
-      const line = cellLines.at(Buffer.from(CellLine.encode(one)), 0)
+      const line = cellLines.at(blockOf([one]), 0)
       assert.strictEqual(cellLines.isTombstone(line), expected)
     }
   })
 
-  it("say their counter, small or the highest, without being decoded", () => {
+  it("give their counter without decoding", () => {
     for (const counter of [1, 42, Number.MAX_SAFE_INTEGER]) {
-      const block = Buffer.from(`${CellLine.encode(cell("a", counter, "v", "node-1"))}\n`)
-      assert.strictEqual(cellLines.counterOf(cellLines.at(block, 0)), counter)
+      const line = cellLines.at(blockOf([cell("a", counter, "v", "node-1")]), 0)
+      assert.strictEqual(cellLines.counterOf(line), counter)
     }
   })
 
-  it("that are no cells are a defect", () => {
+  it("are a defect when they are no cells", () => {
     const line = cellLines.at(Buffer.from(`{"key":"a","version":"none","deleted":true}\n`), 0)
     assert.throws(() => cellLines.versionUnsafe(line), /no cell/)
     assert.throws(() => cellLines.cellUnsafe(line), /no cell/)
@@ -132,26 +127,23 @@ describe("lines of cells", () => {
 })
 
 describe("block cache", () => {
-  it("stays within its bound, and keeps what was used over what was not", () => {
-    const cache = BlockCache.make(300)
+  const filled = (limitBytes: number, count: number) => {
+    const cache = BlockCache.make(limitBytes)
     const slots: BlockCache.BlockSlots = []
-    const block = Buffer.alloc(100)
-    for (let index = 0; index < 3; index++) cache.put(slots, index, block)
+    for (let index = 0; index < count; index++) cache.put(slots, index, Buffer.alloc(100))
+    return { cache, slots }
+  }
+
+  it("stays within its bound, and evicts unused blocks first", () => {
+    const { cache, slots } = filled(300, 3)
     assert.isDefined(cache.get(slots, 0))
-    cache.put(slots, 3, block)
+    cache.put(slots, 3, Buffer.alloc(100))
     assert.strictEqual(cache.sizeBytes(), 300)
-    assert.deepStrictEqual([0, 1, 2, 3].map((index) => cache.get(slots, index) !== undefined), [
-      true,
-      false,
-      true,
-      true
-    ])
+    assert.deepStrictEqual([0, 1, 2, 3].filter((index) => cache.get(slots, index) !== undefined), [0, 2, 3])
   })
 
-  it("evicts after some second chances, instead of looking through everything at once", () => {
-    const cache = BlockCache.make(10_000)
-    const slots: BlockCache.BlockSlots = []
-    for (let index = 0; index < 100; index++) cache.put(slots, index, Buffer.alloc(100))
+  it("gives only some blocks a second chance per eviction", () => {
+    const { cache, slots } = filled(10_000, 100)
     for (let index = 0; index < 100; index++) cache.get(slots, index)
     cache.put(slots, 100, Buffer.alloc(100))
     assert.strictEqual(cache.sizeBytes(), 10_000)
@@ -159,26 +151,20 @@ describe("block cache", () => {
     assert.strictEqual(slots.filter((slot) => slot === undefined).length, 1)
   })
 
-  it("counts a block that two reads brought once", () => {
-    const cache = BlockCache.make(300)
-    const slots: BlockCache.BlockSlots = []
-    cache.put(slots, 0, Buffer.alloc(100))
+  it("counts a block once that two reads brought", () => {
+    const { cache, slots } = filled(300, 1)
     cache.put(slots, 0, Buffer.alloc(100))
     assert.strictEqual(cache.sizeBytes(), 100)
   })
 
-  it("goes on over many thousands of blocks", () => {
-    const cache = BlockCache.make(1000)
-    const slots: BlockCache.BlockSlots = []
-    for (let index = 0; index < 5000; index++) cache.put(slots, index, Buffer.alloc(100))
+  it("stays within its bound over thousands of blocks", () => {
+    const { cache, slots } = filled(1000, 5000)
     assert.strictEqual(cache.sizeBytes(), 1000)
     assert.strictEqual(slots.filter((slot) => slot !== undefined).length, 10)
   })
 
-  it("lets a block go after a minute without use, and not before half a minute", () => {
-    const cache = BlockCache.make(1_000_000)
-    const slots: BlockCache.BlockSlots = []
-    for (let index = 0; index < 300; index++) cache.put(slots, index, Buffer.alloc(100))
+  it("drops a block after a minute without use, and not before half a minute", () => {
+    const { cache, slots } = filled(1_000_000, 300)
     const age = (seconds: number) => {
       for (let second = 0; second < seconds; second++) {
         cache.get(slots, 7)
@@ -204,7 +190,7 @@ describe("block cache", () => {
     assert.strictEqual(cache.get(slots, 0), kept)
   })
 
-  it("lets all blocks of a table go, and keeps those of others", () => {
+  it("drops all blocks of a table, and keeps those of others", () => {
     const cache = BlockCache.make(1_000_000)
     const [gone, kept]: Array<BlockCache.BlockSlots> = [[], []]
     for (let index = 0; index < 50; index++) {
@@ -219,7 +205,7 @@ describe("block cache", () => {
     assert.strictEqual(cache.sizeBytes(), 0)
   })
 
-  it("holds at most a third more than its blocks take, whichever of them stay, and one slab", () => {
+  it("holds at most a third more than its blocks take, and one slab", () => {
     const cache = BlockCache.make(100_000_000)
     const stays: BlockCache.BlockSlots = []
     for (let index = 0; index < 1000; index++) {
@@ -235,25 +221,6 @@ describe("block cache", () => {
   })
 })
 
-const writeTable = Effect.fnUntraced(
-  function*(memory: DiskMemory.DiskMemory, id: number, cells: ReadonlyArray<ReturnType<typeof cell>>) {
-    const writer = yield* TableWriter.open(memory.disk, directory, id, TableWriter.defaults)
-    for (const one of cells) {
-      writer.add(one)
-      if (writer.isFull()) yield* writer.drain
-    }
-    yield* writer.finish
-    return yield* Table.open(contextOf(memory), id)
-  }
-)
-
-const contextOf = ({ disk }: DiskMemory.DiskMemory): Table.Context => ({
-  disk,
-  directory,
-  cache: BlockCache.make(1_000_000),
-  onDamage: () => undefined
-})
-
 /** Each table as a run of its own. */
 const asRuns = (...tables: ReadonlyArray<Table.Table>): lookUp.Tables => ({
   runs: tables.map((table) => [table]),
@@ -261,123 +228,110 @@ const asRuns = (...tables: ReadonlyArray<Table.Table>): lookUp.Tables => ({
   counterMax: Number.MAX_SAFE_INTEGER
 })
 
-const numbered = (count: number, value = "") =>
-  Array.from({ length: count }, (_, index) => cell(`k${String(index).padStart(5, "0")}`, index + 1, `${index}${value}`))
+const assertFinds = Effect.fnUntraced(function*(table: Table.Table, cells: ReadonlyArray<Cell>) {
+  for (const one of cells) {
+    const line = yield* lookUp.find(() => asRuns(table), one.key)
+    assertCell(cellLines.cellUnsafe(line!), one)
+  }
+})
 
 describe("table", () => {
-  it.effect("says in its index what it holds", () =>
-    Effect.gen(function*() {
-      const memory = DiskMemory.make(1)
-      const table = yield* writeTable(memory, 7, [cell("a", 9), tombstone("b", 4), cell("c", 5)])
-      const data = memory.files().get("data/000007.sst")!
-      assert.deepStrictEqual(table.index.properties, {
-        cells: 3,
-        tombstones: 1,
-        keyMin: key("a"),
-        keyMax: key("c"),
-        counterMax: 9,
-        sizeBytes: data.length
-      })
-      const lines = memory.files().get("data/000007.idx")!.toString().trim().split("\n").map((line) => JSON.parse(line))
-      assert.deepInclude(lines[0], { format: "rondo-sstable-2", cells: 3, blocks: 1 })
-      assert.deepStrictEqual(lines[1], { firstKeys: ["a"] })
-      const footer = data.toString().trim().split("\n").at(-1)!
-      assert.deepStrictEqual(JSON.parse(footer), { format: "rondo-sstable-2", cells: 3, tombstones: 1 })
-      assert.deepStrictEqual(lines[2], { lengthsBytes: [data.length - footer.length - 1] })
-      assert.deepStrictEqual(lines.slice(3).map((line) => Object.keys(line)), [["crc32s"], ["probes", "bloom"], [
-        "crc32"
-      ]])
-    }))
+  inVirtualTime("describes its contents in its index", function*() {
+    const memory = DiskMemory.make(1)
+    const table = yield* write(memory, 7, [cell("a", 9), tombstone("b", 4), cell("c", 5)])
+    const data = memory.files().get("data/000007.sst")!
+    assert.deepStrictEqual(table.index.properties, {
+      cells: 3,
+      tombstones: 1,
+      keyMin: key("a"),
+      keyMax: key("c"),
+      counterMax: 9,
+      sizeBytes: data.length
+    })
+    const lines = memory.files().get("data/000007.idx")!.toString().trim().split("\n").map((line) => JSON.parse(line))
+    assert.deepInclude(lines[0], { format: "rondo-sstable-2", cells: 3, blocks: 1 })
+    assert.deepStrictEqual(lines[1], { firstKeys: ["a"] })
+    const footer = data.toString().trim().split("\n").at(-1)!
+    assert.deepStrictEqual(JSON.parse(footer), { format: "rondo-sstable-2", cells: 3, tombstones: 1 })
+    assert.deepStrictEqual(lines[2], { lengthsBytes: [data.length - footer.length - 1] })
+    const rest = lines.slice(3).map((line) => Object.keys(line))
+    assert.deepStrictEqual(rest, [["crc32s"], ["probes", "bloom"], ["crc32"]])
+  })
 
-  it.effect("cuts lines into blocks of about 4 KiB that cover the file up to its footer without a gap", () =>
-    Effect.gen(function*() {
-      const memory = DiskMemory.make(1)
-      const { index } = yield* writeTable(memory, 1, numbered(5000, "x".repeat(150)))
-      const { offsets, properties } = index
-      assert.strictEqual(offsets[0], 0)
-      for (let block = 0; block < TableIndex.blockCount(index); block++) {
-        assert.isBelow(TableIndex.lengthOf(index, block), 5 * 1024)
-      }
-      const footerBytes = memory.files().get("data/000001.sst")!.subarray(offsets.at(-1))
-      assert.isTrue(footerBytes.toString().startsWith("{\"format\""))
-      assert.strictEqual(offsets.at(-1)! + footerBytes.length, properties.sizeBytes)
-      assert.isAbove(TableIndex.blockCount(index), 250)
-    }))
+  inVirtualTime("cuts lines into blocks of about 4 KiB that cover the file up to its footer", function*() {
+    const memory = DiskMemory.make(1)
+    const { index } = yield* write(memory, 1, numbered(5000, 150))
+    const { offsets, properties } = index
+    assert.strictEqual(offsets[0], 0)
+    for (let block = 0; block < TableIndex.blockCount(index); block++) {
+      assert.isBelow(offsets[block + 1]! - offsets[block]!, 5 * 1024)
+    }
+    const footerBytes = memory.files().get("data/000001.sst")!.subarray(offsets.at(-1))
+    assert.isTrue(footerBytes.toString().startsWith("{\"format\""))
+    assert.strictEqual(offsets.at(-1)! + footerBytes.length, properties.sizeBytes)
+    assert.isAbove(TableIndex.blockCount(index), 250)
+  })
 
-  it.effect("finds every cell it holds, from the disk and then from the cache", () =>
-    Effect.gen(function*() {
-      const memory = DiskMemory.make(1)
-      const cells = numbered(1000, "x".repeat(100))
-      const table = yield* writeTable(memory, 1, cells)
-      assert.strictEqual(lookUp.findNow(asRuns(table), "k00500"), lookUp.mustRead)
-      for (const one of cells) {
-        const line = yield* lookUp.find(() => asRuns(table), one.key)
-        assert.deepStrictEqual(plain(cellLines.cellUnsafe(line!)), plain(one))
-      }
-      for (let round = 0; round < 6; round++) {
-        const found = lookUp.findNow(asRuns(table), "k00999")
-        assert.isTrue(found !== undefined && found !== lookUp.mustRead, `round ${round}`)
-        assertCell(cellLines.cellUnsafe(found as cellLines.Line), cells[999])
-        assert.isUndefined(lookUp.findNow(asRuns(table), "k00998x"))
-      }
-      for (const absent of ["a", "k", "k00500x", "z"]) {
-        assert.isUndefined(yield* lookUp.find(() => asRuns(table), absent))
-      }
-    }))
+  inVirtualTime("finds every cell it holds, from the disk and then from the cache", function*() {
+    const memory = DiskMemory.make(1)
+    const cells = numbered(1000, 100)
+    const table = yield* write(memory, 1, cells)
+    assert.strictEqual(lookUp.findNow(asRuns(table), "k0500"), lookUp.mustRead)
+    yield* assertFinds(table, cells)
+    for (let round = 0; round < 6; round++) {
+      const found = lookUp.findNow(asRuns(table), "k0999")
+      assert.isTrue(found !== undefined && found !== lookUp.mustRead, `round ${round}`)
+      assertCell(cellLines.cellUnsafe(found as cellLines.Line), cells[999])
+      assert.isUndefined(lookUp.findNow(asRuns(table), "k0998x"))
+    }
+    for (const absent of ["a", "k", "k0500x", "z"]) {
+      assert.isUndefined(yield* lookUp.find(() => asRuns(table), absent))
+    }
+  })
 
-  it.effect("holds values larger than a block and larger than the writer's buffer", () =>
-    Effect.gen(function*() {
-      const memory = DiskMemory.make(1)
-      const cells = [cell("a", 1), cell("b", 2, "y".repeat(1_200_000)), cell("c", 3)]
-      const table = yield* writeTable(memory, 1, cells)
-      for (const one of cells) {
-        assert.deepStrictEqual(
-          plain(cellLines.cellUnsafe((yield* lookUp.find(() => asRuns(table), one.key))!)),
-          plain(one)
-        )
-      }
-    }))
+  inVirtualTime("holds values larger than a block and larger than the writer's buffer", function*() {
+    const memory = DiskMemory.make(1)
+    const cells = [cell("a", 1), cell("b", 2, "y".repeat(1_200_000)), cell("c", 3)]
+    yield* assertFinds(yield* write(memory, 1, cells), cells)
+  })
 
-  it.effect("among several, the newest version wins whatever the order of the tables", () =>
-    Effect.gen(function*() {
-      const memory = DiskMemory.make(1)
-      const tables = [
-        yield* writeTable(memory, 1, [cell("a", 3), cell("b", 1)]),
-        yield* writeTable(memory, 2, [cell("a", 7)]),
-        yield* writeTable(memory, 3, [cell("a", 5)])
-      ]
-      for (const order of [tables, Array.from(tables).reverse()]) {
-        const line = yield* lookUp.find(() => asRuns(...order), "a")
-        assert.strictEqual(cellLines.versionUnsafe(line!).counter, 7)
-      }
-      const cached = lookUp.findNow(asRuns(...tables), "a")
-      assert.isTrue(cached !== undefined && cached !== lookUp.mustRead && cellLines.versionUnsafe(cached).counter === 7)
-    }))
+  inVirtualTime("gives the newest version of several tables in any order", function*() {
+    const memory = DiskMemory.make(1)
+    const tables = [
+      yield* write(memory, 1, [cell("a", 3), cell("b", 1)]),
+      yield* write(memory, 2, [cell("a", 7)]),
+      yield* write(memory, 3, [cell("a", 5)])
+    ]
+    for (const order of [tables, Array.from(tables).reverse()]) {
+      const line = yield* lookUp.find(() => asRuns(...order), "a")
+      assert.strictEqual(cellLines.versionUnsafe(line!).counter, 7)
+    }
+    const cached = lookUp.findNow(asRuns(...tables), "a")
+    assert.isTrue(cached !== undefined && cached !== lookUp.mustRead && cellLines.versionUnsafe(cached).counter === 7)
+  })
 
-  it.effect("that a compaction replaced between a look-up's making and its run is not read", () =>
-    Effect.gen(function*() {
-      const memory = DiskMemory.make(1)
-      const old = yield* writeTable(memory, 1, [cell("a", 1)])
-      const merged = yield* writeTable(memory, 2, [cell("a", 1)])
-      let tables = [old]
-      const find = lookUp.find(() => asRuns(...tables), "a")
-      tables = [merged]
-      yield* old.close
-      assertCell(cellLines.cellUnsafe((yield* find)!), cell("a", 1))
-    }))
+  inVirtualTime("is not read when a compaction replaced it before the look-up runs", function*() {
+    const memory = DiskMemory.make(1)
+    const old = yield* write(memory, 1, [cell("a", 1)])
+    const merged = yield* write(memory, 2, [cell("a", 1)])
+    let tables = [old]
+    const find = lookUp.find(() => asRuns(...tables), "a")
+    tables = [merged]
+    yield* old.close
+    assertCell(cellLines.cellUnsafe((yield* find)!), cell("a", 1))
+  })
 
-  it.effect("is let go only when nobody holds it", () =>
-    Effect.gen(function*() {
-      const table = yield* writeTable(DiskMemory.make(1), 1, [cell("a", 1)])
-      let freed = 0
-      table.retain()
-      table.retain()
-      table.retire(() => freed++)
-      table.release()
-      assert.strictEqual(freed, 0)
-      table.release()
-      assert.strictEqual(freed, 1)
-    }))
+  inVirtualTime("is freed only when nobody holds it", function*() {
+    const table = yield* write(DiskMemory.make(1), 1, [cell("a", 1)])
+    let freed = 0
+    table.retain()
+    table.retain()
+    table.retire(() => freed++)
+    table.release()
+    assert.strictEqual(freed, 0)
+    table.release()
+    assert.strictEqual(freed, 1)
+  })
 })
 
 describe("table index", () => {
