@@ -9,11 +9,10 @@
  */
 import { Clock, Context, Effect, Layer, Schema, Semaphore } from "effect"
 import { NodeConfig } from "../config/NodeConfig.ts"
-import { Disk, writeAtomically } from "../disk/Disk.ts"
+import { Disk } from "../disk/Disk.ts"
 import { Identity } from "../disk/Identity.ts"
-import * as jsonFormat from "../disk/jsonFormat.ts"
+import * as jsonFile from "../disk/jsonFile.ts"
 import type { StorageError } from "../disk/StorageError.ts"
-import * as Bytes from "../domain/bytes.ts"
 import { counterMax, type Version } from "../domain/Version.ts"
 import { uptimeMillisUnsafe } from "../observability/uptime.ts"
 import { Storage } from "../storage/Storage.ts"
@@ -42,7 +41,7 @@ export class LamportClock extends Context.Service<LamportClock, {
       const { incarnation, nodeId } = yield* Identity
       const storage = yield* Storage
       const path = `${dataDirectory}/clock.json`
-      let reserved = yield* readReserved(path)
+      let reserved = (yield* jsonFile.read(disk, path, Reservation))?.reserved ?? 0
       let counter = Math.max(reserved, yield* storage.counterMax)
       const reserving = yield* Semaphore.make(1)
       const clock = yield* Clock.Clock
@@ -55,12 +54,9 @@ export class LamportClock extends Context.Service<LamportClock, {
         if (counter < reserved) return Effect.void
         if (counter >= counterMax) return Effect.die("every counter below 2^53 has been used")
         const until = Math.min(counter + blockSize, counterMax)
-        return Effect.map(
-          writeAtomically(disk, path, Bytes.fromUtf8(JSON.stringify({ format: 1, reserved: until }) + "\n")),
-          () => {
-            reserved = until
-          }
-        )
+        return Effect.map(jsonFile.write(disk, path, JSON.stringify({ format: 1, reserved: until })), () => {
+          reserved = until
+        })
       })
 
       const next: Effect.Effect<Version, StorageError> = Effect.suspend(() =>
@@ -86,16 +82,4 @@ export class LamportClock extends Context.Service<LamportClock, {
   )
 }
 
-const decodeReserved = Schema.decodeUnknownOption(
-  Schema.fromJsonString(Schema.Struct({ format: Schema.Literal(1), reserved: Schema.Natural }))
-)
-
-const readReserved = Effect.fnUntraced(function*(path: string) {
-  const disk = yield* Disk
-  const bytes = yield* disk.readFile(path)
-  if (bytes === undefined) return 0
-  const text = Bytes.utf8(bytes)
-  const decoded = decodeReserved(text)
-  if (decoded._tag === "None") return yield* jsonFormat.refusal(path, text, ["1"], "not a reservation of counters")
-  return decoded.value.reserved
-})
+const Reservation = Schema.fromJsonString(Schema.Struct({ format: Schema.Literal(1), reserved: Schema.Natural }))

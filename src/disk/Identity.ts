@@ -9,11 +9,10 @@
  */
 import { Context, Effect, Layer, Random, Schema } from "effect"
 import { NodeConfig } from "../config/NodeConfig.ts"
-import * as Bytes from "../domain/bytes.ts"
 import { NodeId } from "../domain/NodeId.ts"
 import { Incarnation } from "../domain/Version.ts"
-import { type DirectoryLocked, Disk, writeAtomically } from "./Disk.ts"
-import * as jsonFormat from "./jsonFormat.ts"
+import { type DirectoryLocked, Disk } from "./Disk.ts"
+import * as jsonFile from "./jsonFile.ts"
 import type { StorageError } from "./StorageError.ts"
 
 /** The directory holds the data of another node: writing into it would mix two nodes' promises. */
@@ -63,7 +62,7 @@ export class Identity extends Context.Service<Identity, {
       yield* disk.makeDirectory(dataDirectory)
       yield* disk.lock(dataDirectory)
       const path = `${dataDirectory}/identity.json`
-      const known = yield* read(disk, path)
+      const known = yield* jsonFile.read(disk, path, FileJson)
       if (known !== undefined && known.nodeId !== nodeId) {
         return yield* new DirectoryOfOtherNode({ path: dataDirectory, owner: known.nodeId, nodeId })
       }
@@ -94,17 +93,7 @@ export class Identity extends Context.Service<Identity, {
     })
 }
 
-const read = Effect.fnUntraced(function*(disk: Disk["Service"], path: string) {
-  const bytes = yield* disk.readFile(path)
-  if (bytes === undefined) return undefined
-  const text = Bytes.utf8(bytes)
-  return yield* Schema.decodeUnknownEffect(FileJson)(text).pipe(
-    Effect.mapError((error) => jsonFormat.refusal(path, text, ["1"], error.message))
-  )
-})
-
-const write = (disk: Disk["Service"], path: string, file: File) =>
-  writeAtomically(disk, path, Bytes.fromUtf8(`${JSON.stringify(file)}\n`))
+const write = (disk: Disk["Service"], path: string, file: File) => jsonFile.write(disk, path, JSON.stringify(file))
 
 const drawIncarnation = Effect.gen(function*() {
   const half = Effect.map(Random.nextIntBetween(0, 2 ** 24 - 1), (drawn) => drawn.toString(16).padStart(6, "0"))

@@ -62,7 +62,7 @@ describe("LamportClock", () => {
       assert.isAbove(yield* counterOf(yield* start(memory, 5_000_000)), 5_000_000)
     }))
 
-  it.effect("refuses a counter absurdly far ahead, and is not changed by it", () =>
+  it.effect("refuses a counter absurdly far ahead, by one jump or by many, but for what time allows", () =>
     Effect.gen(function*() {
       const clock = yield* start(undefined, 100)
       assert.isFalse(clock.observe(100 + jumpMax + 1))
@@ -72,12 +72,6 @@ describe("LamportClock", () => {
       assert.strictEqual(yield* counterOf(clock), 101)
       assert.isTrue(clock.observe(100 + jumpMax))
       assert.strictEqual(yield* counterOf(clock), 101 + jumpMax)
-    }))
-
-  it.effect("is carried no further by many jumps than by one, but for what time allows", () =>
-    Effect.gen(function*() {
-      const clock = yield* start(undefined, 100)
-      assert.isTrue(clock.observe(100 + jumpMax))
       assert.isFalse(clock.observe(100 + jumpMax + 2))
       yield* TestClock.adjust("1 second")
       assert.isTrue(clock.observe(100 + jumpMax + 1_000_000_000))
