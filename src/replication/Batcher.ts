@@ -10,12 +10,8 @@ import { Cause, Effect, Exit, type Scope } from "effect"
 import { restarting } from "../observability/restarting.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 
-export interface Batcher<Request, Answer> {
-  /** Queues the request and waits for its answer. */
-  readonly submit: (request: Request) => Effect.Effect<Answer, PeerFailed>
-  /** Requests that wait or are under way. */
-  readonly depth: () => number
-}
+/** Queues the request and waits for its answer. */
+export type Submit<Request, Answer> = (request: Request) => Effect.Effect<Answer, PeerFailed>
 
 export interface BatcherOptions<Request, Answer> {
   /** Sends one batch; must answer in its order and end in bounded time. */
@@ -43,11 +39,10 @@ interface Waiting<Request, Answer> {
 /** The sending loop lives in the scope. */
 export const make = <Request, Answer>(
   options: BatcherOptions<Request, Answer>
-): Effect.Effect<Batcher<Request, Answer>, never, Scope.Scope> =>
+): Effect.Effect<Submit<Request, Answer>, never, Scope.Scope> =>
   Effect.gen(function*() {
     let queue: Array<Waiting<Request, Answer>> = []
     let queueBytes = 0
-    let underWay = 0
     let wake: (() => void) | undefined
 
     /** Waits until the queue holds something. */
@@ -83,19 +78,16 @@ export const make = <Request, Answer>(
     const sendWaiting = Effect.suspend(() => {
       const batch = take()
       if (batch.length === 0) return Effect.void
-      underWay = batch.length
       options.batchSent(batch.length)
       return Effect.matchCause(options.send(batch.map(({ request }) => request)), {
         // A defect reaches the callers too: nobody waits for a timeout because of a bug, and the next batch goes out.
         onFailure: (cause) => {
-          underWay = 0
           const failure = cause.reasons.find(Cause.isFailReason)
           const behind = failure !== undefined && options.failsAll(failure.error) ? drain() : []
           const exit = Exit.failCause(cause)
           answer([...batch, ...behind], () => exit)
         },
         onSuccess: (answers) => {
-          underWay = 0
           answer(batch, (index) => Exit.succeed(answers[index]!))
         }
       })
@@ -106,7 +98,7 @@ export const make = <Request, Answer>(
     const round = Effect.andThen(arrival, Effect.andThen(gather, sendWaiting))
     yield* Effect.forkScoped(restarting("batches to a peer", Effect.forever(round, { disableYield: true })))
 
-    const submit = (request: Request): Effect.Effect<Answer, PeerFailed> =>
+    return (request) =>
       Effect.callback((resume) => {
         if (queue.length >= options.queueMax || queueBytes >= options.queueBytesMax) {
           return resume(Effect.fail(options.overloaded()))
@@ -126,8 +118,6 @@ export const make = <Request, Answer>(
           waiting.isCancelled = true
         })
       })
-
-    return { submit, depth: () => queue.length + underWay }
   })
 
 /** Answers everyone, even when an observer of one of them throws. That ends the loop as its defect. */

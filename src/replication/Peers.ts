@@ -20,8 +20,8 @@ const fullReadBytes = 256 * 1024
 const versionReadBytes = 64
 
 interface Queues {
-  readonly writes: Batcher.Batcher<Cell, WriteAnswer>
-  readonly reads: Batcher.Batcher<ReadRequest, ReadAnswer>
+  readonly write: Batcher.Submit<Cell, WriteAnswer>
+  readonly read: Batcher.Submit<ReadRequest, ReadAnswer>
 }
 
 export class Peers extends Context.Service<Peers, {
@@ -91,12 +91,12 @@ export const make = Effect.fnUntraced(function*(
       failsAll: ({ reason }: PeerFailed) => reason === "unreachable" || reason === "timeout"
     }
     const made: Queues = {
-      writes: yield* Batcher.make<Cell, WriteAnswer>({
+      write: yield* Batcher.make<Cell, WriteAnswer>({
         ...common,
         bytesOf,
         send: (cells) => ask(peer, replicaTimeout, (address) => client.write(address, cells))
       }),
-      reads: yield* Batcher.make<ReadRequest, ReadAnswer>({
+      read: yield* Batcher.make<ReadRequest, ReadAnswer>({
         ...common,
         bytesOf: ({ full }) => full ? fullReadBytes : versionReadBytes,
         send: (requests) => ask(peer, replicaTimeout, (address) => client.read(address, requests))
@@ -108,10 +108,9 @@ export const make = Effect.fnUntraced(function*(
   const queuesTo = (peer: NodeId): Effect.Effect<Queues> => Scope.provide(makeQueuesTo(peer), scope)
 
   return {
-    write: (peer, cell) =>
-      queues.get(peer)?.writes.submit(cell) ?? Effect.flatMap(queuesTo(peer), ({ writes }) => writes.submit(cell)),
+    write: (peer, cell) => queues.get(peer)?.write(cell) ?? Effect.flatMap(queuesTo(peer), ({ write }) => write(cell)),
     read: (peer, request) =>
-      queues.get(peer)?.reads.submit(request) ?? Effect.flatMap(queuesTo(peer), ({ reads }) => reads.submit(request)),
+      queues.get(peer)?.read(request) ?? Effect.flatMap(queuesTo(peer), ({ read }) => read(request)),
     writeAll: (peer, cells) => ask(peer, Duration.times(replicaTimeout, 5), (address) => client.write(address, cells))
   }
 })

@@ -24,7 +24,7 @@ const wide = {
 /** A peer that keeps each batch until the test answers it; to `x` it answers `re: x`. */
 const withPeer = Effect.fnUntraced(function*(options?: Partial<typeof wide>) {
   const sent: Array<{ readonly batch: ReadonlyArray<string>; readonly done: Deferred.Deferred<void, PeerFailed> }> = []
-  const batcher = yield* Batcher.make<string, string>({
+  const ask = yield* Batcher.make<string, string>({
     send: (batch) => {
       const done = Deferred.makeUnsafe<void, PeerFailed>()
       sent.push({ batch, done })
@@ -33,9 +33,8 @@ const withPeer = Effect.fnUntraced(function*(options?: Partial<typeof wide>) {
     ...wide,
     ...options
   })
-  const submit = (request: string) => Effect.forkChild(batcher.submit(request))
+  const submit = (request: string) => Effect.forkChild(ask(request))
   return {
-    batcher,
     submit: Effect.fnUntraced(function*(...requests: ReadonlyArray<string>) {
       const fibers = yield* Effect.forEach(requests, submit)
       yield* settle
@@ -60,21 +59,18 @@ describe("Batcher", () => {
 
   it.effect("sends together what arrives while a request is under way, and never two requests at once", () =>
     Effect.gen(function*() {
-      const { answer, batcher, batches, submit } = yield* withPeer()
+      const { answer, batches, submit } = yield* withPeer()
       const first = yield* submit("a")
       const second = yield* submit("b")
       const third = yield* submit("c", "d")
       assert.deepStrictEqual(batches(), [["a"]])
-      assert.strictEqual(batcher.depth(), 4)
       yield* answer()
       assert.deepStrictEqual(batches(), [["a"], ["b", "c", "d"]])
-      assert.strictEqual(batcher.depth(), 3)
       assert.strictEqual(yield* Fiber.join(first[0]!), "re: a")
       assert.isUndefined(second[0]!.pollUnsafe())
       yield* answer()
       assert.deepStrictEqual(yield* Fiber.joinAll([...second, ...third]), ["re: b", "re: c", "re: d"])
       assert.strictEqual(batches().length, 2)
-      assert.strictEqual(batcher.depth(), 0)
     }))
 
   it.effect.each<readonly [what: string, options: Partial<typeof wide>, batches: ReadonlyArray<ReadonlyArray<string>>]>(
@@ -98,11 +94,10 @@ describe("Batcher", () => {
     "refuses at once more %s than the queue can hold, and takes more when the queue has moved on",
     ([, options]) =>
       Effect.gen(function*() {
-        const { answer, batcher, submit } = yield* withPeer(options)
+        const { answer, submit } = yield* withPeer(options)
         yield* submit("a")
         const [b, c, d] = yield* submit("b", "c", "d")
         assert.strictEqual((yield* Effect.flip(Fiber.join(d!))).reason, "overloaded")
-        assert.strictEqual(batcher.depth(), 3)
         yield* answer()
         const [e] = yield* submit("e")
         yield* answer()
@@ -114,7 +109,7 @@ describe("Batcher", () => {
 
   it.effect("leaves out whoever was interrupted before the batch left", () =>
     Effect.gen(function*() {
-      const { answer, batches, batcher, submit } = yield* withPeer()
+      const { answer, batches, submit } = yield* withPeer()
       yield* submit("a")
       const [b, c] = yield* submit("b", "c")
       yield* Fiber.interrupt(b!)
@@ -122,7 +117,6 @@ describe("Batcher", () => {
       assert.deepStrictEqual(batches(), [["a"], ["c"]])
       yield* answer()
       assert.strictEqual(yield* Fiber.join(c!), "re: c")
-      assert.strictEqual(batcher.depth(), 0)
       yield* submit("d")
       yield* Fiber.interruptAll(yield* submit("e", "f"))
       yield* answer()
@@ -142,29 +136,21 @@ describe("Batcher", () => {
       assert.strictEqual(yield* Fiber.join(c!), "re: c")
     }))
 
-  it.effect("fails everyone in a failed batch alike, and nobody in the next", () =>
-    Effect.gen(function*() {
-      const { answer, submit } = yield* withPeer()
-      yield* submit("a")
-      const failing = yield* submit("b", "c")
-      yield* answer()
-      const next = yield* submit("d")
-      yield* answer(Exit.fail(failure("unreachable")))
-      for (const fiber of failing) assert.strictEqual((yield* Effect.flip(Fiber.join(fiber))).reason, "unreachable")
-      yield* answer()
-      assert.strictEqual(yield* Fiber.join(next[0]!), "re: d")
-    }))
-
-  it.effect("surfaces a defect to everyone in the batch, and goes on with the next", () =>
-    Effect.gen(function*() {
-      const { answer, submit } = yield* withPeer()
-      const [first] = yield* submit("a")
-      const [second] = yield* submit("b")
-      yield* answer(Exit.die("a bug"))
-      assert.deepStrictEqual(yield* Fiber.await(first!), Exit.die("a bug"))
-      yield* answer()
-      assert.strictEqual(yield* Fiber.join(second!), "re: b")
-    }))
+  it.effect.each([Exit.fail(failure("unreachable")), Exit.die("a bug")])(
+    "fails everyone in a failed batch alike, and nobody in the next (%#)",
+    (exit) =>
+      Effect.gen(function*() {
+        const { answer, submit } = yield* withPeer()
+        yield* submit("a")
+        const failing = yield* submit("b", "c")
+        yield* answer()
+        const next = yield* submit("d")
+        yield* answer(exit)
+        for (const fiber of failing) assert.deepStrictEqual<unknown>(yield* Fiber.await(fiber), exit)
+        yield* answer()
+        assert.strictEqual(yield* Fiber.join(next[0]!), "re: d")
+      })
+  )
 
   it.effect("answers the others of a batch when an observer of one of them throws, and goes on with the next", () =>
     Effect.gen(function*() {
@@ -203,14 +189,14 @@ describe("Batcher", () => {
     batch: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 3 })))
   }, ({ batch, clients, turn }) =>
     Effect.gen(function*() {
-      const batcher = yield* Batcher.make<string, string>({
+      const ask = yield* Batcher.make<string, string>({
         ...wide,
         send: (batch) => Effect.succeed(batch.map((request) => `re: ${request}`)),
         batchRequestsMax: batch
       })
       const client = (name: number) =>
         Effect.forEach(Array.from({ length: 20 }, (_, index) => `${name} ${index}`), (request) =>
-          Effect.map(batcher.submit(request), (answer) => assert.strictEqual(answer, `re: ${request}`)))
+          Effect.map(ask(request), (answer) => assert.strictEqual(answer, `re: ${request}`)))
       const names = Array.from({ length: clients }, (_, name) =>
         name)
       yield* Effect.forEach(names, client, { concurrency: "unbounded" })
