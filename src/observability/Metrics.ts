@@ -5,7 +5,7 @@
  * Names start with `rondo_` and end in their unit; labels never carry keys. A node counts in a registry of its own, so
  * nodes that share a process (tests, the simulator) do not share counters.
  */
-import { Context, Effect, Layer, Metric } from "effect"
+import { Context, Duration, Effect, Layer, Metric } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 
 const operations = ["get", "put", "delete"] as const
@@ -96,17 +96,14 @@ export const make = (): Metrics["Service"] => {
   }
 }
 
-/** Reports how long the effect took when it succeeds, in seconds, to one of a node's metrics. */
+/** Reports how long the effect takes when it succeeds, in seconds, to one of a node's metrics. */
 export const timed = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   report: (seconds: number) => void
 ): Effect.Effect<A, E, R> =>
-  Effect.clockWith((clock) => {
-    const began = clock.currentTimeNanosUnsafe()
-    return Effect.map(effect, (result) => {
-      report(Number(clock.currentTimeNanosUnsafe() - began) / 1e9)
-      return result
-    })
+  Effect.map(Effect.timed(effect), ([duration, result]) => {
+    report(Duration.toSeconds(duration))
+    return result
   })
 
 const gauge = (name: string, description: string) => Metric.gauge(name, { description })

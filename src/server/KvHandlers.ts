@@ -43,12 +43,12 @@ const make = Effect.gen(function*() {
       metrics.requestEnded(operation, "overloaded", 0n)
       return Effect.succeed(busy)
     }
-    const began = clock.currentTimeNanosUnsafe()
+    const began = clock.monotonicTimeNanosUnsafe()
     return Effect.onExitPrimitive(
       Effect.suspend(() => handle(request, response)),
       (exit) => {
         const outcome = Exit.isSuccess(exit) && exit.value === busy ? "overloaded" : outcomeOf(exit)
-        metrics.requestEnded(operation, outcome, clock.currentTimeNanosUnsafe() - began)
+        metrics.requestEnded(operation, outcome, clock.monotonicTimeNanosUnsafe() - began)
         return undefined
       }
     )

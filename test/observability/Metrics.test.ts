@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
+import { TestClock } from "effect/testing"
 import * as Metrics from "../../src/observability/Metrics.ts"
 import { TestCluster } from "../../src/simulation/TestCluster.ts"
 
@@ -59,6 +60,16 @@ describe("metrics", () => {
     scrape()
     assert.strictEqual(valueOf(scrape(), "rondo_flushes_total"), 7)
   })
+
+  it.effect("time work on a clock that nobody sets", () =>
+    Effect.gen(function*() {
+      const jumping = Object.assign(Object.create(yield* Clock.Clock), { currentTimeNanosUnsafe: () => 0n })
+      let seconds = 0
+      const work = Metrics.timed(Effect.sleep("250 millis"), (took) => seconds = took)
+      yield* Effect.forkChild(Effect.provideService(work, Clock.Clock, jumping))
+      yield* TestClock.adjust("250 millis")
+      assert.strictEqual(seconds, 0.25)
+    }))
 
   it("have names in the house style: prefix, unit, and _total for what only grows", () => {
     for (const { id, type } of Object.values(Metrics.sampled)) {
