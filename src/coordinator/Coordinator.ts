@@ -51,14 +51,15 @@ export class Coordinator extends Context.Service<Coordinator, {
       const outlook: ReplicaOrder.Outlook = { self, liveness, averageMillis: latencies.averageMillis }
       let reads = 0
 
-      const expiry = (timeout: Duration.Duration = requestTimeout) => deadlines.nowMillis() + Duration.toMillis(timeout)
+      const expiryMillis = (timeout: Duration.Duration = requestTimeout) =>
+        deadlines.nowMillis() + Duration.toMillis(timeout)
 
       const write = Effect.fnUntraced(function*(
         key: Key,
         value: Value | undefined,
         options: WriteOptions | undefined
       ): Effect.fn.Return<WriteReceipt, WriteQuorumNotReached> {
-        const expiresAtMillis = expiry(options?.timeout)
+        const expiresAtMillis = expiryMillis(options?.timeout)
         const { absent, present } = ReplicaOrder.split(ring.preferenceList(key), liveness)
         const wanted = options?.w ?? defaultW
         const replicas = present.length + absent.length
@@ -173,7 +174,7 @@ export class Coordinator extends Context.Service<Coordinator, {
         put: (key, value, options) => write(key, value, options),
         delete: (key, options) => write(key, undefined, options),
         get: (key, options) =>
-          Effect.suspend(() => read(key, options?.r ?? defaultR, expiry(options?.timeout), readAttempts))
+          Effect.suspend(() => read(key, options?.r ?? defaultR, expiryMillis(options?.timeout), readAttempts))
       })
     })
   )

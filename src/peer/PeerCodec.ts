@@ -40,7 +40,7 @@ const unreadableFlag = 8
 
 export const encodeWrites = (cells: ReadonlyArray<Cell>): Uint8Array<ArrayBuffer> => {
   let needed = 0
-  for (const cell of cells) needed += cellCodec.sizeMax(cell)
+  for (const cell of cells) needed += cellCodec.bytesMax(cell)
   const target = begin(cells.length, needed)
   let end = headBytes
   for (const cell of cells) end = cellCodec.encode(cell, target, end)
@@ -62,7 +62,7 @@ export const decodeWrites = (bytes: Uint8Array): ReadonlyArray<Cell> | undefined
 export const encodeWriteAnswers = (answers: ReadonlyArray<WriteAnswer>): Uint8Array<ArrayBuffer> => {
   let needed = answers.length
   for (const answer of answers) {
-    if (answer._tag === "Superseded") needed += cellCodec.sizeMax(keyless(answer.newest, undefined))
+    if (answer._tag === "Superseded") needed += cellCodec.bytesMax(keyless(answer.newest, undefined))
   }
   const target = begin(answers.length, needed)
   let end = headBytes
@@ -118,7 +118,7 @@ const unreadable: WriteAnswer = { _tag: "Uncounted", reason: "storage" }
 
 export const encodeReads = (requests: ReadonlyArray<ReadRequest>): Uint8Array<ArrayBuffer> => {
   let needed = 0
-  for (const { key } of requests) needed += 1 + cellCodec.textSizeMax(key)
+  for (const { key } of requests) needed += 1 + cellCodec.textBytesMax(key)
   const target = begin(requests.length, needed)
   let end = headBytes
   for (const { full, key } of requests) {
@@ -145,7 +145,7 @@ export const encodeReadAnswers = (answers: ReadonlyArray<ReadAnswer>): Uint8Arra
   const carried = answers.map(({ cell, version }) => version && keyless(version, cell?.value))
   let needed = answers.length
   for (const cell of carried) {
-    if (cell !== undefined) needed += cellCodec.sizeMax(cell)
+    if (cell !== undefined) needed += cellCodec.bytesMax(cell)
   }
   const target = begin(answers.length, needed)
   let end = headBytes

@@ -85,7 +85,7 @@ export const make = ({ disk, figures, memtables, metrics, settings, tables }: St
   /** Room for a header, then the cells. A large record gets a buffer of its own, which is not kept. */
   const encode = (cells: ReadonlyArray<Cell>): Uint8Array => {
     let needed = frame.headerBytes
-    for (const cell of cells) needed += cellCodec.sizeMax(cell)
+    for (const cell of cells) needed += cellCodec.bytesMax(cell)
     const target = needed > buffer.length ? Bytes.allocateOwn(needed) : buffer
     let end = frame.headerBytes
     for (const cell of cells) end = cellCodec.encode(cell, target, end)

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Redacted } from "effect"
-import { defaults, NodeConfig } from "../../src/config/NodeConfig.ts"
+import { defaults, NodeConfig, type NodeSettings } from "../../src/config/NodeConfig.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 
 const named = { NODE_ID: "node1", NODE_ADDR: "127.0.0.1:8081" }
@@ -30,54 +30,34 @@ describe("NodeConfig", () => {
       })
     }))
 
+  const rows: ReadonlyArray<readonly [variable: string, text: string, name: keyof NodeSettings, value: unknown]> = [
+    ["NODE_ID", "eu-1", "nodeId", "eu-1"],
+    ["NODE_ADDR", "rondo-1.internal:80", "address", "rondo-1.internal:80"],
+    ["LISTEN", "0.0.0.0:8080", "listen", "0.0.0.0:8080"],
+    ["PEERS", "rondo-2.internal:80, [fd00::3]:80 ,,", "seeds", ["rondo-2.internal:80", "[fd00::3]:80"]],
+    ["DATA_DIR", "/var/lib/rondo", "dataDirectory", "/var/lib/rondo"],
+    ["INSECURE", "true", "insecure", true],
+    ["VNODES", "200", "vnodes", 200],
+    ["FSYNC", "interval", "fsync", "interval"],
+    ["GOSSIP_INTERVAL", "250 millis", "gossipInterval", Duration.millis(250)],
+    ["REQUEST_TIMEOUT", "7 seconds", "requestTimeout", Duration.seconds(7)],
+    ["REPLICA_TIMEOUT", "2 seconds", "replicaTimeout", Duration.seconds(2)],
+    ["VALUE_BYTES_MAX", "100", "valueBytesMax", 100],
+    ["REQUESTS_IN_FLIGHT_MAX", "10", "requestsInFlightMax", 10],
+    ["HINTS_BYTES_MAX", "1000", "hintsBytesMaxPerPeer", 1000],
+    ["HINT_WINDOW", "1 hour", "hintWindow", Duration.hours(1)],
+    ["COMPARISON_INTERVAL", "10 minutes", "comparisonInterval", Duration.minutes(10)],
+    ["MEMTABLE_BYTES_MAX", "2000", "memtableBytesMax", 2000],
+    ["BLOCK_CACHE_BYTES_MAX", "3000", "blockCacheBytesMax", 3000],
+    ["SCRUB_BYTES_PER_SECOND", "0", "scrubBytesPerSecond", 0],
+    ["SALVAGE", "true", "salvage", true]
+  ]
   it.effect("reads each setting from its variable", () =>
     Effect.gen(function*() {
-      const { clusterSecret, ...settings } = yield* load({
-        NODE_ID: "eu-1",
-        NODE_ADDR: "rondo-1.internal:80",
-        LISTEN: "0.0.0.0:8080",
-        PEERS: "rondo-2.internal:80, [fd00::3]:80 ,,",
-        DATA_DIR: "/var/lib/rondo",
-        CLUSTER_SECRET: "a secret",
-        INSECURE: "true",
-        VNODES: "200",
-        FSYNC: "interval",
-        GOSSIP_INTERVAL: "250 millis",
-        REQUEST_TIMEOUT: "7 seconds",
-        REPLICA_TIMEOUT: "2 seconds",
-        VALUE_BYTES_MAX: "100",
-        REQUESTS_IN_FLIGHT_MAX: "10",
-        HINTS_BYTES_MAX: "1000",
-        HINT_WINDOW: "1 hour",
-        COMPARISON_INTERVAL: "10 minutes",
-        MEMTABLE_BYTES_MAX: "2000",
-        BLOCK_CACHE_BYTES_MAX: "3000",
-        SCRUB_BYTES_PER_SECOND: "0",
-        SALVAGE: "true"
-      })
+      const environment = Object.fromEntries(rows.map(([variable, text]) => [variable, text]))
+      const { clusterSecret, ...settings } = yield* load({ ...environment, CLUSTER_SECRET: "a secret" })
       assert.strictEqual(Redacted.value(clusterSecret), "a secret")
-      assert.deepStrictEqual(settings, {
-        nodeId: NodeId.make("eu-1"),
-        address: "rondo-1.internal:80",
-        listen: "0.0.0.0:8080",
-        seeds: ["rondo-2.internal:80", "[fd00::3]:80"],
-        dataDirectory: "/var/lib/rondo",
-        insecure: true,
-        vnodes: 200,
-        fsync: "interval",
-        gossipInterval: Duration.millis(250),
-        requestTimeout: Duration.seconds(7),
-        replicaTimeout: Duration.seconds(2),
-        valueBytesMax: 100,
-        requestsInFlightMax: 10,
-        hintsBytesMaxPerPeer: 1000,
-        hintWindow: Duration.hours(1),
-        comparisonInterval: Duration.minutes(10),
-        memtableBytesMax: 2000,
-        blockCacheBytesMax: 3000,
-        scrubBytesPerSecond: 0,
-        salvage: true
-      })
+      assert.deepStrictEqual<unknown>(settings, Object.fromEntries(rows.map(([, , name, value]) => [name, value])))
     }))
 
   it.effect("does not start without a name or an address", () =>

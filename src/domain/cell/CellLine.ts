@@ -37,7 +37,7 @@ export const makeTarget = (sizeBytes: number): Target => {
 }
 
 /** At least the bytes that `writePlain` takes at `start`. */
-export const plainSizeMax = ({ key, value, version }: Cell): number =>
+export const plainBytesMax = ({ key, value, version }: Cell): number =>
   plainFixedBytesMax + key.length + version.nodeId.length +
   (value === undefined ? 0 : value.contentType.length + value.bytes.length)
 

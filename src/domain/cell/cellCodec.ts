@@ -22,11 +22,11 @@ const incarnationBytes = 12
 const tombstoneFlag = 1
 
 /** At least the bytes that `encode` will write: a UTF-16 unit takes three bytes of UTF-8 at most. */
-export const sizeMax = ({ key, value, version }: Cell): number =>
+export const bytesMax = ({ key, value, version }: Cell): number =>
   headBytes + incarnationBytes + version.nodeId.length + key.length * 3 +
   (value === undefined ? 0 : value.contentType.length * 3 + value.bytes.length)
 
-/** Writes the cell at `start`, where `sizeMax` bytes must be free, and returns where it ends. */
+/** Writes the cell at `start`, where `bytesMax` bytes must be free, and returns where it ends. */
 export const encode = (cell: Cell, target: Uint8Array, start: number): number => {
   const { key, value, version } = cell
   const { incarnation, nodeId } = version
@@ -114,7 +114,7 @@ export const encodeText = (text: string, target: Uint8Array, start: number): num
 }
 
 /** At least the bytes that `encodeText` will write. */
-export const textSizeMax = (text: string): number => 2 + text.length * 3
+export const textBytesMax = (text: string): number => 2 + text.length * 3
 
 /** Undoes `encodeText`; `undefined` when the bytes are no text. */
 export const decodeText = (source: Source): string | undefined => {

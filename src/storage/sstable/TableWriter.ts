@@ -103,7 +103,7 @@ const make = (
   }
 
   const writeLine = (cell: Cell.Cell) => {
-    makeRoom(CellLine.plainSizeMax(cell) + 1)
+    makeRoom(CellLine.plainBytesMax(cell) + 1)
     lineStart = filled
     const end = CellLine.writePlain(cell, target, filled)
     if (end === undefined) writeAnyLine(CellLine.encode(cell))

@@ -6,7 +6,7 @@ import { counterMax, Incarnation } from "../../../src/domain/Version.ts"
 import { cell, key, keysOf, Letters, plain, tombstone, version } from "../../storage/store.ts"
 
 const encodeAll = (cells: ReadonlyArray<Parameters<typeof cellCodec.encode>[0]>) => {
-  const bytes = Buffer.alloc(cells.reduce((sum, one) => sum + cellCodec.sizeMax(one), 0))
+  const bytes = Buffer.alloc(cells.reduce((sum, one) => sum + cellCodec.bytesMax(one), 0))
   let end = 0
   for (const one of cells) end = cellCodec.encode(one, bytes, end)
   return bytes.subarray(0, end)
