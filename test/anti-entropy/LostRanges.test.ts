@@ -16,7 +16,7 @@ import * as Holes from "../../src/storage/manifest/Holes.ts"
 import { Storage } from "../../src/storage/Storage.ts"
 import { a, b, c, cell, d, failedBy, settle, version } from "../coordinator/requests.ts"
 import { plain } from "../domain/arbitraries.ts"
-import { type FakeStorage, gossip, hole, mock, storage } from "../replicator/fakes.ts"
+import { type FakeStorage, gossip, hole, layerMock, mock, storage } from "../replicator/fakes.ts"
 
 const tombstone = (key: string, counter: number): Cell => ({ ...cell(key, counter), value: undefined })
 
@@ -81,12 +81,9 @@ const start = Effect.fnUntraced(function*(
         ClusterConfig.layerTest(),
         NodeConfig.layerTest({ replicaTimeout: Duration.seconds(1) }),
         Layer.succeed(Gossip, gossip(a, world)),
-        Layer.succeed(
-          Intake,
-          mock<Intake["Service"]>({ giveBack: (cells, fills) => here.service.apply(cells, { fills }) })
-        ),
+        layerMock(Intake, { giveBack: (cells, fills) => here.service.apply(cells, { fills }) }),
         Layer.succeed(PeerClient, client),
-        Layer.succeed(Reconciler, mock<Reconciler["Service"]>({ missedLocally: () => void world.filled++ })),
+        layerMock(Reconciler, { missedLocally: () => void world.filled++ }),
         Layer.succeed(Ring, ring),
         Layer.succeed(Storage, here.service)
       ])

@@ -18,7 +18,7 @@ import { Peers } from "../../src/replication/Peers.ts"
 import { Ring } from "../../src/ring/Ring.ts"
 import { Storage } from "../../src/storage/Storage.ts"
 import { a, b, c, cellOf, failedBy, settle } from "../coordinator/requests.ts"
-import { gossip, mock, storage } from "../replicator/fakes.ts"
+import { gossip, layerMock, mock, storage } from "../replicator/fakes.ts"
 
 const empty = ["0000000000000000-0"]
 
@@ -89,9 +89,9 @@ const start = Effect.fnUntraced(function*(
         NodeConfig.layerTest({ comparisonInterval: Duration.minutes(1) }),
         Layer.succeed(Gossip, gossip(a, world)),
         Layer.succeed(Hints, hints),
-        Layer.succeed(Holdings, mock<Holdings["Service"]>({ digests })),
+        layerMock(Holdings, { digests }),
         Layer.succeed(Identity, identity),
-        Layer.succeed(Intake, mock<Intake["Service"]>({ takeIn: () => Effect.succeed([]) })),
+        layerMock(Intake, { takeIn: () => Effect.succeed([]) }),
         Layer.succeed(PeerClient, client),
         Layer.succeed(Peers, peers),
         Layer.succeed(Ring, ring),

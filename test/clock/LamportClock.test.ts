@@ -9,7 +9,7 @@ import { Identity } from "../../src/disk/Identity.ts"
 import { counterMax } from "../../src/domain/Version.ts"
 import { Storage } from "../../src/storage/Storage.ts"
 import { a, settle } from "../coordinator/requests.ts"
-import { mock } from "../replicator/fakes.ts"
+import { layerMock } from "../replicator/fakes.ts"
 
 const path = "data/clock.json"
 const blockSize = 100_000
@@ -23,7 +23,7 @@ const start = (memory: DiskMemory.DiskMemory = DiskMemory.make(1), stored = 0) =
         memory.layer,
         NodeConfig.layerTest({ dataDirectory: "data" }),
         Identity.layerFixed({ nodeId: a }),
-        Layer.succeed(Storage, mock<Storage["Service"]>({ counterMax: Effect.succeed(stored) }))
+        layerMock(Storage, { counterMax: Effect.succeed(stored) })
       ]))
     )
   )

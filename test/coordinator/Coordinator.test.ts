@@ -14,7 +14,7 @@ import type { ReadAnswer, ReadRequest, WriteAnswer } from "../../src/peer/PeerCl
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
 import { Replicator } from "../../src/replicator/Replicator.ts"
 import { Ring } from "../../src/ring/Ring.ts"
-import { mock } from "../replicator/fakes.ts"
+import { layerMock } from "../replicator/fakes.ts"
 import { a, b, c, cellOf, endingAfter, failedBy, key, settle, version } from "./requests.ts"
 
 const value = { bytes: Buffer.from("v"), contentType: "text/plain" }
@@ -48,46 +48,37 @@ const startCoordinator = Effect.fnUntraced(function*() {
       ClusterConfig.layerTest(),
       Metrics.layer,
       NodeConfig.layerTest({ requestTimeout: Duration.seconds(1) }),
-      Layer.succeed(Ring, mock<Ring["Service"]>({ preferenceList: () => [a, b, c] })),
-      Layer.succeed(
-        Gossip,
-        mock<Gossip["Service"]>({ self: a, liveness: (node) => world.liveness.get(node) ?? "up" })
-      ),
-      Layer.succeed(
-        LamportClock,
-        mock<LamportClock["Service"]>({
-          next: Effect.suspend(() => world.next ?? Effect.succeed(version(++world.counter))),
-          observe: (counter) => {
-            if (counter > 1000) return false
-            world.counter = Math.max(world.counter, counter)
-            return true
-          }
-        })
-      ),
-      Layer.succeed(
-        Replicator,
-        mock<Replicator["Service"]>({
-          write: (node, cell) =>
-            Effect.suspend(() => {
-              world.writes.push([node, cell.version.counter])
-              world.cells.push(cell)
-              return write(node, cell)
-            }),
-          read: (node, request) =>
-            Effect.suspend(() => {
-              world.reads.push([node, request.full])
-              return (world.read.get(node) ?? holding())(request)
-            }),
-          repair: (node, cell) =>
-            Effect.suspend(() => {
-              world.repairs.push([node, cell.version.counter])
-              return write(node, cell)
-            }),
-          hint: (node, cell) => {
-            world.hints.push([node, cell.version.counter])
-          }
-        })
-      )
+      layerMock(Ring, { preferenceList: () => [a, b, c] }),
+      layerMock(Gossip, { self: a, liveness: (node) => world.liveness.get(node) ?? "up" }),
+      layerMock(LamportClock, {
+        next: Effect.suspend(() => world.next ?? Effect.succeed(version(++world.counter))),
+        observe: (counter) => {
+          if (counter > 1000) return false
+          world.counter = Math.max(world.counter, counter)
+          return true
+        }
+      }),
+      layerMock(Replicator, {
+        write: (node, cell) =>
+          Effect.suspend(() => {
+            world.writes.push([node, cell.version.counter])
+            world.cells.push(cell)
+            return write(node, cell)
+          }),
+        read: (node, request) =>
+          Effect.suspend(() => {
+            world.reads.push([node, request.full])
+            return (world.read.get(node) ?? holding())(request)
+          }),
+        repair: (node, cell) =>
+          Effect.suspend(() => {
+            world.repairs.push([node, cell.version.counter])
+            return write(node, cell)
+          }),
+        hint: (node, cell) => {
+          world.hints.push([node, cell.version.counter])
+        }
+      })
     ]))
   )
   return { coordinator: Context.get(services, Coordinator), world }

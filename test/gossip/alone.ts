@@ -14,7 +14,7 @@ import * as peerMessages from "../../src/simulation/peerMessages.ts"
 import type { SimulatedNode } from "../../src/simulation/SimulatedNode.ts"
 import { TestCluster } from "../../src/simulation/TestCluster.ts"
 import { Storage } from "../../src/storage/Storage.ts"
-import { mock } from "../replicator/fakes.ts"
+import { layerMock } from "../replicator/fakes.ts"
 
 /** The longest round: two seconds and the most that jitter adds, with time for the answers. */
 export const roundMillis = 2_250
@@ -22,11 +22,11 @@ export const roundMillis = 2_250
 const layer = Gossip.layer.pipe(
   Layer.provideMerge(LamportClock.layer),
   Layer.provideMerge(Layer.mergeAll(
-    Layer.succeed(Coordinator, mock({})),
-    Layer.succeed(Holdings, mock({})),
-    Layer.succeed(Replicator, mock({})),
-    Layer.succeed(Ring, mock({})),
-    Layer.succeed(Storage, mock<Storage["Service"]>({ counterMax: Effect.succeed(0) }))
+    layerMock(Coordinator, {}),
+    layerMock(Holdings, {}),
+    layerMock(Replicator, {}),
+    layerMock(Ring, {}),
+    layerMock(Storage, { counterMax: Effect.succeed(0) })
   )),
   Layer.provideMerge(Layer.merge(Identity.layer, Metrics.layer))
 )

@@ -20,7 +20,7 @@ import { Peers } from "../../src/replication/Peers.ts"
 import { Replicator } from "../../src/replicator/Replicator.ts"
 import { Storage } from "../../src/storage/Storage.ts"
 import { a, b, c, cell, cellOf, endingAfter, failedBy, key, version } from "../coordinator/requests.ts"
-import { gossip, mock, storage } from "./fakes.ts"
+import { gossip, layerMock, mock, storage } from "./fakes.ts"
 
 const accepted: WriteAnswer = { _tag: "Accepted", replaced: false }
 
@@ -48,31 +48,22 @@ const start = Effect.fnUntraced(
           Identity.layerFixed({ nodeId: a, fresh: options?.fresh ?? false }),
           Layer.succeed(Storage, stored.service),
           Layer.succeed(Gossip, gossip(a, { liveness: new Map() })),
-          Layer.succeed(LostRanges, mock<LostRanges["Service"]>({ status: () => mock({}) })),
-          Layer.succeed(
-            Reconciler,
-            mock<Reconciler["Service"]>({ missedLocally: () => void world.missed++, status: () => [] })
-          ),
-          Layer.succeed(
-            LamportClock,
-            mock<LamportClock["Service"]>({
-              observe: (counter) => {
-                world.observed.push(counter)
-                return counter < 1000
-              }
-            })
-          ),
-          Layer.succeed(
-            PeerClient,
-            mock<PeerClient["Service"]>({
-              write: (address, cells) =>
-                Effect.suspend(() => {
-                  world.written.push(`${address} ${cells.map(({ version }) => version.counter).join()}`)
-                  return Effect.as(world.writing, cells.map(() => accepted))
-                }),
-              read: (_address, requests) => Effect.sync(() => requests.map(() => world.answer))
-            })
-          )
+          layerMock(LostRanges, { status: () => mock({}) }),
+          layerMock(Reconciler, { missedLocally: () => void world.missed++, status: () => [] }),
+          layerMock(LamportClock, {
+            observe: (counter) => {
+              world.observed.push(counter)
+              return counter < 1000
+            }
+          }),
+          layerMock(PeerClient, {
+            write: (address, cells) =>
+              Effect.suspend(() => {
+                world.written.push(`${address} ${cells.map(({ version }) => version.counter).join()}`)
+                return Effect.as(world.writing, cells.map(() => accepted))
+              }),
+            read: (_address, requests) => Effect.sync(() => requests.map(() => world.answer))
+          })
         ])
       )
     )

@@ -1,5 +1,5 @@
 /** Parts of services, for code that needs no more of them; the rest dies with a sentence that names it. */
-import { Effect, Stream } from "effect"
+import { type Context, Effect, Layer, Stream } from "effect"
 import type { StorageError } from "../../src/disk/StorageError.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import { compare as compareKeys, type Key } from "../../src/domain/Key.ts"
@@ -28,6 +28,9 @@ export const hole = (from: string, to: string, offsetBytes = 0): Hole => ({
   offsetBytes,
   reason: "the block's checksum does not match"
 })
+
+export const layerMock = <Id, Service extends object>(tag: Context.Service<Id, Service>, parts: Partial<Service>) =>
+  Layer.succeed(tag, mock(parts))
 
 export interface FakeStorage {
   readonly service: Storage["Service"]
