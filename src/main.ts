@@ -3,7 +3,6 @@
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Cause, Effect, Exit, Layer, Runtime } from "effect"
-import { Command } from "effect/cli"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { layer, rondo } from "./cli/rondo.ts"
@@ -35,14 +34,11 @@ const teardown: Runtime.Teardown = (exit, onExit) =>
     ? onExit(0)
     : Runtime.defaultTeardown(exit, onExit)
 
-Command.run(
-  rondo(node, {
-    command: process.execPath,
-    arguments: [...process.execArgv, fileURLToPath(import.meta.url)],
-    program: fileURLToPath(new URL("bin/rondo", root))
-  }),
-  { version }
-).pipe(
+rondo(node, {
+  command: process.execPath,
+  arguments: [...process.execArgv, fileURLToPath(import.meta.url)],
+  program: fileURLToPath(new URL("bin/rondo", root))
+}, version).pipe(
   Effect.provide(Layer.merge(layer, NodeServices.layer)),
   NodeRuntime.runMain({ teardown })
 )

@@ -34,9 +34,9 @@ export const Comparison = Schema.Struct({
 export const Damage = Schema.Struct({
   /** The damaged files. */
   files: Schema.Array(Schema.String),
-  /** Ranges of keys of which cells are lost here until other replicas have given them back. */
+  /** Ranges of keys in which cells are missing until other replicas have given them back. */
   ranges: Schema.Int,
-  /** One of the damaged places, in words. */
+  /** A sentence about one of the damaged places. */
   found: Schema.String,
   /** The next step of the repair, or the reason why it waits. */
   next: Schema.String
@@ -46,7 +46,7 @@ export const Damage = Schema.Struct({
 export const Scrub = Schema.Struct({
   /** Whether a pass is under way; otherwise the scrub rests. */
   running: Schema.Boolean,
-  /** In the pass that is under way, or else in the last one. */
+  /** Of the current pass, or else of the last one. */
   bytesDone: Schema.Int,
   bytesTotal: Schema.Int,
   /** Passes that ended since the start. */
@@ -83,7 +83,7 @@ export const Health = Schema.Struct({
   recovering: Schema.Boolean
 })
 
-export const MemberView = Schema.Struct({
+const MemberView = Schema.Struct({
   id: NodeId,
   address: Schema.String,
   liveness: Schema.Literals(["up", "suspect", "down"]),
@@ -95,7 +95,7 @@ export const MemberView = Schema.Struct({
   /** The member's Lamport clock as last heard. */
   counter: Schema.Int,
   heardAtMillis: Schema.Number,
-  /** Partitions of which it holds a replica, and those of which it is the first. */
+  /** Partitions that it holds a replica of, and those in which it is the most preferred. */
   partitions: Schema.Struct({ replica: Schema.Int, first: Schema.Int, share: Schema.Number })
 })
 
@@ -113,23 +113,21 @@ export const Cluster = Schema.Struct({
   })
 })
 
+const sizes = { tables: Schema.Int, cells: Schema.Int, bytes: Schema.Int }
+
 export const SnapshotTaken = Schema.Struct({
   name: Schema.String,
   /** On the node's machine. */
   directory: Schema.String,
-  tables: Schema.Int,
-  cells: Schema.Int,
-  bytes: Schema.Int,
+  ...sizes,
   /** How much of these takes space of its own, because the file system has no hard links. */
   bytesCopied: Schema.Int
 })
 
-export const StoredSnapshot = Schema.Struct({
+const StoredSnapshot = Schema.Struct({
   name: Schema.String,
   state: Schema.Literals(["complete", "incomplete", "damaged"]),
-  tables: Schema.Int,
-  cells: Schema.Int,
-  bytes: Schema.Int
+  ...sizes
 })
 
 export const SnapshotList = Schema.Struct({ node: NodeId, snapshots: Schema.Array(StoredSnapshot) })
@@ -142,7 +140,7 @@ const takeSnapshot = HttpApiEndpoint.post("takeSnapshot", "/snapshots", {
   summary: "Take a snapshot of this node",
   description:
     "Writes a durable copy of what the node stores now into `snapshots/{name}` of its data directory, while " +
-    "it goes on. With hard links it takes no space until compaction has rewritten the tables."
+    "it keeps running. With hard links it takes no space until compaction has rewritten the tables."
 })).middleware(PeerSecret)
 
 const listSnapshots = HttpApiEndpoint.get("listSnapshots", "/snapshots", {

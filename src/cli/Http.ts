@@ -32,7 +32,9 @@ export class HttpFailed extends Schema.TaggedError<HttpFailed>()("HttpFailed", {
   code: Schema.String
 }) {
   override get message() {
-    return this.code === "ECONNREFUSED" ? `cannot connect to ${this.origin}` : `${this.origin}: ${this.code}`
+    return this.code === "ECONNREFUSED"
+      ? `cannot connect to ${this.origin}: is a node running there?`
+      : `${this.origin}: ${this.code}`
   }
 }
 

@@ -43,7 +43,7 @@ export const clockTime = (seconds: number): string => {
 }
 
 /** `ECONNREFUSED 12, 503 WriteQuorumFailed 3`, the most frequent first. */
-export const errorKinds = (tally: Tally): string =>
+const errorKinds = (tally: Tally): string =>
   Array.from(tally.errors)
     .sort(([leftKind, left], [rightKind, right]) => right - left || (leftKind < rightKind ? -1 : 1))
     .map(([kind, times]) => `${kind} ${count(times)}`)
@@ -72,16 +72,7 @@ export const lineOf = (tally: Tally, seconds: number, perSecond: number, withBar
   return parts.join("  ")
 }
 
-export interface Summary {
-  readonly records: number
-  readonly failed: number
-  readonly retried: number
-  readonly seconds: number
-  readonly recordsPerSecond: number
-  readonly errors: Readonly<Record<string, number>>
-}
-
-export const summarize = (tally: Tally, seconds: number): Summary => ({
+export const summarize = (tally: Tally, seconds: number) => ({
   records: tally.done,
   failed: tally.failed,
   retried: tally.retried,

@@ -1,7 +1,7 @@
 /** `rondo bench`: loads a running cluster and measures it. */
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { CommandFailed, report } from "./CommandFailed.ts"
+import { failed } from "./CommandFailed.ts"
 import * as flags from "./flags.ts"
 import * as LoadGenerator from "./LoadGenerator.ts"
 import { printLine } from "./Output.ts"
@@ -29,22 +29,24 @@ export const render = (load: LoadGenerator.Load, outcome: LoadGenerator.Outcome)
   ].join("\n")
 }
 
-export const bench = Command.make("bench", {
-  url: target.url,
-  op: Flag.Literals("op", ["put", "get", "mixed"]).pipe(
-    Flag.withDescription("What to send; get and mixed first write every key (default put)"),
-    Flag.withDefault("put")
-  ),
-  connections: flags.integer("connections", "Connections, spread over the nodes of --url", 32),
-  duration: flags.integer("duration", "Seconds to measure, after one second of warm-up", 10),
-  valueBytes: flags.integer("value-bytes", "Bytes of each value", 100),
-  keys: flags.integer("keys", "Distinct keys, all under bench/", 10_000),
-  seed: flags.integer("seed", "Equal seeds send equal keys", 1),
-  w: target.writeQuorum,
-  r: target.readQuorum,
-  json: flags.json
-}, (given) =>
-  report(Effect.gen(function*() {
+export const bench = Command.make(
+  "bench",
+  {
+    url: target.url,
+    op: Flag.Literals("op", ["put", "get", "mixed"]).pipe(
+      Flag.withDescription("What to send; get and mixed first write every key (default put)"),
+      Flag.withDefault("put")
+    ),
+    connections: flags.integer("connections", "Connections, spread over the nodes of --url", 32),
+    duration: flags.integer("duration", "Seconds to measure, after one second of warm-up", 10),
+    valueBytes: flags.integer("value-bytes", "Bytes of each value", 100),
+    keys: flags.integer("keys", "Distinct keys, all under bench/", 10_000),
+    seed: flags.integer("seed", "Equal seeds send equal keys", 1),
+    w: target.writeQuorum,
+    r: target.readQuorum,
+    json: flags.json
+  },
+  Effect.fnUntraced(function*(given) {
     const urls = yield* target.parseUrls(given.url)
     const load: LoadGenerator.Load = {
       targets: urls.map((url) => ({ host: new URL(url).hostname, port: Number(new URL(url).port || 80) })),
@@ -61,21 +63,20 @@ export const bench = Command.make("bench", {
     if (given.op !== "put") {
       const filled = yield* run({ ...load, operation: "put", query: "", warmUpMillis: 0, durationMillis: undefined })
       if (filled.requests < load.keys.length) {
-        return yield* new CommandFailed({
-          message: `could not write the keys to read: ${JSON.stringify(filled.errors)}`
-        })
+        return yield* failed(`could not write the keys to read: ${JSON.stringify(filled.errors)}`)
       }
     }
     const outcome = yield* run(load)
     yield* printLine(given.json ? JSON.stringify(outcome) : render(load, outcome))
-    if (outcome.requests === 0) return yield* new CommandFailed({ message: "no request succeeded" })
-  }))).pipe(
-    Command.withDescription("Load a running cluster and print rate and latencies; writes keys under bench/"),
-    Command.withExamples([
-      {
-        command: "rondo bench --url localhost:8081,localhost:8082,localhost:8083",
-        description: "Writes on three nodes"
-      },
-      { command: "rondo bench --op get --connections 128 --duration 5 --json", description: "Reads, for a script" }
-    ])
-  )
+    if (outcome.requests === 0) return yield* failed("no request succeeded: is the cluster up? rondo status shows it")
+  })
+).pipe(
+  Command.withDescription("Load a running cluster and print rate and latencies; writes keys under bench/"),
+  Command.withExamples([
+    {
+      command: "rondo bench --url localhost:8081,localhost:8082,localhost:8083",
+      description: "Writes on three nodes"
+    },
+    { command: "rondo bench --op get --connections 128 --duration 5 --json", description: "Reads, for a script" }
+  ])
+)

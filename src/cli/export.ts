@@ -1,11 +1,10 @@
 /**
  * `rondo export`: writes every record of the cluster as a line of JSON, in key order. It reads all nodes at once and
- * keeps the newest version of each key, so a replica may have missed some of them.
- *
- * Not a snapshot: a record that is written during the export may or may not be in it.
+ * keeps the newest version of each key, since a replica may have missed some. Not a snapshot: a record that is written
+ * during the export may or may not be in it.
  */
 import { NodeStream } from "@effect/platform-node"
-import { Effect, FileSystem, Option, type Redacted, Schema, Stream } from "effect"
+import { Effect, FileSystem, type Redacted, Stream } from "effect"
 import { Argument, Command } from "effect/cli"
 import { createGzip } from "node:zlib"
 import { Cluster } from "../api/AdminApi.ts"
@@ -14,10 +13,10 @@ import type { Cell } from "../domain/cell/Cell.ts"
 import * as CellLine from "../domain/cell/CellLine.ts"
 import * as PeerAuth from "../peer/PeerAuth.ts"
 import * as StreamEnd from "../peer/StreamEnd.ts"
-import { CommandFailed, report } from "./CommandFailed.ts"
+import { type CommandFailed, failed } from "./CommandFailed.ts"
 import * as flags from "./flags.ts"
 import { Http } from "./Http.ts"
-import { LineSplitter } from "./lines.ts"
+import { split } from "./lines.ts"
 import { mergeCells } from "./mergeCells.ts"
 import { Output, printLine } from "./Output.ts"
 import * as Record from "./record.ts"
@@ -25,28 +24,18 @@ import * as Tally from "./Tally.ts"
 import * as target from "./target.ts"
 
 type ClusterView = typeof Cluster.Type
-const decodeCluster = Schema.decodeUnknownOption(Schema.fromJsonString(Cluster))
-
-const readCluster = Effect.fnUntraced(function*(urls: ReadonlyArray<string>) {
-  const answer = yield* target.ask(urls, { method: "GET", path: "/cluster" })
-  const cluster = decodeCluster(answer.body.toString("utf8"))
-  if (answer.status !== 200 || Option.isNone(cluster)) {
-    return yield* new CommandFailed({ message: `not a Rondo node: /cluster answered ${answer.status}` })
-  }
-  return cluster.value
-})
 
 /** The nodes to read. Every acknowledged write is on W replicas, so W - 1 nodes may be down. */
-export const sourcesOf = (cluster: ClusterView): Effect.Effect<ReadonlyArray<string>, CommandFailed> => {
+const sourcesOf = (cluster: ClusterView): Effect.Effect<ReadonlyArray<string>, CommandFailed> => {
   const present = cluster.members.filter(({ liveness }) => liveness !== "down")
   const missing = cluster.members.filter(({ liveness }) => liveness === "down")
   return missing.length < cluster.quorums.write
     ? Effect.succeed(present.map(({ address }) => address))
     : Effect.fail(
-      new CommandFailed({
-        message: `an export needs ${cluster.members.length - cluster.quorums.write + 1} of ${cluster.members.length} ` +
-          `nodes, or it may miss records; down: ${missing.map(({ id }) => id).join(", ")}`
-      })
+      failed(
+        `an export needs ${cluster.members.length - cluster.quorums.write + 1} of ${cluster.members.length} nodes, ` +
+          `or it may miss records; start those that are down: ${missing.map(({ id }) => id).join(", ")}`
+      )
     )
 }
 
@@ -58,21 +47,17 @@ const nodeCells = (http: Http["Service"], address: string, secret: Redacted.Reda
     headers: { authorization: PeerAuth.header(secret) }
   }).pipe(
     Stream.mapError((error) =>
-      new CommandFailed({
-        message: error.code === "401"
-          ? `${address} refused the secret: set CLUSTER_SECRET to that of the cluster`
-          : `reading ${address} failed: ${error.code}`
-      })
+      error.code === "401"
+        ? target.secretRefused(address)
+        : failed(`reading ${address} failed: ${error.code}; try again`)
     ),
-    Stream.mapAccum(() => new LineSplitter(), (splitter, bytes) => [splitter, splitter.push(bytes)], {
-      onHalt: (splitter) => splitter.end()
-    }),
+    split,
     Stream.map(({ text }) => text ?? ""),
-    StreamEnd.require(() => new CommandFailed({ message: `${address} stopped in the middle; try again` })),
+    StreamEnd.require(() => failed(`${address} stopped in the middle; try again`)),
     Stream.mapEffect((text) => {
       const cell = CellLine.decode(text)
       return cell === undefined
-        ? Effect.fail(new CommandFailed({ message: `${address} sent a line that is not a cell` }))
+        ? Effect.fail(failed(`${address} sent a line that is not a cell: does it run this version of Rondo?`))
         : Effect.succeed(cell)
     })
   )
@@ -92,7 +77,7 @@ export const records = (addresses: ReadonlyArray<string>, secret: Redacted.Redac
             tally.done += cells.length
             return [cells.map(recordOf).join("")]
           }),
-          Stream.mapError((error) => new CommandFailed({ message: error.message }))
+          Stream.mapError((error) => failed(error.message))
         )
     )
   )
@@ -109,25 +94,28 @@ const write = Effect.fnUntraced(function*<R>(file: string, text: Stream.Stream<s
   const zipped = file.endsWith(".gz")
     ? NodeStream.pipeThroughDuplex(bytes, {
       evaluate: () => createGzip(),
-      onError: (cause) => new CommandFailed({ message: `gzip: ${String(cause)}` })
+      onError: (cause) => failed(`gzip: ${String(cause)}`)
     })
     : bytes
   yield* Stream.run(zipped, files.sink(partial))
   yield* files.rename(partial, file)
 })
 
-export const exportRecords = Command.make("export", {
-  file: Argument.String("file").pipe(
-    Argument.withDescription("File to write; .gz is compressed, - is standard output")
-  ),
-  url: target.url,
-  quiet: flags.quiet,
-  json: flags.json
-}, ({ file, json, quiet, url }) =>
-  report(Effect.gen(function*() {
+export const exportRecords = Command.make(
+  "export",
+  {
+    file: Argument.String("file").pipe(
+      Argument.withDescription("File to write; .gz is compressed, - is standard output")
+    ),
+    url: target.url,
+    quiet: flags.quiet,
+    json: flags.json
+  },
+  Effect.fnUntraced(function*({ file, json, quiet, url }) {
     const output = yield* Output
     const secret = yield* environment.clusterSecret
-    const cluster = yield* readCluster(yield* target.parseUrls(url))
+    const urls = yield* target.parseUrls(url)
+    const cluster = yield* Effect.firstSuccessOf(urls.map((origin) => target.page(origin, "/cluster", Cluster)))
     const addresses = yield* sourcesOf(cluster)
     if (addresses.length < cluster.members.length) {
       yield* output.notice("some nodes are down; the others hold every acknowledged record\n")
@@ -135,9 +123,7 @@ export const exportRecords = Command.make("export", {
     const tally = Tally.make("export")
     const work = write(file, records(addresses, secret, tally)).pipe(
       Effect.mapError((error) =>
-        error._tag === "CommandFailed"
-          ? error
-          : new CommandFailed({ message: `cannot write ${file}: ${error.message}` })
+        error._tag === "CommandFailed" ? error : failed(`cannot write ${file}: ${error.message}`)
       )
     )
     const { seconds } = yield* Tally.during(tally, quiet, work)
@@ -145,10 +131,11 @@ export const exportRecords = Command.make("export", {
       ? JSON.stringify(Tally.summarize(tally, seconds))
       : Tally.summaryText(tally, "exported", seconds)
     yield* file === "-" ? output.notice(quiet ? "" : `${summary}\n`) : printLine(summary)
-  }))).pipe(
-    Command.withDescription("Write every record of the cluster as JSON lines, in key order; needs CLUSTER_SECRET"),
-    Command.withExamples([
-      { command: "rondo export backup.ndjson.gz", description: "Save everything" },
-      { command: "rondo export - | jq -r .key | head", description: "Look at the first keys" }
-    ])
-  )
+  })
+).pipe(
+  Command.withDescription("Write every record of the cluster as JSON lines, in key order; needs CLUSTER_SECRET"),
+  Command.withExamples([
+    { command: "rondo export backup.ndjson.gz", description: "Save everything" },
+    { command: "rondo export - | jq -r .key | head", description: "Look at the first keys" }
+  ])
+)

@@ -8,10 +8,10 @@ import { NodeStream } from "@effect/platform-node"
 import { Duration, Effect, FileSystem, Option, Schedule, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { createGunzip } from "node:zlib"
-import { CommandFailed, report } from "./CommandFailed.ts"
+import { failed } from "./CommandFailed.ts"
 import * as flags from "./flags.ts"
 import { type Answer, Http } from "./Http.ts"
-import { type Line, LineSplitter } from "./lines.ts"
+import { type Line, split } from "./lines.ts"
 import { Output, printLine } from "./Output.ts"
 import * as Record from "./record.ts"
 import * as retry from "./retry.ts"
@@ -33,7 +33,7 @@ interface Options {
 }
 
 const cannotRead = (file: string) => (error: { readonly message: string }) =>
-  new CommandFailed({ message: `cannot read ${file}: ${error.message}` })
+  failed(`cannot read ${file}: ${error.message}`)
 
 /** The file's lines; `tally` follows how much of it was read. */
 const lines = (file: string, tally: Tally.Tally) =>
@@ -51,9 +51,7 @@ const lines = (file: string, tally: Tally.Tally) =>
       ),
       unzipped(file),
       Stream.mapError(cannotRead(file)),
-      Stream.mapAccum(() => new LineSplitter(), (splitter, bytes) => [splitter, splitter.push(bytes)], {
-        onHalt: (splitter) => splitter.end()
-      })
+      split
     )
   })).pipe(Stream.mapError((error) => error._tag === "CommandFailed" ? error : cannotRead(file)(error)))
 
@@ -80,6 +78,8 @@ const refused = (answer: Answer): retry.AttemptFailed => ({
   retryAfter: retryAfter(answer)
 })
 
+const wrong = (kind: string): retry.AttemptFailed => ({ kind, retryable: false, retryAfter: undefined })
+
 /** Writes one record, or reads it back, at one node. */
 const attempt = (http: Http["Service"], options: Options, record: Record.Record, origin: string) =>
   http.send({
@@ -90,11 +90,7 @@ const attempt = (http: Http["Service"], options: Options, record: Record.Record,
     ...(options.verify ? {} : { body: record.bytes })
   }).pipe(
     Effect.timeout(answerTimeout),
-    Effect.mapError((error): retry.AttemptFailed => ({
-      kind: error._tag === "TimeoutError" ? "timeout" : error.code,
-      retryable: true,
-      retryAfter: undefined
-    })),
+    Effect.mapError((error) => ({ ...wrong(error._tag === "TimeoutError" ? "timeout" : error.code), retryable: true })),
     Effect.flatMap((answer) => {
       if (!options.verify) {
         return answer.status === 201 || answer.status === 204
@@ -106,8 +102,6 @@ const attempt = (http: Http["Service"], options: Options, record: Record.Record,
       return answer.body.equals(record.bytes) ? Effect.void : Effect.fail(wrong("different bytes"))
     })
   )
-
-const wrong = (kind: string): retry.AttemptFailed => ({ kind, retryable: false, retryAfter: undefined })
 
 /** Sends every record; the tally holds the outcome. */
 export const run = (options: Options, tally: Tally.Tally) =>
@@ -157,34 +151,36 @@ export const run = (options: Options, tally: Tally.Tally) =>
   })
 
 const nobodyAnswers = ({ giveUpAfter, urls }: Options, kind: string) =>
-  new CommandFailed({
-    message: `no record got through to ${urls.join(", ")} for ${Duration.format(giveUpAfter)} (${kind}): ` +
+  failed(
+    `no record got through to ${urls.join(", ")} for ${Duration.format(giveUpAfter)} (${kind}): ` +
       "start the nodes, or name others with --url; importing the file again is safe"
-  })
+  )
 
-export const importRecords = Command.make("import", {
-  file: Argument.String("file").pipe(
-    Argument.withDescription(
-      "File of lines such as {\"key\":\"a\",\"value\":\"b\"}; .gz is decompressed, - is standard input"
-    )
-  ),
-  url: target.url,
-  concurrency: flags.integer("concurrency", "Records in flight", 64, { minimum: 1, maximum: 4096 }),
-  verify: flags.onOff("verify", "Write nothing: read every record back and compare byte for byte"),
-  retrySeconds: Flag.Finite("retry-seconds").pipe(
-    Flag.withDescription("How long to retry a record that cannot be written now (default 60)"),
-    Flag.withDefault(60)
-  ),
-  quiet: flags.quiet,
-  json: flags.json,
-  w: target.writeQuorum,
-  r: target.readQuorum,
-  timeout: target.timeout
-}, (given) =>
-  report(Effect.gen(function*() {
-    const { json, quiet, r, timeout, verify, w } = given
-    if (verify && Option.isSome(w)) return yield* new CommandFailed({ message: "--verify reads: use --r, not --w" })
-    if (!verify && Option.isSome(r)) return yield* new CommandFailed({ message: "--r is for --verify" })
+export const importRecords = Command.make(
+  "import",
+  {
+    file: Argument.String("file").pipe(
+      Argument.withDescription(
+        "File of lines such as {\"key\":\"a\",\"value\":\"b\"}; .gz is decompressed, - is standard input"
+      )
+    ),
+    url: target.url,
+    concurrency: flags.integer("concurrency", "Records in flight", 64, { minimum: 1, maximum: 4096 }),
+    verify: flags.onOff("verify", "Write nothing: read every record back and compare byte for byte"),
+    retrySeconds: Flag.Finite("retry-seconds").pipe(
+      Flag.withDescription("How long to retry a record that cannot be written now (default 60)"),
+      Flag.withDefault(60)
+    ),
+    quiet: flags.quiet,
+    json: flags.json,
+    w: target.writeQuorum,
+    r: target.readQuorum,
+    timeout: target.timeout
+  },
+  Effect.fnUntraced(function*({ json, r, timeout, w, ...given }) {
+    const { quiet, verify } = given
+    if (verify && Option.isSome(w)) return yield* failed("--verify reads: use --r, not --w")
+    if (!verify && Option.isSome(r)) return yield* failed("--r is for --verify: use --w")
     const tally = Tally.make(verify ? "verify" : "import")
     const options: Options = {
       ...given,
@@ -199,21 +195,22 @@ export const importRecords = Command.make("import", {
         : Tally.summaryText(tally, verify ? "verified" : "imported", seconds)
     )
     if (tally.failed > 0) {
-      return yield* new CommandFailed({
-        message: `${Tally.count(tally.failed)} records ${verify ? "differ from the file" : "were not written"}`
-      })
+      return yield* failed(
+        `${Tally.count(tally.failed)} records ${verify ? "differ from the file" : "were not written"}`
+      )
     }
-  }))).pipe(
-    Command.withDescription("Write the records of a file of JSON lines, or check them with --verify"),
-    Command.withExamples([
-      { command: "rondo import packages.ndjson.gz", description: "Write a file of records" },
-      {
-        command: "rondo import packages.ndjson.gz --url localhost:8081,localhost:8082,localhost:8083",
-        description: "Spread the work over three nodes"
-      },
-      {
-        command: "rondo import packages.ndjson.gz --verify --r one --url localhost:8082",
-        description: "Read every record back from one node"
-      }
-    ])
-  )
+  })
+).pipe(
+  Command.withDescription("Write the records of a file of JSON lines, or check them with --verify"),
+  Command.withExamples([
+    { command: "rondo import packages.ndjson.gz", description: "Write a file of records" },
+    {
+      command: "rondo import packages.ndjson.gz --url localhost:8081,localhost:8082,localhost:8083",
+      description: "Spread the work over three nodes"
+    },
+    {
+      command: "rondo import packages.ndjson.gz --verify --r one --url localhost:8082",
+      description: "Read every record back from one node"
+    }
+  ])
+)

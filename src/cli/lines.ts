@@ -1,8 +1,5 @@
-/**
- * Cuts a stream of bytes into lines with their numbers, holding no more than one line.
- *
- * The splitter changes in place; nothing else here is impure.
- */
+/** Cuts bytes into lines with their numbers, holding no more than one line. */
+import { Stream } from "effect"
 
 /** Four times the largest value that a node takes by default, as JSON might write it. */
 export const lineBytesMax = 16 * 1024 * 1024
@@ -15,6 +12,12 @@ export interface Line {
 }
 
 const lineFeed = 10
+
+/** The lines of a stream of bytes. */
+export const split = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Line, E, R> =>
+  Stream.mapAccum(bytes, () => new LineSplitter(), (splitter, chunk) => [splitter, splitter.push(chunk)], {
+    onHalt: (splitter) => splitter.end()
+  })
 
 export class LineSplitter {
   private number = 0

@@ -4,7 +4,7 @@ import { Command, Flag } from "effect/cli"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig, type NodeSettings } from "../config/NodeConfig.ts"
 import { Corruption } from "../disk/StorageError.ts"
-import { CommandFailed, report } from "./CommandFailed.ts"
+import { failed } from "./CommandFailed.ts"
 import { parentGone } from "./NodeProcess.ts"
 import { printLine } from "./Output.ts"
 import * as settings from "./settings.ts"
@@ -24,22 +24,24 @@ const advice = (path: string) =>
 /** One sentence and the next step; a stack trace would hide them. */
 const cannotStart = (error: unknown) => {
   const text = error instanceof Error ? error.message : String(error)
-  return new CommandFailed({ message: `cannot start: ${text}${error instanceof Corruption ? advice(error.path) : ""}` })
+  return failed(`cannot start: ${text}${error instanceof Corruption ? advice(error.path) : ""}`)
 }
 
 /** `node` is the whole node except its settings, which this command reads. */
 export const serve = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>) =>
-  Command.make("serve", {
-    settings: settings.flags,
-    exitWithParent: Flag.Boolean("exit-with-parent").pipe(Flag.withDefault(false), Flag.withHidden)
-  }, (given) =>
-    report(Effect.gen(function*() {
+  Command.make(
+    "serve",
+    {
+      settings: settings.flags,
+      exitWithParent: Flag.Boolean("exit-with-parent").pipe(Flag.withDefault(false), Flag.withHidden)
+    },
+    Effect.fnUntraced(function*(given) {
       const provider = yield* settings.provider(given.settings)
       const problems = yield* Effect.provideService(settings.problems, ConfigProvider.ConfigProvider, provider)
       if (problems.length > 0) {
-        return yield* new CommandFailed({
-          message: `cannot start with these settings:\n${problems.map((problem) => `  - ${problem}`).join("\n")}`
-        })
+        return yield* failed(
+          `cannot start with these settings:\n${problems.map((problem) => `  - ${problem}`).join("\n")}`
+        )
       }
       const run = Effect.gen(function*() {
         yield* Effect.mapError(Layer.build(node), cannotStart)
@@ -52,16 +54,17 @@ export const serve = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>)
           Layer.mergeAll(NodeConfig.layer, ClusterConfig.layer).pipe(Layer.provideMerge(ConfigProvider.layer(provider)))
         )
       )
-    }))).pipe(
-      Command.withDescription("Run one node in the foreground; the variable in parentheses sets the same as the flag"),
-      Command.withExamples([
-        {
-          command: "rondo serve --node-id node1 --node-addr 127.0.0.1:8081 --peers 127.0.0.1:8081,127.0.0.1:8082",
-          description: "Start a node by flags"
-        },
-        {
-          command: "NODE_ID=node2 NODE_ADDR=127.0.0.1:8082 PEERS=127.0.0.1:8081 rondo serve",
-          description: "Start a node by environment variables"
-        }
-      ])
-    )
+    })
+  ).pipe(
+    Command.withDescription("Run one node in the foreground; the variable in parentheses sets the same as the flag"),
+    Command.withExamples([
+      {
+        command: "rondo serve --node-id node1 --node-addr 127.0.0.1:8081 --peers 127.0.0.1:8081,127.0.0.1:8082",
+        description: "Start a node by flags"
+      },
+      {
+        command: "NODE_ID=node2 NODE_ADDR=127.0.0.1:8082 PEERS=127.0.0.1:8081 rondo serve",
+        description: "Start a node by environment variables"
+      }
+    ])
+  )

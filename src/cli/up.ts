@@ -8,7 +8,7 @@
 import { Deferred, Duration, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as environment from "../config/environment.ts"
-import { CommandFailed, report } from "./CommandFailed.ts"
+import { failed } from "./CommandFailed.ts"
 import * as flags from "./flags.ts"
 import { Http } from "./Http.ts"
 import * as LocalCluster from "./LocalCluster.ts"
@@ -93,9 +93,7 @@ export const run = (options: LocalCluster.Options, launcher: Launcher) =>
     const plan = LocalCluster.plan(options)
     const free = yield* Effect.forEach(plan.nodes, ({ port }) => processes.portIsFree(port))
     const taken = plan.nodes.filter((_, index) => !free[index]).map(({ port }) => port)
-    if (taken.length > 0) {
-      return yield* new CommandFailed({ message: LocalCluster.portsTakenMessage(taken, options) })
-    }
+    if (taken.length > 0) return yield* failed(LocalCluster.portsTakenMessage(taken, options))
     const running = yield* start(plan, launcher, options.environment)
     const allGone = yield* Deferred.make<void>()
     let left = running.length
@@ -112,7 +110,7 @@ export const run = (options: LocalCluster.Options, launcher: Launcher) =>
       yield* output.result(LocalCluster.startMessage(plan, pids, ready))
     }
     yield* Deferred.await(allGone)
-    return yield* new CommandFailed({ message: "all nodes have stopped" })
+    return yield* failed("all nodes have stopped: their last lines say why")
   }))
 
 export const up = (launcher: Launcher) =>
@@ -126,16 +124,11 @@ export const up = (launcher: Launcher) =>
       Flag.withDescription("Directory for the data, with a subdirectory for each node (default ./data)"),
       Flag.withDefault("./data")
     )
-  }, ({ basePort, data, nodes }) =>
-    report(Effect.flatMap(environment.whole, (environment) =>
-      run({
-        nodes,
-        basePort,
-        dataDirectory: data,
-        program: launcher.program,
-        currentDirectory: process.cwd(),
-        environment
-      }, launcher)))).pipe(
+  }, ({ basePort, data: dataDirectory, nodes }) =>
+    Effect.flatMap(environment.whole, (environment) => {
+      const currentDirectory = process.cwd()
+      return run({ nodes, basePort, dataDirectory, program: launcher.program, currentDirectory, environment }, launcher)
+    })).pipe(
       Command.withDescription("Run a cluster on this machine, one process per node, until Ctrl-C"),
       Command.withExamples([
         { command: "rondo up", description: "Three nodes at ports 8081 to 8083, data in ./data" },

@@ -3,7 +3,7 @@
  *
  * Pure.
  */
-import { Effect, Stream } from "effect"
+import { Stream } from "effect"
 
 export const line = `{"end":true}`
 
@@ -14,14 +14,6 @@ export const append = <E, R>(lines: Stream.Stream<string, E, R>): Stream.Stream<
 /** Drops the end and fails when it did not come. */
 export const require =
   <E2>(cut: () => E2) => <E, R>(lines: Stream.Stream<string, E, R>): Stream.Stream<string, E | E2, R> =>
-    Stream.suspend(() => {
-      let ended = false
-      return lines.pipe(
-        Stream.takeUntil((text) => text === line),
-        Stream.filter((text) => {
-          ended ||= text === line
-          return text !== line
-        }),
-        Stream.concat(Stream.unwrap(Effect.sync(() => ended ? Stream.empty : Stream.fail(cut()))))
-      )
-    })
+    Stream.concat(lines, Stream.suspend(() => Stream.fail(cut()))).pipe(
+      Stream.takeUntil((text) => text === line, { excludeLast: true })
+    )

@@ -14,7 +14,7 @@ import type { RingSnapshot } from "../ring/Ring.ts"
 import * as Holes from "../storage/manifest/Holes.ts"
 import type { StorageStats } from "../storage/Storage.ts"
 
-/** One moment of everything that the answers below are made from. */
+/** What all services reported at one moment. */
 export interface Observation {
   readonly self: NodeId
   readonly settings: ClusterSettings
@@ -40,7 +40,7 @@ export const readiness = ({ replicator, ring, settings, storage }: Observation):
     {
       name: "recovered",
       failure: replicator.recovering
-        ? "the data directory is new or salvaged, and not yet compared with every replica"
+        ? "the data directory is new or salvaged, and has not synced with every replica yet"
         : undefined
     }
   ]
@@ -113,18 +113,12 @@ export const cluster = (observation: Observation): typeof Cluster.Type => {
   const { replicator, ring, self, settings } = observation
   return {
     node: self,
-    members: observation.members.map(({ heardAtMillis, liveness, record }) => ({
-      id: record.nodeId,
-      address: record.address,
+    members: observation.members.map(({ heardAtMillis, liveness, record: { nodeId: id, ...record } }) => ({
+      id,
+      ...record,
       liveness,
-      state: record.state,
-      generation: record.generation,
-      heartbeat: record.heartbeat,
-      incarnation: record.incarnation,
-      vnodes: record.vnodes,
-      counter: record.counter,
       heardAtMillis,
-      partitions: ownership(ring, record.nodeId)
+      partitions: ownership(ring, id)
     })),
     ring: { epoch: ring.epoch, partitions: settings.partitions },
     replicationFactor: settings.replicationFactor,

@@ -38,7 +38,7 @@ describe("Http", () => {
       close()
       const refused = yield* Effect.flip(send({ origin, method: "GET", path: "/" }))
       assert.strictEqual(refused.code, "ECONNREFUSED")
-      assert.strictEqual(refused.message, `cannot connect to ${origin}`)
+      assert.strictEqual(refused.message, `cannot connect to ${origin}: is a node running there?`)
     }).pipe(Effect.provide(Http.layer)))
 
   it.effect("streams a body, and fails with the status of an answer that is none", () =>

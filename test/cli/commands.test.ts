@@ -36,42 +36,35 @@ describe("put", () => {
       assert.include(missing.notice, "cannot read the value")
     }))
 
-  it.effect("refuses what it cannot mean, without asking a node", () =>
+  const mistakes = [
+    [["put", "", "v"], "1 to 1024 bytes"],
+    [["put", "k".repeat(1025), "v"], "1 to 1024 bytes"],
+    [["put", "k", "v", "--file", "f"], "not both"],
+    [["put", "k", "v", "--url", "http://a/b"], "\"http://a/b\" is not the address of a node"],
+    [["put", "k", "v", "--url", " , "], "names no node"]
+  ] as const
+  it.effect.each(mistakes)("refuses %s without asking a node: %s", ([parameters, message]) =>
     Effect.gen(function*() {
       const asked: Array<Request> = []
-      const http = FakeHttp.layer(() => FakeHttp.answer(204), asked)
-      for (
-        const [parameters, message] of [
-          [["put", "", "v"], "1 to 1024 bytes"],
-          [["put", "k".repeat(1025), "v"], "1 to 1024 bytes"],
-          [["put", "k", "v", "--file", "f"], "not both"],
-          [["put", "k", "v", "--url", "http://a/b"], "\"http://a/b\" is not the address of a node"],
-          [["put", "k", "v", "--url", " , "], "names no node"]
-        ] as const
-      ) {
-        const out = yield* run(parameters, { http })
-        assert.isFalse(out.succeeded)
-        assert.include(out.notice, message)
-      }
+      const out = yield* run(parameters, { http: FakeHttp.layer(() => FakeHttp.answer(204), asked) })
+      assert.isFalse(out.succeeded)
+      assert.include(out.notice, message)
       assert.strictEqual(asked.length, 0)
     }))
 
-  it.effect("goes to the next node when one is away, refuses for now or does not answer", () =>
+  const passing = [
+    ["is away", FakeHttp.unreachable("http://node1:1")],
+    ["refuses for now", problem(503, { _tag: "WriteQuorumFailed" })],
+    ["does not answer", "hang"]
+  ] as const
+  it.effect.each(passing)("goes to the next node when one %s", ([, first]) =>
     Effect.gen(function*() {
-      for (
-        const first of [
-          FakeHttp.unreachable("http://node1:1"),
-          problem(503, { _tag: "WriteQuorumFailed" }),
-          "hang"
-        ] as const
-      ) {
-        const asked: Array<Request> = []
-        const http = FakeHttp.layer(({ origin }) => origin === "http://node1:1" ? first : FakeHttp.answer(201), asked)
-        const fiber = yield* Effect.forkChild(run(["put", "k", "v", ...urls], { http }))
-        yield* TestClock.adjust("31 seconds")
-        assert.isTrue((yield* Fiber.join(fiber)).succeeded)
-        assert.deepStrictEqual(asked.map(({ origin }) => origin), ["http://node1:1", "http://node2:2"])
-      }
+      const asked: Array<Request> = []
+      const http = FakeHttp.layer(({ origin }) => origin === "http://node1:1" ? first : FakeHttp.answer(201), asked)
+      const fiber = yield* Effect.forkChild(run(["put", "k", "v", ...urls], { http }))
+      yield* TestClock.adjust("31 seconds")
+      assert.isTrue((yield* Fiber.join(fiber)).succeeded)
+      assert.deepStrictEqual(asked.map(({ origin }) => origin), ["http://node1:1", "http://node2:2"])
     }))
 
   it.effect("says why the last node failed, with the outcome of the write", () =>
@@ -85,7 +78,7 @@ describe("put", () => {
         "rondo: http://node2:2 answered 503 WriteQuorumFailed: 1 of 2 replicas took the write (outcome: unknown)\n"
       )
       const gone = yield* run(["put", "k", "v"], { http: FakeHttp.layer(({ origin }) => FakeHttp.unreachable(origin)) })
-      assert.strictEqual(gone.notice, "rondo: cannot connect to http://127.0.0.1:8081\n")
+      assert.strictEqual(gone.notice, "rondo: cannot connect to http://127.0.0.1:8081: is a node running there?\n")
     }))
 
   it.effect("does not repeat elsewhere what is wrong everywhere", () =>
@@ -168,7 +161,7 @@ describe("status", () => {
       const away = yield* run(["status"], { http: FakeHttp.layer(({ origin }) => FakeHttp.unreachable(origin)) })
       assert.include(away.notice, "cannot connect to")
       const other = yield* run(["status"], { http: FakeHttp.layer(() => FakeHttp.answer(404, "<html>")) })
-      assert.include(other.notice, "not a Rondo node: /cluster answered 404, /healthz 404")
+      assert.include(other.notice, "http://127.0.0.1:8081 is not a Rondo node: it answered 404")
       const fiber = yield* Effect.forkChild(run(["status"], { http: FakeHttp.layer(() => "hang") }))
       yield* TestClock.adjust("11 seconds")
       assert.include((yield* Fiber.join(fiber)).notice, "did not answer within 10s")

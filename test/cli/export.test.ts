@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { type Answer, HttpFailed, type Request } from "../../src/cli/Http.ts"
@@ -12,6 +11,7 @@ import * as PeerAuth from "../../src/peer/PeerAuth.ts"
 import * as FakeHttp from "./FakeHttp.ts"
 import { cluster } from "./pages.ts"
 import { run } from "./run.ts"
+import { temporaryDirectory } from "./temporary.ts"
 
 const line = (key: string, counter: number, value: string | Uint8Array | undefined) =>
   CellLine.encode({
@@ -41,13 +41,6 @@ const three = {
 const expected = `{"key":"a","value":"new"}\n{"key":"c","value":"c"}\n` +
   `{"key":"d","value":"/w==","encoding":"base64","contentType":"text/plain; charset=utf-8"}\n`
 
-const withDirectory = <A, E, R>(use: (directory: string) => Effect.Effect<A, E, R>) =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "rondo-export-"))),
-    use,
-    (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
-  )
-
 describe("export", () => {
   it.effect("writes the newest value of each key of all nodes, in order, without what was deleted", () =>
     Effect.gen(function*() {
@@ -67,20 +60,19 @@ describe("export", () => {
     }))
 
   it.effect("writes a file, packed when its name says so, and only when it is whole", () =>
-    withDirectory((directory) =>
-      Effect.gen(function*() {
-        const plain = join(directory, "a.ndjson")
-        const out = yield* run(["export", plain, "--json"], { http: nodes(three) })
-        assert.include(JSON.parse(out.result), { records: 3 })
-        assert.strictEqual(readFileSync(plain, "utf8"), expected)
-        yield* run(["export", `${plain}.gz`, "--quiet"], { http: nodes(three) })
-        assert.strictEqual(gunzipSync(readFileSync(`${plain}.gz`)).toString(), expected)
-        const cut = nodes({ ...three, 2: FakeHttp.answer(200, `${line("a", 2, "new")}\n`) })
-        const failed = yield* run(["export", join(directory, "b.ndjson")], { http: cut })
-        assert.include(failed.notice, "127.0.0.1:8082 stopped in the middle")
-        assert.isFalse(existsSync(join(directory, "b.ndjson")))
-      })
-    ))
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const plain = join(directory, "a.ndjson")
+      const out = yield* run(["export", plain, "--json"], { http: nodes(three) })
+      assert.include(JSON.parse(out.result), { records: 3 })
+      assert.strictEqual(readFileSync(plain, "utf8"), expected)
+      yield* run(["export", `${plain}.gz`, "--quiet"], { http: nodes(three) })
+      assert.strictEqual(gunzipSync(readFileSync(`${plain}.gz`)).toString(), expected)
+      const cut = nodes({ ...three, 2: FakeHttp.answer(200, `${line("a", 2, "new")}\n`) })
+      const failed = yield* run(["export", join(directory, "b.ndjson")], { http: cut })
+      assert.include(failed.notice, "127.0.0.1:8082 stopped in the middle")
+      assert.isFalse(existsSync(join(directory, "b.ndjson")))
+    }))
 
   it.effect("does without as many nodes as no acknowledged write can be alone on", () =>
     Effect.gen(function*() {
@@ -94,25 +86,28 @@ describe("export", () => {
       }
       const out = yield* run(["export", "-"], { http: nodes(three, twoDown) })
       assert.isFalse(out.succeeded)
-      assert.include(out.notice, "an export needs 2 of 3 nodes, or it may miss records; down: node2, node3")
+      assert.include(
+        out.notice,
+        "an export needs 2 of 3 nodes, or it may miss records; start those that are down: node2, node3"
+      )
     }))
 
-  it.effect("says what is wrong: the secret, a line, the order, the node, the cluster", () =>
+  const wrong: ReadonlyArray<readonly [message: string, third: Answer | HttpFailed]> = [
+    ["refused the secret", new HttpFailed({ origin: "x", code: "401" })],
+    ["reading 127.0.0.1:8083 failed: ECONNREFUSED", FakeHttp.unreachable("x")],
+    ["sent a line that is not a cell", FakeHttp.answer(200, body("nonsense"))],
+    ["out of order", FakeHttp.answer(200, body(line("b", 1, "x"), line("a", 1, "x")))]
+  ]
+  it.effect.each(wrong)("says of one node: %s", ([message, third]) =>
     Effect.gen(function*() {
-      const refused = FakeHttp.unreachable("x")
-      for (
-        const [cells, message] of [
-          [{ ...three, 3: new HttpFailed({ origin: "x", code: "401" }) }, "refused the secret"],
-          [{ ...three, 3: refused }, "reading 127.0.0.1:8083 failed: ECONNREFUSED"],
-          [{ ...three, 3: FakeHttp.answer(200, body("nonsense")) }, "sent a line that is not a cell"],
-          [{ ...three, 3: FakeHttp.answer(200, body(line("b", 1, "x"), line("a", 1, "x"))) }, "out of order"]
-        ] as const
-      ) {
-        const out = yield* run(["export", "-"], { http: nodes(cells) })
-        assert.isFalse(out.succeeded)
-        assert.include(out.notice, message)
-      }
+      const out = yield* run(["export", "-"], { http: nodes({ ...three, 3: third }) })
+      assert.isFalse(out.succeeded)
+      assert.include(out.notice, message)
+    }))
+
+  it.effect("says when what answers is no node", () =>
+    Effect.gen(function*() {
       const other = yield* run(["export", "-"], { http: FakeHttp.layer(() => FakeHttp.answer(404, "<html>")) })
-      assert.include(other.notice, "not a Rondo node: /cluster answered")
+      assert.include(other.notice, "http://127.0.0.1:8081 is not a Rondo node: it answered 404")
     }))
 })

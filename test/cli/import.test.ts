@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { type Answer, type HttpFailed, type Request } from "../../src/cli/Http.ts"
 import * as FakeHttp from "./FakeHttp.ts"
 import { run } from "./run.ts"
+import { temporaryDirectory } from "./temporary.ts"
 
 /** A store in the place of a cluster; `trouble` may answer instead. */
 const store = (trouble: (request: Request, attempt: number) => Answer | HttpFailed | undefined = () => undefined) => {
@@ -37,20 +37,13 @@ const lines = (count: number) =>
 const finish = (parameters: ReadonlyArray<string>, surroundings: Parameters<typeof run>[1]) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.forkChild(run(parameters, surroundings))
-    for (let step = 0; step < 200 && fiber.pollUnsafe() === undefined; step++) {
+    while (fiber.pollUnsafe() === undefined) {
       yield* TestClock.adjust("1 second")
       // Files and streams answer on the real event loop.
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
     }
     return yield* Fiber.join(fiber)
   })
-
-const withDirectory = <A, E, R>(use: (directory: string) => Effect.Effect<A, E, R>) =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "rondo-import-"))),
-    use,
-    (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
-  )
 
 describe("import", () => {
   it.effect("writes every record with its bytes and content type", () =>
@@ -69,20 +62,18 @@ describe("import", () => {
       assert.isTrue(asked.every(({ path }) => path.endsWith("?w=all")))
     }))
 
-  it.effect("reads packed and plain files", () =>
-    withDirectory((directory) =>
+  it.effect.each([["a.ndjson", lines(300)], ["a.ndjson.gz", gzipSync(lines(300))]] as const)(
+    "reads %s",
+    ([name, bytes]) =>
       Effect.gen(function*() {
-        for (
-          const [name, bytes] of [["a.ndjson", Buffer.from(lines(300))], ["a.ndjson.gz", gzipSync(lines(300))]] as const
-        ) {
-          const { held, http } = store()
-          writeFileSync(join(directory, name), bytes)
-          const out = yield* finish(["import", join(directory, name), "--json"], { http })
-          assert.include(JSON.parse(out.result), { records: 300, failed: 0, retried: 0 })
-          assert.strictEqual(held.size, 300)
-        }
+        const { held, http } = store()
+        const file = join(yield* temporaryDirectory, name)
+        writeFileSync(file, bytes)
+        const out = yield* finish(["import", file, "--json"], { http })
+        assert.include(JSON.parse(out.result), { records: 300, failed: 0, retried: 0 })
+        assert.strictEqual(held.size, 300)
       })
-    ))
+  )
 
   it.effect("spreads the records over the nodes and holds no more than it may", () =>
     Effect.gen(function*() {
@@ -95,15 +86,12 @@ describe("import", () => {
 
   it.effect("tries again at the next node what fails for now, and counts it by kind", () =>
     Effect.gen(function*() {
-      const { asked, held, http } = store((request, attempt) =>
-        attempt === 0
-          ? FakeHttp.unreachable(request.origin)
-          : attempt === 1
-          ? FakeHttp.answer(503, `{"_tag":"WriteQuorumFailed"}`, { "retry-after": "1" })
-          : attempt === 2
-          ? FakeHttp.answer(429)
-          : undefined
-      )
+      const troubles = [
+        FakeHttp.unreachable("http://n1:1"),
+        FakeHttp.answer(503, `{"_tag":"WriteQuorumFailed"}`, { "retry-after": "1" }),
+        FakeHttp.answer(429)
+      ]
+      const { asked, held, http } = store((_, attempt) => troubles[attempt])
       const out = yield* finish(["import", "-", "--url", "n1:1,n2:2", "--json"], { http, stdin: lines(1) })
       assert.isTrue(out.succeeded)
       assert.deepInclude(JSON.parse(out.result), {
@@ -112,12 +100,8 @@ describe("import", () => {
         retried: 3,
         errors: { "ECONNREFUSED": 1, "503 WriteQuorumFailed": 1, "429": 1 }
       })
-      assert.deepStrictEqual(asked.map(({ origin }) => origin), [
-        "http://n1:1",
-        "http://n2:2",
-        "http://n1:1",
-        "http://n2:2"
-      ])
+      const [first, second] = ["http://n1:1", "http://n2:2"]
+      assert.deepStrictEqual(asked.map(({ origin }) => origin), [first, second, first, second])
       assert.strictEqual(held.size, 1)
     }))
 
@@ -176,17 +160,15 @@ describe("import", () => {
     }))
 
   it.effect("says when the file is missing or its packing is broken", () =>
-    withDirectory((directory) =>
-      Effect.gen(function*() {
-        const { http } = store()
-        const missing = yield* finish(["import", join(directory, "none.gz")], { http })
-        assert.include(missing.notice, "cannot read")
-        writeFileSync(join(directory, "cut.gz"), gzipSync(lines(5000)).subarray(0, 2000))
-        const cut = yield* finish(["import", join(directory, "cut.gz")], { http })
-        assert.isFalse(cut.succeeded)
-        assert.include(cut.notice, "not whole gzip")
-      })
-    ))
+    Effect.gen(function*() {
+      const { http } = store()
+      const file = join(yield* temporaryDirectory, "cut.gz")
+      assert.include((yield* finish(["import", file], { http })).notice, "cannot read")
+      writeFileSync(file, gzipSync(lines(5000)).subarray(0, 2000))
+      const cut = yield* finish(["import", file], { http })
+      assert.isFalse(cut.succeeded)
+      assert.include(cut.notice, "not whole gzip")
+    }))
 
   it.effect("refuses options that contradict each other", () =>
     Effect.gen(function*() {

@@ -1,7 +1,6 @@
 /** Runs the command line in a test: what it wrote, and its failure if there was one. */
 import { NodeServices } from "@effect/platform-node"
 import { ConfigProvider, Effect, Exit, Layer, Stdio, Stream } from "effect"
-import { Command } from "effect/cli"
 import { type Http } from "../../src/cli/Http.ts"
 import { NodeProcess } from "../../src/cli/NodeProcess.ts"
 import { Output } from "../../src/cli/Output.ts"
@@ -20,14 +19,15 @@ export interface Surroundings {
 
 export const run = Effect.fnUntraced(function*(parameters: ReadonlyArray<string>, surroundings: Surroundings) {
   const written = { result: "", notice: "" }
-  const command = rondo(surroundings.node ?? Layer.empty, { command: "node", arguments: [], program: "bin/rondo" })
-  const exit = yield* Command.runWith(command, { version: "1.2.3" })(parameters).pipe(
+  const launcher = { command: "node", arguments: [], program: "bin/rondo" }
+  const stdin = Stream.make(Buffer.from(surroundings.stdin ?? ""))
+  const exit = yield* rondo(surroundings.node ?? Layer.empty, launcher, "1.2.3").pipe(
     Effect.provide(Layer.mergeAll(
       surroundings.http,
       surroundings.processes ?? NodeProcess.layer,
       Output.layerMemory(written, surroundings.isTerminal),
-      // Merged last, so that it stands in front of the real standard input.
-      Layer.merge(NodeServices.layer, Stdio.layerTest({ stdin: Stream.make(Buffer.from(surroundings.stdin ?? "")) })),
+      // Merged last, so that it hides the real arguments and standard input.
+      Layer.merge(NodeServices.layer, Stdio.layerTest({ args: Effect.succeed(parameters), stdin })),
       ConfigProvider.layer(ConfigProvider.fromEnvRecord(surroundings.environment ?? {}))
     )),
     Effect.exit

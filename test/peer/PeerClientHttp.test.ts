@@ -77,85 +77,116 @@ const failed = Effect.fnUntraced(function*(call: Call, respond: Respond) {
   return failure
 })
 
+/** The peer responds like this; the result completes when it sees that a connection on which it did so is closed. */
+const closedAfter = ({ respond }: PeerServer["Service"], how: Respond) => {
+  const gone = Deferred.makeUnsafe<void>()
+  respond((response, request) => {
+    response.on("close", () => Deferred.doneUnsafe(gone, Effect.void))
+    how(response, request)
+  })
+  return Deferred.await(gone)
+}
+
+const end = `{"end":true}\n`
+const accepted: WriteAnswer = { _tag: "Accepted", replaced: false }
+const answersOfWrites: ReadonlyArray<WriteAnswer> = [{ _tag: "Superseded", newest: version }, accepted]
+const requests = [{ key: cell.key, full: true }, { key: tombstone.key, full: false }]
+const answersOfReads: ReadonlyArray<ReadAnswer> = [{ version, cell }, { version: undefined, cell: undefined }]
+const reply: GossipReply = { protocol: 1, records: [record], wanted: [nodeId] }
+const target = `{"target":"127.0.0.1:9"}`
+const versionLine = `{"key":"k","version":"51-node2-9f86d081884c"}\n`
+const digestsRequest = "GET /internal/digests"
+const damaged = { digests: [], damaged: true }
+const range = { from: "a", to: "a\u0000" }
+
+const exchanges: ReadonlyArray<
+  readonly [what: string, call: Call, respond: Respond, answer: unknown, request: string, body: string | Uint8Array]
+> = [
+  [
+    "cells, whose answers keep their order",
+    (client, address) => client.write(address, [cell, tombstone]),
+    bytes(PeerCodec.encodeWriteAnswers(answersOfWrites)),
+    answersOfWrites,
+    "POST /internal/kv",
+    PeerCodec.encodeWrites([cell, tombstone])
+  ],
+  [
+    "reads, whose answers keep their order",
+    (client, address) => client.read(address, requests),
+    bytes(PeerCodec.encodeReadAnswers(answersOfReads)),
+    answersOfReads,
+    "POST /internal/read",
+    PeerCodec.encodeReads(requests)
+  ],
+  ["gossip", gossip, json({ ...reply, later: "ignored" }), reply, "POST /gossip", JSON.stringify(message)],
+  ["a probe that succeeds", probe, json({ reached: true }), true, "POST /internal/probe", target],
+  ["a probe that fails", probe, json({ reached: false }), false, "POST /internal/probe", target],
+  ["for digests", digests, json({ digests: ["f-3"] }), { digests: ["f-3"], isDamaged: false }, digestsRequest, ""],
+  ["for digests of a damaged node", digests, json(damaged), { digests: [], isDamaged: true }, digestsRequest, ""],
+  [
+    "for versions",
+    versions,
+    text(`${versionLine}${versionLine}${end}`),
+    [{ key: cell.key, version }, { key: cell.key, version }],
+    "POST /internal/versions",
+    `{"partitions":[1,2]}`
+  ],
+  [
+    "for versions of a range that the peer must vouch for",
+    (client, address) => Stream.runCollect(client.versions(address, [3], range)),
+    text(end),
+    [],
+    "POST /internal/versions",
+    JSON.stringify({ partitions: [3], range })
+  ]
+]
+
+const failures: ReadonlyArray<readonly [what: string, respond: Respond, reason: string, detail: string]> = [
+  ["does not know the secret", json({ _tag: "PeerUnauthorized" }, 401), "refused", "PeerUnauthorized"],
+  ["runs other settings", json({ _tag: "GossipRefused", detail: "N is 5" }, 409), "refused", "N is 5"],
+  ["is recovering", json({ _tag: "ReplicaRecovering" }, 409), "recovering", "ReplicaRecovering"],
+  ["has a full disk", json({ _tag: "ReplicaStorageFailed", detail: "no space" }, 507), "storage", "no space"],
+  ["is overloaded", json({ _tag: "Overloaded", detail: "1024 requests" }, 503), "overloaded", "1024 requests"],
+  ["has had too many requests", text("slow down", 429), "overloaded", "status 429"],
+  ["does not know the endpoint", text("", 404), "refused", "status 404"],
+  ["has a bug", text("<h1>oops</h1>", 500), "refused", "status 500"],
+  ["answers without a body", (response) => response.writeHead(204).end(), "refused", "status 204"],
+  ["answers nothing", bytes(new Uint8Array(0)), "bad-answer", ""],
+  ["answers noise", bytes(Buffer.alloc(100, 0xff)), "bad-answer", ""],
+  ["answers in words", text("hello"), "bad-answer", ""],
+  ["cuts the end of a stream", text(`{"end":tru`), "bad-answer", ""],
+  ["answers an empty object", json({}), "bad-answer", ""],
+  ["answers null", json(null), "bad-answer", ""],
+  ["breaks off before the answer", (response) => response.destroy(), "unreachable", ""],
+  ["breaks off in an answer of a known length", cut(`{"key":"k",`, 1000), "unreachable", ""],
+  ["breaks off in an answer of chunks", cut(`{"key":"k",`), "unreachable", ""]
+]
+
+const badAnswers: ReadonlyArray<readonly [what: string, call: Call, respond: Respond]> = [
+  [
+    "fewer answers than cells, since nobody knows whose they are",
+    (client, address) => client.write(address, [cell, tombstone]),
+    bytes(PeerCodec.encodeWriteAnswers([accepted]))
+  ],
+  ["fewer answers than requests", read, bytes(PeerCodec.encodeReadAnswers([]))],
+  ["a line that is not a cell", cells, text(`${CellLine.encode(cell)}\n{"key":""}\n${end}`)],
+  ["cells without an end", cells, text(`${CellLine.encode(cell)}\n`)],
+  ["versions without an end", versions, text(versionLine)]
+]
+
 describe("PeerClientHttp", () => {
-  it.effect("posts cells with the proof of the secret, and hands the answers back in order", () =>
-    Effect.gen(function*() {
-      const answers: ReadonlyArray<WriteAnswer> = [
-        { _tag: "Superseded", newest: version },
-        { _tag: "Accepted", replaced: true }
-      ]
-      const { answer, received } = yield* answered(
-        (client, address) => client.write(address, [cell, tombstone]),
-        bytes(PeerCodec.encodeWriteAnswers(answers))
-      )
-      assert.deepStrictEqual(answer, answers)
-      assert.strictEqual(received.method, "POST")
-      assert.strictEqual(received.path, "/internal/kv")
-      assert.strictEqual(received.headers.authorization, PeerAuth.header(secret))
-      assert.strictEqual(received.headers["content-type"], "application/octet-stream")
-      assert.deepStrictEqual(PeerCodec.decodeWrites(received.body)?.map(plain), [cell, tombstone].map(plain))
-    }).pipe(Effect.provide(services)))
-
-  it.effect("posts reads and hands the answers back in order", () =>
-    Effect.gen(function*() {
-      const requests = [{ key: cell.key, full: true }, { key: tombstone.key, full: false }]
-      const answers: ReadonlyArray<ReadAnswer> = [{ version, cell }, { version: undefined, cell: undefined }]
-      const { answer, received } = yield* answered(
-        (client, address) => client.read(address, requests),
-        bytes(PeerCodec.encodeReadAnswers(answers))
-      )
-      const [first, second] = answer as ReadonlyArray<ReadAnswer>
-      assert.deepStrictEqual(plain(first?.cell), plain(cell))
-      assert.deepStrictEqual(second, answers[1])
-      assert.strictEqual(received.path, "/internal/read")
-      assert.strictEqual(received.headers.authorization, PeerAuth.header(secret))
-      assert.deepStrictEqual(PeerCodec.decodeReads(received.body), requests)
-    }).pipe(Effect.provide(services)))
-
-  it.effect("exchanges gossip", () =>
-    Effect.gen(function*() {
-      const reply: GossipReply = { protocol: 1, records: [record], wanted: [nodeId] }
-      const { answer, received } = yield* answered(gossip, json({ ...reply, later: "ignored" }))
-      assert.deepStrictEqual(answer, reply)
-      assert.strictEqual(received.path, "/gossip")
-      assert.strictEqual(received.headers.authorization, PeerAuth.header(secret))
-      assert.deepStrictEqual(JSON.parse(received.body.toString()), message)
-    }).pipe(Effect.provide(services)))
-
-  it.effect("asks a peer whether it reaches another", () =>
-    Effect.gen(function*() {
-      const { answer, received } = yield* answered(probe, json({ reached: true }))
-      assert.isTrue(answer)
-      assert.strictEqual(received.path, "/internal/probe")
-      assert.deepStrictEqual(JSON.parse(received.body.toString()), { target: "127.0.0.1:9" })
-      assert.isFalse((yield* answered(probe, json({ reached: false }))).answer)
-    }).pipe(Effect.provide(services)))
-
-  it.effect("gets the digests of partitions", () =>
-    Effect.gen(function*() {
-      const { answer, received } = yield* answered(digests, json({ digests: ["00000000000000ff-3"] }))
-      assert.deepStrictEqual(answer, { digests: ["00000000000000ff-3"], isDamaged: false })
-      assert.strictEqual(`${received.method} ${received.path}`, "GET /internal/digests")
-      const damaged = yield* answered(digests, json({ digests: [], damaged: true }))
-      assert.deepStrictEqual(damaged.answer, { digests: [], isDamaged: true })
-    }).pipe(Effect.provide(services)))
-
-  it.effect("streams keys and versions up to the end", () =>
-    Effect.gen(function*() {
-      const line = `{"key":"k","version":"51-node2-9f86d081884c"}`
-      const { answer, received } = yield* answered(versions, text(`${line}\n${line}\n{"end":true}\n`))
-      assert.deepStrictEqual(answer, [{ key: cell.key, version }, { key: cell.key, version }])
-      assert.strictEqual(received.path, "/internal/versions")
-      assert.deepStrictEqual(JSON.parse(received.body.toString()), { partitions: [1, 2] })
-    }).pipe(Effect.provide(services)))
-
-  it.effect("names the range of keys that the peer is to vouch for", () =>
-    Effect.gen(function*() {
-      const range = { from: "a", to: "a\u0000" }
-      const ofRange: Call = (client, address) => Stream.runCollect(client.versions(address, [3], range))
-      const { received } = yield* answered(ofRange, text(`{"end":true}\n`))
-      assert.deepStrictEqual(JSON.parse(received.body.toString()), { partitions: [3], range })
-    }).pipe(Effect.provide(services)))
+  it.effect.each(exchanges)(
+    "asks %s, with the proof of the secret",
+    ([, call, respond, expected, request, body]) =>
+      Effect.gen(function*() {
+        const { answer, received } = yield* answered(call, respond)
+        assert.deepStrictEqual(answer, expected)
+        assert.strictEqual(`${received.method} ${received.path}`, request)
+        assert.strictEqual(received.headers.authorization, PeerAuth.header(secret))
+        assert.deepStrictEqual(received.body, Buffer.from(body))
+        if (typeof body !== "string") assert.strictEqual(received.headers["content-type"], "application/octet-stream")
+      }).pipe(Effect.provide(services))
+  )
 
   it.effect("streams cells of any bytes, wherever the network cuts them", () =>
     Effect.gen(function*() {
@@ -179,93 +210,21 @@ describe("PeerClientHttp", () => {
       assert.deepStrictEqual(JSON.parse(received.body.toString()), { keys: ["k", "t"] })
     }).pipe(Effect.provide(services)))
 
-  const refusals: ReadonlyArray<readonly [what: string, respond: Respond, reason: string, detail: string]> = [
-    ["does not know the secret", json({ _tag: "PeerUnauthorized" }, 401), "refused", "PeerUnauthorized"],
-    [
-      "runs other settings",
-      json({ _tag: "GossipRefused", detail: "REPLICATION_FACTOR 5" }, 409),
-      "refused",
-      "REPLICATION_FACTOR 5"
-    ],
-    ["is recovering", json({ _tag: "ReplicaRecovering" }, 409), "recovering", "ReplicaRecovering"],
-    [
-      "has a full disk",
-      json({ _tag: "ReplicaStorageFailed", detail: "no space left" }, 507),
-      "storage",
-      "no space left"
-    ],
-    ["is overloaded", json({ _tag: "Overloaded", detail: "1024 requests" }, 503), "overloaded", "1024 requests"],
-    ["has had too many requests", text("slow down", 429), "overloaded", "status 429"],
-    ["does not know the endpoint", text("", 404), "refused", "status 404"],
-    ["has a bug", text("<h1>oops</h1>", 500), "refused", "status 500"],
-    ["answers without a body", (response) => response.writeHead(204).end(), "refused", "status 204"]
-  ]
-  for (const [what, respond, reason, detail] of refusals) {
-    it.effect(`a peer that ${what} is reported as ${reason}, by every call`, () =>
+  it.effect.each(failures)(
+    "a peer that %s fails every call: %s, %s",
+    ([, respond, reason, detail]) =>
       Effect.gen(function*() {
-        for (const call of Object.values(calls)) {
+        for (const [name, call] of Object.entries(calls)) {
           const failure = yield* failed(call, respond)
-          assert.strictEqual(failure.reason, reason)
+          assert.strictEqual(failure.reason, reason, name)
           assert.include(failure.detail, detail)
         }
-      }).pipe(Effect.provide(services)))
-  }
+      }).pipe(Effect.provide(services))
+  )
 
-  it.effect("an answer that is no message of the protocol is a bad answer, to every call", () =>
+  it.effect.each(badAnswers)("is a bad answer: %s", ([, call, respond]) =>
     Effect.gen(function*() {
-      const garbage: ReadonlyArray<Respond> = [
-        bytes(new Uint8Array(0)),
-        bytes(Buffer.alloc(100, 0xff)),
-        text("hello"),
-        text(`{"end":tru`),
-        json({}),
-        json(null)
-      ]
-      for (const [name, call] of Object.entries(calls)) {
-        for (const respond of garbage) assert.strictEqual((yield* failed(call, respond)).reason, "bad-answer", name)
-      }
-    }).pipe(Effect.provide(services)))
-
-  it.effect("fewer answers than there were cells are a bad answer, since nobody knows whose they are", () =>
-    Effect.gen(function*() {
-      const one = bytes(PeerCodec.encodeWriteAnswers([{ _tag: "Accepted", replaced: false }]))
-      const failure = yield* failed((client, address) => client.write(address, [cell, tombstone]), one)
-      assert.strictEqual(failure.reason, "bad-answer")
-      const none = bytes(PeerCodec.encodeReadAnswers([]))
-      assert.strictEqual((yield* failed(read, none)).reason, "bad-answer")
-    }).pipe(Effect.provide(services)))
-
-  it.effect("a line in a stream that is no cell is a bad answer", () =>
-    Effect.gen(function*() {
-      const lines = [CellLine.encode(cell), `{"key":""}`, `{"end":true}`, ""]
-      assert.strictEqual((yield* failed(cells, text(lines.join("\n")))).reason, "bad-answer")
-    }).pipe(Effect.provide(services)))
-
-  it.effect("a stream that ends without saying so was cut", () =>
-    Effect.gen(function*() {
-      for (const call of [versions, cells]) {
-        const line = CellLine.encode(cell)
-        const failure = yield* failed(call, text(`${line}\n`))
-        assert.strictEqual(failure.reason, "bad-answer")
-        assert.strictEqual(failure.detail, "the stream was cut")
-      }
-    }).pipe(Effect.provide(services)))
-
-  it.effect("a connection that breaks in the middle of an answer fails every call", () =>
-    Effect.gen(function*() {
-      for (const [name, call] of Object.entries(calls)) {
-        const failure = yield* failed(call, cut(`{"key":"k",`, 1000))
-        assert.strictEqual(failure.reason, "unreachable", name)
-        yield* failed(call, cut(`{"key":"k",`))
-      }
-    }).pipe(Effect.provide(services)))
-
-  it.effect("a connection that breaks before the answer is unreachable", () =>
-    Effect.gen(function*() {
-      for (const call of Object.values(calls)) {
-        const failure = yield* failed(call, (response) => response.destroy())
-        assert.strictEqual(failure.reason, "unreachable")
-      }
+      assert.strictEqual((yield* failed(call, respond)).reason, "bad-answer")
     }).pipe(Effect.provide(services)))
 
   it.effect("an address where nobody listens is unreachable", () =>
@@ -296,15 +255,11 @@ describe("PeerClientHttp", () => {
       const client = yield* PeerClient
       for (const call of Object.values(calls)) {
         const arrived = yield* Deferred.make<void>()
-        const gone = yield* Deferred.make<void>()
-        server.respond((response) => {
-          response.on("close", () => Deferred.doneUnsafe(gone, Effect.void))
-          Deferred.doneUnsafe(arrived, Effect.void)
-        })
+        const gone = closedAfter(server, () => Deferred.doneUnsafe(arrived, Effect.void))
         const fiber = yield* Effect.forkChild(call(client, server.address))
         yield* Deferred.await(arrived)
         yield* Fiber.interrupt(fiber)
-        yield* Deferred.await(gone)
+        yield* gone
       }
     }).pipe(Effect.provide(services)))
 
@@ -315,8 +270,7 @@ describe("PeerClientHttp", () => {
       const sockets = new Set<unknown>()
       server.respond((response, request) => {
         sockets.add(response.socket)
-        const answer: ReadonlyArray<WriteAnswer> = [{ _tag: "Accepted", replaced: false }]
-        if (request.path === "/internal/kv") bytes(PeerCodec.encodeWriteAnswers(answer))(response, request)
+        bytes(PeerCodec.encodeWriteAnswers([accepted]))(response, request)
       })
       for (let count = 0; count < 5; count++) yield* write(client, server.address)
       assert.strictEqual(sockets.size, 1)
@@ -331,7 +285,7 @@ describe("PeerClientHttp", () => {
       const server = yield* PeerServer
       const client = yield* PeerClient
       const sockets = new Set<unknown>()
-      const answer = PeerCodec.encodeWriteAnswers([{ _tag: "Accepted", replaced: false }])
+      const answer = PeerCodec.encodeWriteAnswers([accepted])
       server.respond((response, request) => {
         sockets.add(response.socket)
         bytes(answer)(response, request)
@@ -369,15 +323,11 @@ describe("PeerClientHttp", () => {
       const server = yield* PeerServer
       const client = yield* PeerClient
       for (const garbage of ["220 smtp ready\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxy"]) {
-        const gone = yield* Deferred.make<void>()
-        server.respond((response) => {
-          response.on("close", () => Deferred.doneUnsafe(gone, Effect.void))
-          response.socket!.write(garbage)
-        })
+        const gone = closedAfter(server, (response) => response.socket!.write(garbage))
         const failure = yield* Effect.flip(write(client, server.address))
         assert.strictEqual(failure.reason, "unreachable")
         assert.include(failure.detail, "not HTTP")
-        yield* Deferred.await(gone)
+        yield* gone
       }
     }).pipe(Effect.provide(services)))
 
@@ -385,14 +335,9 @@ describe("PeerClientHttp", () => {
     Effect.gen(function*() {
       const server = yield* PeerServer
       const client = yield* PeerClient
-      const gone = yield* Deferred.make<void>()
-      server.respond((response) => {
-        response.on("close", () => Deferred.doneUnsafe(gone, Effect.void))
-        response.writeHead(200)
-        response.write(`${CellLine.encode(cell)}\n`)
-      })
+      const gone = closedAfter(server, (response) => response.writeHead(200).write(`${CellLine.encode(cell)}\n`))
       const first = yield* Stream.runHead(client.cells(server.address, [cell.key]))
       assert.strictEqual(first._tag, "Some")
-      yield* Deferred.await(gone)
+      yield* gone
     }).pipe(Effect.provide(services)))
 })

@@ -8,20 +8,10 @@ import { pathOf } from "../../src/api/KvApi.ts"
 import { ReadQuorumNotReached, WriteQuorumNotReached } from "../../src/coordinator/CoordinatorError.ts"
 import type { Key } from "../../src/domain/Key.ts"
 import * as Logging from "../../src/observability/Logging.ts"
-import { type Answer, serve, type Server } from "./client.ts"
+import { gate, isProblem, serve, type Server } from "./client.ts"
 import { node2, node3 } from "./fakes.ts"
 
 const tag = "1-node1-9f86d081884c"
-
-const isProblem = (answer: Answer, status: number, kind: string) => {
-  assert.strictEqual(answer.status, status)
-  assert.strictEqual(answer.headers["content-type"], "application/problem+json")
-  const problem = answer.json()
-  assert.deepInclude(problem, { status, _tag: kind })
-  for (const member of ["type", "title", "detail"]) assert.isString(problem[member])
-  assert.isBoolean(problem["retryable"])
-  return problem
-}
 
 /** The server still does its work. */
 const stillServes = Effect.fnUntraced(function*(server: Server) {
@@ -51,13 +41,8 @@ describe("PUT", () => {
     Effect.gen(function*() {
       const server = yield* serve()
       const bytes = Uint8Array.from({ length: 256 }, (_, index) => index)
-      const types = [
-        "image/png",
-        "application/x-www-form-urlencoded",
-        "multipart/form-data; boundary=x",
-        "application/json"
-      ]
-      for (const type of types) {
+      const form = "application/x-www-form-urlencoded"
+      for (const type of ["image/png", form, "multipart/form-data; boundary=x", "application/json"]) {
         yield* server.put("/kv/a", bytes, { "content-type": type })
         const answer = yield* server.send("/kv/a")
         assert.deepStrictEqual(new Uint8Array(answer.body), bytes)
@@ -359,12 +344,14 @@ describe("bad input", () => {
 })
 
 describe("requests under way", () => {
-  /** Operations wait until `release`, and `entered` tells when the first is inside. */
-  const gate = Effect.fnUntraced(function*(server: Server) {
-    const entered = yield* Deferred.make<void>()
-    const release = yield* Deferred.make<void>()
-    server.cluster.before = Deferred.succeed(entered, undefined).pipe(Effect.andThen(Deferred.await(release)))
-    return { entered: Deferred.await(entered), release: Deferred.succeed(release, undefined) }
+  const halfBody = "PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf a body"
+  const refusesUploads = (server: Server) => Effect.map(server.put("/kv/x", "1"), ({ status }) => status === 503)
+
+  /** A client whose body stays incomplete. No more bodies are taken once its head has arrived. */
+  const slowUpload = Effect.fnUntraced(function*(server: Server) {
+    const client = yield* Effect.forkChild(server.raw(halfBody))
+    yield* Effect.repeat(refusesUploads(server), { until: (refused) => refused })
+    return client
   })
 
   it.effect("are bounded: one more is refused before its body is read, and the place is given back", () =>
@@ -407,25 +394,16 @@ describe("requests under way", () => {
   it.effect("do not wait for the rest of a body whose client has gone", () =>
     Effect.gen(function*() {
       const server = yield* serve({ requestsInFlightMax: 1 })
-      const client = yield* Effect.forkChild(
-        server.raw("PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf a body")
-      )
-      // No more bodies are taken once the head has arrived, and they are again once the connection is gone.
-      const overloaded = Effect.map(server.put("/kv/x", "1"), ({ status }) => status === 503)
-      yield* Effect.repeat(overloaded, { until: (is) => is })
-      yield* Fiber.interrupt(client)
-      yield* Effect.repeat(overloaded, { until: (is) => !is })
+      yield* Fiber.interrupt(yield* slowUpload(server))
+      yield* Effect.repeat(refusesUploads(server), { until: (refused) => !refused })
       assert.isFalse(server.cluster.writes.some(({ key }) => key === "a"))
     }))
 
   it.effect("are no uploads yet: a body that arrives slowly keeps nobody from reading", () =>
     Effect.gen(function*() {
       const server = yield* serve({ requestsInFlightMax: 1 })
-      const slow = yield* Effect.forkChild(
-        server.raw("PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf a body")
-      )
-      const refused = yield* Effect.repeat(server.put("/kv/x", "1"), { until: ({ status }) => status === 503 })
-      isProblem(refused, 503, "Overloaded")
+      const slow = yield* slowUpload(server)
+      isProblem(yield* server.put("/kv/x", "1"), 503, "Overloaded")
       assert.strictEqual((yield* server.send("/kv/b")).status, 404)
       assert.strictEqual((yield* server.send("/kv/b", { method: "DELETE" })).status, 204)
       yield* Fiber.interrupt(slow)
@@ -454,10 +432,7 @@ describe("requests under way", () => {
   it.effect("refuse a body that arrives too slowly, and close its connection", () =>
     Effect.gen(function*() {
       const server = yield* serve({ requestsInFlightMax: 1 })
-      const slow = yield* Effect.forkChild(
-        server.raw("PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf a body")
-      )
-      yield* Effect.repeat(server.put("/kv/x", "1"), { until: ({ status }) => status === 503 })
+      const slow = yield* slowUpload(server)
       yield* TestClock.adjust("9 seconds")
       isProblem(yield* server.put("/kv/x", "1"), 503, "Overloaded")
       yield* TestClock.adjust("2 seconds")

@@ -1,8 +1,10 @@
 /** HTTP from outside: requests with their path as it is, raw bytes on a socket, and a server over fakes for both. */
-import { Context, Effect, Exit, Layer, Scope } from "effect"
+import { assert } from "@effect/vitest"
+import { Context, Deferred, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import type { NodeSettings } from "../../src/config/NodeConfig.ts"
+import * as PeerAuth from "../../src/peer/PeerAuth.ts"
 import * as HttpServer from "../../src/server/HttpServer.ts"
 import * as Lane from "../../src/server/lane/Lane.ts"
 import { Cluster, configLayer } from "./fakes.ts"
@@ -21,6 +23,28 @@ export interface Request {
   readonly body?: string | Uint8Array | ReadonlyArray<string | Uint8Array>
   readonly agent?: Http.Agent
 }
+
+/** The proof of the secret that `configLayer` sets. */
+export const authorization = PeerAuth.header(Redacted.make("secret"))
+
+/** The problem in an answer of this status and kind. */
+export const isProblem = (answer: Answer, status: number, kind: string) => {
+  assert.strictEqual(answer.status, status)
+  assert.strictEqual(answer.headers["content-type"], "application/problem+json")
+  const problem = answer.json()
+  assert.deepInclude(problem, { status, _tag: kind })
+  for (const member of ["type", "title", "detail"]) assert.isString(problem[member])
+  assert.isBoolean(problem["retryable"])
+  return problem
+}
+
+/** Operations wait until `release`, and `entered` tells when the first is inside. */
+export const gate = Effect.fnUntraced(function*({ cluster }: Server) {
+  const entered = yield* Deferred.make<void>()
+  const release = yield* Deferred.make<void>()
+  cluster.before = Deferred.succeed(entered, undefined).pipe(Effect.andThen(Deferred.await(release)))
+  return { entered: Deferred.await(entered), release: Deferred.succeed(release, undefined) }
+})
 
 /** A body given as an array goes out in chunks, without a length. */
 export const send = (

@@ -118,19 +118,23 @@ export class Cluster {
     return { version: cell.version, acks: this.acks, replicas: 3, replaced: before?.value !== undefined }
   }
 
+  private write(key: Key, value: Value | undefined, options: WriteOptions | undefined) {
+    return Effect.flatMap(this.before, () => {
+      this.writes.push({ key, options })
+      return this.writeFailure ? Effect.fail(this.writeFailure) : Effect.sync(() => this.apply(key, value))
+    })
+  }
+
+  private memberOf(nodeId: NodeId) {
+    return this.members.find(({ record }) => record.nodeId === nodeId)
+  }
+
+  /** What no handler calls is left out, and dies when called. */
   readonly layer = Layer.mergeAll(
     Layer.fresh(Metrics.layer),
-    Layer.succeed(Coordinator, {
-      put: (key, value, options) =>
-        Effect.flatMap(this.before, () => {
-          this.writes.push({ key, options })
-          return this.writeFailure ? Effect.fail(this.writeFailure) : Effect.sync(() => this.apply(key, value))
-        }),
-      delete: (key, options) =>
-        Effect.flatMap(this.before, () => {
-          this.writes.push({ key, options })
-          return this.writeFailure ? Effect.fail(this.writeFailure) : Effect.sync(() => this.apply(key, undefined))
-        }),
+    Layer.mock(Coordinator, {
+      put: (key, value, options) => this.write(key, value, options),
+      delete: (key, options) => this.write(key, undefined, options),
       get: (key, options) =>
         Effect.flatMap(this.before, () => {
           this.reads.push({ key, options })
@@ -139,56 +143,33 @@ export class Cluster {
             : Effect.succeed({ cell: this.cells.get(key), answers: 2, replicas: 3 })
         })
     }),
-    Layer.succeed(Gossip, {
+    Layer.mock(Gossip, {
       self: node1,
       members: () => this.members,
-      liveness: (nodeId) => this.members.find(({ record }) => record.nodeId === nodeId)?.liveness ?? "down",
-      address: (nodeId) => this.members.find(({ record }) => record.nodeId === nodeId)?.record.address,
-      changes: Stream.empty,
-      receive: () => Effect.die("not used here"),
-      reportFailure: () => Effect.void,
-      probe: () => Effect.succeed(false)
+      liveness: (nodeId) => this.memberOf(nodeId)?.liveness ?? "down",
+      address: (nodeId) => this.memberOf(nodeId)?.record.address
     }),
-    Layer.succeed(Ring, {
+    Layer.mock(Ring, {
       current: () => this.ring,
       partitionOf: () => 0,
       preferenceList: () => this.ring.preferenceLists[0]!
     }),
-    Layer.succeed(Storage, {
-      apply: () => Effect.die("not used here"),
-      get: () => Effect.die("not used here"),
-      version: () => Effect.die("not used here"),
-      scan: () => Stream.empty,
-      view: Effect.die("not used here"),
-      changes: () => Effect.die("not used here"),
-      compact: Effect.void,
-      snapshot: () => Effect.die("not used here"),
-      verify: Effect.die("not used here"),
-      counterMax: Effect.succeed(0),
-      flush: Effect.void,
-      closeHoles: () => Effect.die("not used here"),
-      stats: Effect.sync(() => this.storageStats),
-      salvaged: false
-    }),
-    Layer.succeed(Snapshots, {
+    Layer.mock(Storage, { stats: Effect.sync(() => this.storageStats), salvaged: false }),
+    Layer.mock(Snapshots, {
       take: (name) => this.snapshots.take(name),
       list: Effect.suspend(() => this.snapshots.list),
       remove: (name) => this.snapshots.remove(name)
     }),
-    Layer.succeed(Replicator, {
-      write: () => Effect.die("not used here"),
-      repair: () => Effect.die("not used here"),
-      read: () => Effect.die("not used here"),
+    Layer.mock(Replicator, {
       hint: () => {},
       receive: (cells) => this.receive(cells),
       answer: (requests) => this.answer(requests),
       status: Effect.sync(() => this.replicatorStatus)
     }),
-    Layer.succeed(Holdings, {
+    Layer.mock(Holdings, {
       digests: Effect.sync(() => this.digests),
       versions: () => Stream.empty,
-      vouch: () => this.vouch,
-      cells: () => Stream.empty
+      vouch: () => this.vouch
     })
   )
 }

@@ -13,7 +13,7 @@ import type * as options from "./options.ts"
 
 type Given = options.Given<typeof options.compact>
 
-export const compact = (given: Given) =>
+export const run = (given: Given) =>
   directory.run(
     given.directory,
     Effect.gen(function*() {

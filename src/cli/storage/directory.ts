@@ -10,12 +10,8 @@ import * as Bytes from "../../domain/bytes.ts"
 import * as Logging from "../../observability/Logging.ts"
 import * as Engine from "../../storage/Engine.ts"
 import * as ReadOnly from "../../storage/offline/ReadOnly.ts"
-import { CommandFailed, report } from "../CommandFailed.ts"
+import { CommandFailed, failed } from "../CommandFailed.ts"
 import type { Output } from "../Output.ts"
-
-/** The way to do the same with a running node. */
-export const liveHint =
-  "stop it first, or take a snapshot with  rondo storage snapshot --node URL NAME  and use that instead"
 
 const isStorageError = Schema.is(StorageError)
 
@@ -29,7 +25,10 @@ const adviceOn = (directory: string, { path }: Corruption): string =>
     : `rondo storage verify ${directory}  lists all damage`
 
 const sentenceOf = (directory: string, error: unknown): string => {
-  if (error instanceof DirectoryLocked) return `${error.path} is in use by a running node: ${liveHint}`
+  if (error instanceof DirectoryLocked) {
+    return `${error.path} is in use by a running node: stop it first, or take a snapshot with  ` +
+      "rondo storage snapshot --node URL NAME  and use that instead"
+  }
   if (!isStorageError(error)) return error instanceof Error ? error.message : String(error)
   switch (error._tag) {
     case "DiskError":
@@ -48,13 +47,9 @@ const sentenceOf = (directory: string, error: unknown): string => {
 type Work<E> = Effect.Effect<void, E, Disk | Output | Scope.Scope>
 
 const runWith = <E>(logs: typeof quiet, directory: string, work: Work<E>) =>
-  report(
-    Effect.scoped(work).pipe(
-      Effect.mapError((error) =>
-        error instanceof CommandFailed ? error : new CommandFailed({ message: sentenceOf(directory, error) })
-      ),
-      Effect.provide([DiskNode.layer, logs])
-    )
+  Effect.scoped(work).pipe(
+    Effect.mapError((error) => error instanceof CommandFailed ? error : failed(sentenceOf(directory, error))),
+    Effect.provide([DiskNode.layer, logs])
   )
 
 /** A command that only reads reports damage in its result. */

@@ -11,7 +11,7 @@ import * as describe from "../../storage/offline/describeDamage.ts"
 import type { ReadOnly } from "../../storage/offline/ReadOnly.ts"
 import { TableSource } from "../../storage/scan/CellSource.ts"
 import * as Cursor from "../../storage/scan/Cursor.ts"
-import { CommandFailed } from "../CommandFailed.ts"
+import { failed } from "../CommandFailed.ts"
 import { mergeCells } from "../mergeCells.ts"
 import { Output } from "../Output.ts"
 import * as Record from "../record.ts"
@@ -23,8 +23,9 @@ import type * as options from "./options.ts"
 type Given = options.Given<typeof options.dump>
 
 const cellsPerPage = 1024
+const mayBeMissing = "a key there may be missing, or have an older value"
 
-export const dump = (given: Given) =>
+export const run = (given: Given) =>
   directory.runReading(
     given.directories[0]!,
     Effect.gen(function*() {
@@ -48,15 +49,12 @@ export const dump = (given: Given) =>
       const isShown = noticeIsTerminal && !resultIsTerminal && !given.quiet
       yield* Tally.during(tally, !isShown, print).pipe(
         Effect.catchTag("Corruption", (error) =>
-          Effect.fail(
-            new CommandFailed({
-              message: `${error.message}\n  --skip-damage skips what is lost: ` +
-                "a key there may be missing, or have an older value"
-            })
-          ))
+          Effect.fail(failed(`${error.message}\n  --skip-damage skips what is lost: ${mayBeMissing}`)))
       )
       const passed = passedOver(stores, given)
-      if (passed.length > 0) yield* notice(`${passed.join("\n")}\n`)
+      if (passed.length > 0) {
+        yield* notice(`${passed.join("\n")}\n`)
+      }
     })
   )
 
@@ -65,13 +63,13 @@ const recordLine = ({ key, value }: Cell): string => `${Record.encode({ key, ...
 
 const refuseContradictions = ({ cells, directories, reverse, table, tombstones }: Given) => {
   const problem = tombstones && !cells
-    ? "--tombstones needs --cells: records have values"
+    ? "--tombstones needs --cells, since a record has a value"
     : directories.length > 1 && reverse
     ? "--reverse is for one directory"
     : directories.length > 1 && Option.isSome(table)
     ? "--table is for one directory"
     : undefined
-  return problem === undefined ? Effect.void : Effect.fail(new CommandFailed({ message: problem }))
+  return problem === undefined ? Effect.void : Effect.fail(failed(problem))
 }
 
 /** Reported at the end, since damage is found on the way. */
@@ -84,7 +82,7 @@ const passedOver = (stores: ReadonlyArray<ReadOnly>, given: Given): ReadonlyArra
   return [
     ...(ranges.length === 0 ? [] : [
       `skipped ${counted(ranges.length, "damaged range")}: ${ranges.map(describe.keysOf).join("; ")}; ` +
-      "a key there may be missing, or have an older value"
+      mayBeMissing
     ]),
     ...logs.map((log) => `${log}: the cells there are missing`)
   ]
@@ -103,16 +101,14 @@ const cursorOf = Effect.fnUntraced(function*(store: ReadOnly, given: Given) {
   if (Option.isNone(given.table)) {
     const [damagedLog] = given.skipDamage ? [] : describe.logProblems(store.logs)
     if (damagedLog === undefined) return yield* store.cursor(options)
-    return yield* new CommandFailed({
-      message: `${damagedLog}\n  --skip-damage dumps every record of it that can be read`
-    })
+    return yield* failed(`${damagedLog}\n  --skip-damage dumps every record of it that can be read`)
   }
   const wanted = given.table.value
   const table = Levels.all(store.levels).find(({ id }) => id === wanted)
   if (table === undefined) {
-    return yield* new CommandFailed({
-      message: `${store.directory} has no table ${wanted} that can be opened: rondo storage inspect --tables lists them`
-    })
+    return yield* failed(
+      `${store.directory} has no table ${wanted} that can be opened: rondo storage inspect --tables lists them`
+    )
   }
   return Cursor.make([new TableSource([table], given.reverse, given.skipDamage)], [], options)
 })

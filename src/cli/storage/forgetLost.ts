@@ -8,7 +8,7 @@ import type * as options from "./options.ts"
 
 type Given = options.Given<typeof options.forgetLost>
 
-export const forgetLost = (given: Given) =>
+export const run = (given: Given) =>
   directory.run(
     given.directory,
     Effect.gen(function*() {

@@ -4,7 +4,7 @@ import { Disk } from "../../disk/Disk.ts"
 import type { Hole } from "../../storage/manifest/Holes.ts"
 import * as describe from "../../storage/offline/describeDamage.ts"
 import * as restoring from "../../storage/snapshot/restore.ts"
-import { CommandFailed } from "../CommandFailed.ts"
+import { failed } from "../CommandFailed.ts"
 import { printLine } from "../Output.ts"
 import { bytes } from "../statusTable.ts"
 import { counted } from "../Tally.ts"
@@ -14,7 +14,7 @@ import { check } from "./verify.ts"
 
 type Given = options.Given<typeof options.restore>
 
-export const restore = (given: Given) =>
+export const run = (given: Given) =>
   directory.run(
     given.snapshot,
     Effect.gen(function*() {
@@ -23,13 +23,11 @@ export const restore = (given: Given) =>
       const store = yield* directory.openReadOnly(given.snapshot)
       const { damage } = yield* check(store, given.quiet)
       if (damage.length > 0 && !given.allowDamage) {
-        return yield* new CommandFailed({
-          message:
-            `${given.snapshot} is damaged in ${counted(damage.length, "place")}: ${
-              damage.map(damageText).join("; ")
-            }. ` +
+        const places = damage.map(damageText).join("; ")
+        return yield* failed(
+          `${given.snapshot} is damaged in ${counted(damage.length, "place")}: ${places}. ` +
             "--allow-damage restores it all the same; the node then gets what is lost from other replicas"
-        })
+        )
       }
       const report = yield* into(given, given.directory)
       const known = store.holes.slice(0, store.holesKnown)

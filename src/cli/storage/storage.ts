@@ -1,16 +1,17 @@
-/**
- * `rondo storage`: inspects and maintains the files of a node or a snapshot. Each command has a file of its own, loaded
- * when the command runs, since other commands need no storage engine.
- */
+/** `rondo storage`: inspects and maintains the files of a node or a snapshot. Each command has a file of its own. */
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import * as options from "./options.ts"
 
-const inspect = Command.make(
-  "inspect",
-  options.inspect,
-  (given) => Effect.flatMap(Effect.promise(() => import("./inspect.ts")), ({ inspect }) => inspect(given))
-).pipe(
+interface Loaded<Given, E, R> {
+  readonly run: (given: Given) => Effect.Effect<void, E, R>
+}
+
+/** Loads a command's file when the command runs, since other commands need no storage engine. */
+const loaded = <Given, E, R>(load: () => Promise<Loaded<Given, E, R>>) => (given: Given) =>
+  Effect.flatMap(Effect.promise(load), ({ run }) => run(given))
+
+const inspect = Command.make("inspect", options.inspect, loaded(() => import("./inspect.ts"))).pipe(
   Command.withDescription("Show tables by level, keys, sizes, logs, what is lost, and read and space amplification"),
   Command.withExamples([
     { command: "rondo storage inspect data/node1", description: "Show what a stopped node has on disk" },
@@ -18,22 +19,14 @@ const inspect = Command.make(
   ])
 )
 
-const verify = Command.make(
-  "verify",
-  options.verify,
-  (given) => Effect.flatMap(Effect.promise(() => import("./verify.ts")), ({ verify }) => verify(given))
-).pipe(
+const verify = Command.make("verify", options.verify, loaded(() => import("./verify.ts"))).pipe(
   Command.withDescription("Read every block, line, index and log; exit code 1 when something is damaged"),
   Command.withExamples([
     { command: "rondo storage verify /backup/node1", description: "Check that a backup can still be restored" }
   ])
 )
 
-const dump = Command.make(
-  "dump",
-  options.dump,
-  (given) => Effect.flatMap(Effect.promise(() => import("./dump.ts")), ({ dump }) => dump(given))
-).pipe(
+const dump = Command.make("dump", options.dump, loaded(() => import("./dump.ts"))).pipe(
   Command.withDescription("Print the stored records as lines of JSON, in key order, ready for rondo import"),
   Command.withExamples([
     { command: "rondo storage dump data/node1 --prefix users/ | jq -r .key", description: "Look at some keys" },
@@ -45,20 +38,12 @@ const dump = Command.make(
   ])
 )
 
-const compact = Command.make(
-  "compact",
-  options.compact,
-  (given) => Effect.flatMap(Effect.promise(() => import("./compact.ts")), ({ compact }) => compact(given))
-).pipe(
+const compact = Command.make("compact", options.compact, loaded(() => import("./compact.ts"))).pipe(
   Command.withDescription("Rewrite the store of a stopped node without obsolete cells"),
   Command.withExamples([{ command: "rondo storage compact data/node1", description: "Free the space now" }])
 )
 
-const snapshot = Command.make(
-  "snapshot",
-  options.snapshot,
-  (given) => Effect.flatMap(Effect.promise(() => import("./snapshot.ts")), ({ snapshot }) => snapshot(given))
-).pipe(
+const snapshot = Command.make("snapshot", options.snapshot, loaded(() => import("./snapshot.ts"))).pipe(
   Command.withDescription("Take a durable copy of what nodes store now, while they keep running"),
   Command.withExamples([
     {
@@ -70,28 +55,19 @@ const snapshot = Command.make(
   ])
 )
 
-const restore = Command.make(
-  "restore",
-  options.restore,
-  (given) => Effect.flatMap(Effect.promise(() => import("./restore.ts")), ({ restore }) => restore(given))
-).pipe(
+const restore = Command.make("restore", options.restore, loaded(() => import("./restore.ts"))).pipe(
   Command.withDescription("Verify a snapshot and make it the data directory of a node"),
   Command.withExamples([
     { command: "rondo storage restore data/node1/snapshots/monday data/node1-restored", description: "Without copying" }
   ])
 )
 
-const forgetLost = Command.make("forget-lost", options.forgetLost, (given) =>
-  Effect.flatMap(
-    Effect.promise(() => import("./forgetLost.ts")),
-    ({ forgetLost }) => forgetLost(given)
-  )).pipe(
-    Command.withDescription("Give up cells that damage destroyed and that no replica has any more"),
-    Command.withExamples([{
-      command: "rondo storage forget-lost data/node1",
-      description: "Show what would be given up"
-    }])
-  )
+const forgetLost = Command.make("forget-lost", options.forgetLost, loaded(() => import("./forgetLost.ts"))).pipe(
+  Command.withDescription("Give up cells that damage destroyed and that no replica has any more"),
+  Command.withExamples([
+    { command: "rondo storage forget-lost data/node1", description: "Show what would be given up" }
+  ])
+)
 
 export const storage = Command.make("storage").pipe(
   Command.withDescription("Look at a node's files, verify them, take snapshots and restore them"),

@@ -5,7 +5,7 @@ import * as verification from "../../storage/integrity/verify.ts"
 import * as Levels from "../../storage/Levels.ts"
 import * as describe from "../../storage/offline/describeDamage.ts"
 import type * as ReadOnly from "../../storage/offline/ReadOnly.ts"
-import { CommandFailed } from "../CommandFailed.ts"
+import { failed } from "../CommandFailed.ts"
 import { printLine } from "../Output.ts"
 import * as progress from "../progress.ts"
 import { bytes } from "../statusTable.ts"
@@ -39,7 +39,7 @@ export const check = Effect.fnUntraced(function*(store: ReadOnly.ReadOnly, isQui
   )
 })
 
-export const verify = (given: Given) =>
+export const run = (given: Given) =>
   directory.runReading(
     given.directory,
     Effect.gen(function*() {
@@ -75,7 +75,7 @@ export const verify = (given: Given) =>
             `${verdict}: ${checked}`
           ].join("\n")
       )
-      if (!whole) return yield* new CommandFailed({ message: advice(given.directory, problems, logProblems) })
+      if (!whole) return yield* failed(advice(given.directory, problems, logProblems))
     })
   )
 

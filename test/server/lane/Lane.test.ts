@@ -1,18 +1,17 @@
 /** A request gets the same answer by the lane and by the declared endpoints, byte for byte. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Logger, Option, Redacted } from "effect"
+import { Effect, Logger, Option } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { KvApi } from "../../../src/api/KvApi.ts"
 import { ReadQuorumNotReached, WriteQuorumNotReached } from "../../../src/coordinator/CoordinatorError.ts"
 import type { Cell } from "../../../src/domain/cell/Cell.ts"
 import { Key } from "../../../src/domain/Key.ts"
 import { PeerApi } from "../../../src/peer/PeerApi.ts"
-import * as PeerAuth from "../../../src/peer/PeerAuth.ts"
 import * as PeerCodec from "../../../src/peer/PeerCodec.ts"
 import { PeerFailed } from "../../../src/peer/PeerError.ts"
 import type { KvHandlers } from "../../../src/server/KvHandlers.ts"
 import type { PeerBatches } from "../../../src/server/PeerHandlers.ts"
-import { serve, type Server } from "../client.ts"
+import { authorization, serve, type Server } from "../client.ts"
 import { type Cluster, node2, version } from "../fakes.ts"
 
 type Endpoint = keyof KvHandlers["Service"] | keyof PeerBatches["Service"]
@@ -26,7 +25,7 @@ interface Case {
 
 const key = Key.make("a")
 const cell: Cell = { key, version: version(7), value: { bytes: Buffer.from("v"), contentType: "text/plain" } }
-const secret = `Authorization: ${PeerAuth.header(Redacted.make("secret"))}`
+const secret = `Authorization: ${authorization}`
 
 const badKeys: ReadonlyArray<Case> = ["", "%zz", "%ff", "a/%", "k".repeat(1025)].map((name) => ({
   path: `/kv/${name}`

@@ -1,30 +1,17 @@
 /**
- * The inspection of a store as people read it.
+ * The inspection of a store, as programs get it and as people read it.
  *
  * Pure.
  */
 import { compare } from "../../domain/Key.ts"
+import * as Levels from "../../storage/Levels.ts"
+import * as Manifest from "../../storage/manifest/Manifest.ts"
+import * as describe from "../../storage/offline/describeDamage.ts"
+import type { ReadOnly } from "../../storage/offline/ReadOnly.ts"
+import type { Table } from "../../storage/sstable/Table.ts"
+import * as TableIndex from "../../storage/sstable/TableIndex.ts"
 import { bytes, columnsOf } from "../statusTable.ts"
 import { count, counted } from "../Tally.ts"
-
-export interface TableView {
-  readonly table: number
-  readonly path: string
-  readonly bytes: number
-  readonly cells: number
-  readonly tombstones: number
-  readonly blocks: number
-  readonly keyMin: string
-  readonly keyMax: string
-}
-
-export interface LevelView {
-  readonly level: number
-  readonly cells: number
-  readonly tombstones: number
-  readonly bytes: number
-  readonly tables: ReadonlyArray<TableView>
-}
 
 /** The newest cell of each key alone. */
 export interface Newest {
@@ -33,34 +20,56 @@ export interface Newest {
   readonly bytes: number
 }
 
-export interface Inspection {
-  readonly directory: string
-  readonly kind: "data directory" | "store" | "snapshot"
-  readonly format: number
-  /** In all tables, older cells of a key included. */
-  readonly cells: number
-  readonly tombstones: number
-  readonly bytes: number
-  readonly counterMax: number
-  /** Sorted runs in which a key may have to be looked for. */
-  readonly readAmplification: number
-  readonly bloomBitsPerKey: number
-  readonly blocks: number
-  readonly levels: ReadonlyArray<LevelView>
-  readonly logs: ReadonlyArray<{
-    readonly path: string
-    readonly bytes: number
-    readonly cells: number
-    readonly tornBytes: number
-    readonly problem?: string
-  }>
-  /** Different keys. */
-  readonly cellsInLogs: number
-  readonly problems: ReadonlyArray<string>
-  readonly newest?: Newest
-  /** Bytes of tables for each byte of the newest cells. */
-  readonly spaceAmplification?: number
+export type Inspection = ReturnType<typeof inspectionOf>
+type TableView = ReturnType<typeof tableView>
+
+/** `cells` counts older cells of a key too. `newest` is present when everything was read. */
+export const inspectionOf = (store: ReadOnly, names: ReadonlyArray<string>, newest: Newest | undefined) => {
+  const tables = Levels.all(store.levels)
+  const cells = sum(tables, (table) => table.cells)
+  const sizeBytes = Levels.bytesOf(tables)
+  return {
+    directory: store.directory,
+    kind: names.includes("identity.json") ? "data directory" : store.logs.length > 0 ? "store" : "snapshot",
+    format: Manifest.format,
+    cells,
+    tombstones: sum(tables, (table) => table.tombstones),
+    bytes: sizeBytes,
+    counterMax: store.counterMax,
+    /** Sorted runs in which a key may have to be looked for. */
+    readAmplification: Levels.runs(store.levels).length,
+    bloomBitsPerKey: cells === 0 ? 0 : 8 * sum(tables, ({ index }) => index.bloom.bits.length) / cells,
+    blocks: sum(tables, ({ index }) => TableIndex.blockCount(index)),
+    levels: store.levels.flatMap((level, number) =>
+      level.length === 0 ? [] : [{
+        level: number,
+        cells: sum(level, (table) => table.cells),
+        tombstones: sum(level, (table) => table.tombstones),
+        bytes: Levels.bytesOf(level),
+        tables: level.map(tableView)
+      }]
+    ),
+    logs: store.logs.map(({ problem, ...log }) => problem === undefined ? log : { ...log, problem }),
+    /** Different keys. */
+    cellsInLogs: store.memtable.entries.size,
+    problems: describe.problems(store),
+    ...(newest && { newest, spaceAmplification: newest.bytes === 0 ? 1 : sizeBytes / newest.bytes })
+  }
 }
+
+const tableView = ({ cells, id, index, keyMax, keyMin, path, sizeBytes, tombstones }: Table) => ({
+  table: id,
+  path,
+  bytes: sizeBytes,
+  cells,
+  tombstones,
+  blocks: TableIndex.blockCount(index),
+  keyMin,
+  keyMax
+})
+
+export const sum = <A>(list: ReadonlyArray<A>, of: (one: A) => number): number =>
+  list.reduce((total, one) => total + of(one), 0)
 
 const keyWidthMax = 28
 
@@ -70,7 +79,7 @@ const shortened = (key: string): string => {
   return text.length <= keyWidthMax ? text : `${text.slice(0, keyWidthMax - 2)}…"`
 }
 
-const levelRow = ({ bytes: size, cells, level, tables, tombstones }: LevelView) => [
+const levelRow = ({ bytes: size, cells, level, tables, tombstones }: Inspection["levels"][number]) => [
   String(level),
   count(tables.length),
   bytes(size),
