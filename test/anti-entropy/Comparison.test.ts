@@ -42,7 +42,7 @@ const digestsOf = (ring: Ring["Service"], { cells, holes }: FakeStorage): Digest
   return { digests: digests.format(), isDamaged: holes.length > 0 }
 }
 
-/** `a`, which compares, and `b`, with these cells; and what travelled between them. */
+/** `a`, which compares, and `b`, with these cells, and the requests between them. */
 const between = (
   mine: ReadonlyArray<Cell>,
   theirs: ReadonlyArray<Cell>,
@@ -133,7 +133,7 @@ describe("Comparison", () => {
       )
     }))
 
-  it.effect("gives and takes what can be read when a side has damage, and says whether the peer told of everything", () =>
+  it.effect("exchanges all that can be read when a side has damage, and says whether the peer reported everything", () =>
     Effect.gen(function*() {
       const [first, second, third] = shared as [Cell, Cell, Cell]
       for (const isDamaged of [false, true]) {

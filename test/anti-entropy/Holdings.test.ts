@@ -48,7 +48,7 @@ describe("Holdings", () => {
       assert.deepStrictEqual(found.map(({ key }) => key as string), ["key 3", "key 1"])
     }))
 
-  it.effect("tells of what it can read while it has damage, and that this is not all", () =>
+  it.effect("reports all that it can read while it has damage, and that it is incomplete", () =>
     Effect.gen(function*() {
       const { holdings, stored } = yield* start({ cells })
       const { digests } = yield* holdings.digests

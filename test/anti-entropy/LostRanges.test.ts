@@ -37,7 +37,7 @@ interface World {
   onVersions: () => void
 }
 
-/** The lost ranges of `a`, which holds `mine` and lost what is in the holes. */
+/** The lost ranges of `a`, which holds `mine` and lost cells in the holes. */
 const start = Effect.fnUntraced(function*(
   mine: ReadonlyArray<Cell>,
   theirs: Readonly<Record<string, ReadonlyArray<Cell>>>,
@@ -132,7 +132,7 @@ describe("LostRanges", () => {
       assert.deepStrictEqual(here.holes, [])
     }))
 
-  it.effect("waits for a replica that is not up, says for whom, and goes on when it is back", () =>
+  it.effect("waits for a replica that is not up, says for which, and fills the hole when it is back", () =>
     Effect.gen(function*() {
       const { here, status, world } = yield* start([], { c: [cell("k", 3)] })
       world.liveness.set(c, "down")
@@ -228,7 +228,7 @@ describe("LostRanges", () => {
       assert.include(status().reason, reason)
     }))
 
-  it.effect("asks whoever joined meanwhile before it closes a hole", () =>
+  it.effect("asks a node that joined meanwhile before it closes a hole", () =>
     Effect.gen(function*() {
       const { here, world } = yield* start([], { d: [cell("k", 3)] })
       world.onVersions = () => {

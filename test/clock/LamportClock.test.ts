@@ -78,7 +78,7 @@ describe("LamportClock", () => {
       assert.isFalse(clock.observe(100 + jumpMax + 1_000_000_001))
     }))
 
-  it.effect("goes on above the block that it had reserved after a restart", () =>
+  it.effect("continues above its reserved block after a restart", () =>
     Effect.gen(function*() {
       const clock = yield* start()
       yield* counterOf(clock)
@@ -104,7 +104,7 @@ describe("LamportClock", () => {
       assert.strictEqual(clock.memory.count("rename"), 2)
     }))
 
-  it.effect.prop("never issues a counter twice, whenever the power goes off and whatever the disk then loses", {
+  it.effect.prop("never issues a counter twice, for losses of power at any time and of any unsynced data", {
     seed: Schema.Int,
     cuts: Arbitrary.array(Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 14 }))), {
       minLength: 1,
@@ -132,7 +132,7 @@ describe("LamportClock", () => {
       assert.isTrue(isAscending(issued), issued.join(" "))
     }), { arbitrary: { runs: 300 } })
 
-  it.effect("issues nothing that it could not reserve, and goes on when the disk takes it again", () =>
+  it.effect("issues nothing that it could not reserve, and recovers with the disk", () =>
     Effect.gen(function*() {
       const clock = yield* start()
       const { memory } = clock
@@ -157,7 +157,7 @@ describe("LamportClock", () => {
       assert.strictEqual(yield* counterOf(clock), 2)
     }))
 
-  it.effect("is not disturbed when whoever waits for a reservation is interrupted", () =>
+  it.effect("is not disturbed when a caller that waits for a reservation is interrupted", () =>
     Effect.gen(function*() {
       const clock = yield* start()
       const { memory } = clock

@@ -21,7 +21,7 @@ describe("ClusterConfig", () => {
       assert.deepStrictEqual(settings, { replicationFactor, writeQuorum, readQuorum, partitions: 1024 })
     }))
 
-  it.effect("keeps three copies and waits for two of them, unless told otherwise", () =>
+  it.effect("keeps three copies and waits for two of them by default", () =>
     Effect.gen(function*() {
       const settings = { replicationFactor: 3, writeQuorum: 2, readQuorum: 2, partitions: 1024 }
       assert.deepStrictEqual([yield* load({}), defaults], [settings, settings])

@@ -26,7 +26,7 @@ describe("address", () => {
     for (const text of junk) assert.isUndefined(parseAddress(text), text)
   })
 
-  it("takes for loopback what only this machine can reach", () => {
+  it("calls an address loopback when only this machine can reach it", () => {
     for (const host of ["localhost", "::1", "127.0.0.1", "127.255.255.254"]) assert.isTrue(isLoopback(host), host)
     for (const host of ["::", "0.0.0.0", "128.0.0.1", "1127.0.0.1", "127.0.0.1.example.com", "127.com", "example"]) {
       assert.isFalse(isLoopback(host), host)

@@ -169,7 +169,7 @@ describe("Coordinator", () => {
       assert.deepStrictEqual(asked.map(([, counter]) => counter), [1, 52, 701])
     }))
 
-  it.effect("does not follow a version absurdly far ahead, and says what stood in the way", () =>
+  it.effect("does not follow a version absurdly far ahead, and names the replica", () =>
     Effect.gen(function*() {
       const { coordinator, world } = yield* startCoordinator()
       world.write.set(b, () => Effect.succeed(superseded(1_000_000)))
@@ -287,7 +287,7 @@ describe("Coordinator", () => {
       assert.deepStrictEqual(yield* coordinator.get(key), { cell: cellOf(1), answers: 2, replicas: 3 })
     }))
 
-  it.effect("gives up when holders are lost again and again", () =>
+  it.effect("ends when holders are lost again and again", () =>
     Effect.gen(function*() {
       const { coordinator, world } = yield* startCoordinator()
       world.read.set(a, holding(cellOf(1)))

@@ -32,7 +32,7 @@ describe("Deadlines", () => {
       assert.deepStrictEqual(expired.at(-1), ["e", 20])
     }))
 
-  it.effect("meets one that is already due, though never before the caller goes on", () =>
+  it.effect("expires one that is already due, but not before the caller continues", () =>
     Effect.gen(function*() {
       const { after, expired } = yield* start()
       after(0)
@@ -120,7 +120,7 @@ describe("Deadlines", () => {
       assert.deepStrictEqual(expired.at(-1), [30, 1000])
     }))
 
-  it.effect.prop("expires each at its time, exactly, whatever is set and cancelled meanwhile", {
+  it.effect.prop("expires each exactly at its time, while others are set and cancelled", {
     steps: Arbitrary.array(
       Arbitrary.all({ millis: isOfMillis(1, 40), pause: isOfMillis(0, 15), cancels: isOfMillis(0, 3) }),
       { maxLength: 60 }

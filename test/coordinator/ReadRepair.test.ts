@@ -159,7 +159,7 @@ describe("ReadRepair", () => {
       assert.deepStrictEqual((yield* Fiber.join(fiber)).cell, cellOf(2))
     }))
 
-  it.effect("repairs nobody when the fetched cell is what everyone holds", () =>
+  it.effect("repairs nobody when everyone holds the fetched cell", () =>
     Effect.gen(function*() {
       const { fiber, read, sent } = yield* repairing([versionOnly(a, 2), versionOnly(b, 2)], { others: [c] })
       read(a).succeed({ version: version(2), cell: cellOf(2) })
@@ -178,7 +178,7 @@ describe("ReadRepair", () => {
       assert.deepStrictEqual((yield* Fiber.join(fiber)).cell, cellOf(2))
     }))
 
-  it.effect("brings everyone to what it fetched when that is newer than what was seen", () =>
+  it.effect("repairs everyone to the fetched cell when it is newer than all answers", () =>
     Effect.gen(function*() {
       const { fiber, read, repair, sent } = yield* repairing([versionOnly(a, 2), versionOnly(b, 2)])
       read(a).succeed({ version: version(3), cell: cellOf(3) })

@@ -128,7 +128,7 @@ describe("attempt", () => {
       assert.deepStrictEqual(statesOf(requests), ["done", "interrupted"])
     }))
 
-  it.effect("gives up at the timeout, not before, and says what it had", () =>
+  it.effect("ends at the timeout, not before, with the answers that it had", () =>
     Effect.gen(function*() {
       const { fiber, requests } = yield* attempting(2, requestsOf(3), { timeout: Duration.millis(500) })
       requests[1]!.succeed("y")
@@ -139,7 +139,7 @@ describe("attempt", () => {
       assert.deepStrictEqual(statesOf(requests), ["interrupted", "done", "interrupted"])
     }))
 
-  it.effect("gives up at once when no time is left", () =>
+  it.effect("ends at once when no time is left", () =>
     Effect.gen(function*() {
       for (const timeout of [Duration.zero, Duration.millis(-1)]) {
         const { fiber, requests } = yield* attempting(1, requestsOf(2), { timeout })

@@ -12,7 +12,7 @@ const replaced: WriteAnswer = { _tag: "Accepted", replaced: true }
 const recovering: WriteAnswer = { _tag: "Uncounted", reason: "recovering" }
 const superseded = (counter: number): WriteAnswer => ({ _tag: "Superseded", newest: version(counter, b) })
 
-/** What one replica does: it answers, or fails. */
+/** One replica answers, or fails. */
 type Event = WriteAnswer | "fails"
 
 const node = (index: number) => NodeId.make(`n${index}`)
@@ -111,7 +111,7 @@ describe("quorum", () => {
     assert.deepInclude(quorum.count(2)(quorum.failed(asked, c, "storage")), { _tag: "NotEnough", got: 0 })
   })
 
-  it("gives up when the time is up, and says so", () => {
+  it("ends when the time is up, and says so", () => {
     const known: quorum.Answers<WriteAnswer> = quorum.answered(quorum.begin(3, 0, []), a, accepted)
     const notEnough = { _tag: "NotEnough", got: 1, failures: [], isExpired: true }
     assert.deepStrictEqual<unknown>(quorum.write(2)(quorum.expired(known)), notEnough)

@@ -1,4 +1,4 @@
-/** Requests to replicas that a test answers by hand, and what replicas say. */
+/** Cells, and requests to replicas that a test answers by hand. */
 import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"

@@ -36,7 +36,7 @@ describe("resolution", () => {
     assert.deepStrictEqual(resolve([{ node: a, answer: nothing }, { node: b, answer: nothing }]), none)
   })
 
-  it.prop("the newest version wins, whatever the order of answers", [answers], ([answers]) => {
+  it.prop("the newest version wins, for any order of answers", [answers], ([answers]) => {
     const { newest } = resolve(answers)
     assert.deepStrictEqual(resolve(answers.toReversed()).newest, newest)
     const versions = answers.flatMap(({ answer: { version } }) => version === undefined ? [] : [version])

@@ -42,14 +42,14 @@ const natural = Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0,
 
 const many = { arbitrary: { runs: 1000 } }
 
-/** What a call returns and what it leaves in the memory that it writes to, in both implementations. */
+/** Both implementations must return the same; a call that writes returns the memory too. */
 const same = (call: (bytes: typeof portable) => unknown) =>
   assert.deepStrictEqual(plain(call(portable)), plain(call(node!)))
 
 const plain = (result: unknown) => result instanceof Uint8Array ? Array.from(result) : result
 
 describe("bytes, portable and of Node", () => {
-  it.prop("agree on what is UTF-8, and on the text of it and of any range", [anyBytes, natural, natural], (given) => {
+  it.prop("agree whether bytes are UTF-8, and on the text of any range", [anyBytes, natural, natural], (given) => {
     const [bytes, from, to] = given
     const start = Math.min(from, to, bytes.length)
     const end = Math.min(Math.max(from, to), bytes.length)
@@ -119,7 +119,7 @@ describe("bytes, portable and of Node", () => {
 })
 
 describe("bytes", () => {
-  it("are of one kind in Node, whatever they came from, and share their memory with what was given", () => {
+  it("are of one kind in Node, and a view shares the memory of the given bytes", () => {
     const given = Uint8Array.of(1, 2, 3).subarray(1)
     const views = [Bytes.allocate(1), Bytes.allocateOwn(1), Bytes.none, Bytes.view(given), Bytes.copyOf(given)]
     for (const bytes of views) assert.isTrue(Buffer.isBuffer(bytes))

@@ -24,7 +24,7 @@ describe("xxhash64", () => {
     }
   })
 
-  it("hashes pieces as the text that they make, and goes on after it was asked", () => {
+  it("hashes pieces as the text that they make, and continues after each digest", () => {
     const pieces = stream()
     for (const [text, hash] of [["", vectors[0]![1]], ["ab", hash64("ab")], ["c", vectors[2]![1]]] as const) {
       pieces.update(text)

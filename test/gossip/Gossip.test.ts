@@ -1,4 +1,4 @@
-/** Who is in the cluster: how nodes learn of each other, and what they remember. */
+/** Membership: how nodes learn of each other and remember each other. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import * as DiskMemory from "../../src/disk/DiskMemory.ts"

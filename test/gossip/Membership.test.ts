@@ -46,7 +46,7 @@ describe("Membership", () => {
     }
   })
 
-  it("what a node raises stays within the bound, and a heartbeat that ends goes on in the next generation", () => {
+  it("a raised age stays within the bound, and the next generation follows the last heartbeat", () => {
     const last: MemberRecord = { ...record({}), generation: 7, heartbeat: ageMax }
     assert.deepInclude(Membership.beaten({ ...last, heartbeat: ageMax - 1 }), { generation: 7, heartbeat: ageMax })
     assert.deepInclude(Membership.beaten(last), { generation: 8, heartbeat: 0 })

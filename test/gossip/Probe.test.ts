@@ -13,7 +13,7 @@ const relays = ["relay1:1", "relay2:1", "relay3:1"]
 const refused = Effect.fail(new PeerFailed({ peer: target, reason: "unreachable", detail: "connection refused" }))
 const after = (millis: number, reached: boolean) => Effect.delay(Effect.succeed(reached), millis)
 
-/** Probes with scripted answers, and says what came of it, after how long, and who was asked. */
+/** The result of a probe with scripted answers, the time that it took, and the addresses that were asked. */
 const probing = (answers: Readonly<Record<string, Effect.Effect<boolean, PeerFailed>>>) =>
   Effect.gen(function*() {
     const asked: Array<string> = []

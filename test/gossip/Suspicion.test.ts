@@ -65,7 +65,7 @@ describe("Suspicion", () => {
     assert.strictEqual(Suspicion.heard(down, 12_000).liveness, "up")
   })
 
-  it("measures how late a look is, beyond what a busy loop explains", () => {
+  it("measures how late a look is, beyond the tolerance for a busy loop", () => {
     assert.strictEqual(Suspicion.lag(1_000, 1_300, timing), 0)
     assert.strictEqual(Suspicion.lag(1_000, 1_301, timing), 101)
     assert.strictEqual(Suspicion.lag(1_000, 31_200, timing), 30_000)

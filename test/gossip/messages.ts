@@ -1,4 +1,4 @@
-/** What nodes say to each other, made by hand. */
+/** Messages between nodes, made by hand. */
 import { defaults } from "../../src/config/ClusterConfig.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
 import { Incarnation } from "../../src/domain/Version.ts"

@@ -1,4 +1,4 @@
-/** Who is refused, and what is not believed. */
+/** Nodes that are refused, and records that are not believed. */
 import { assert, describe, it } from "@effect/vitest"
 import { protocolVersion } from "../../src/peer/PeerProtocol.ts"
 import { knownTo, recordIn, settled } from "./alone.ts"

@@ -67,7 +67,7 @@ describe("logging", () => {
       }
     }))
 
-  it.effect("shows what is not text as JSON", () =>
+  it.effect("shows values other than texts as JSON", () =>
     Effect.gen(function*() {
       const [line] = yield* logged({}, Effect.logInfo({ keys: 2 }).pipe(Effect.annotateLogs({ none: undefined })))
       assert.strictEqual(line, `1970-01-01T00:00:00.000Z INFO  {"keys":2}  none=undefined`)

@@ -45,7 +45,7 @@ describe("metrics", () => {
     }
   })
 
-  it("sample gauges at each scrape, so that what is gone is gone from the text", () => {
+  it("sample gauges at each scrape, so that labels that are gone leave the text", () => {
     const { render } = Metrics.make()
     const first = render((sample) => sample(Metrics.sampled.hintsPending, 5, { peer: "node2" }))
     const second = render((sample) => sample(Metrics.sampled.hintsPending, 6, { peer: "node3" }))

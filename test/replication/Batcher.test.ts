@@ -57,7 +57,7 @@ describe("Batcher", () => {
       assert.strictEqual(yield* Fiber.join(fiber!), "re: a")
     }))
 
-  it.effect("sends together what arrives while a request is under way, and never two requests at once", () =>
+  it.effect("sends requests together that arrive while one is under way, and never two batches at once", () =>
     Effect.gen(function*() {
       const { answer, batches, submit } = yield* withPeer()
       const first = yield* submit("a")
@@ -107,7 +107,7 @@ describe("Batcher", () => {
       })
   )
 
-  it.effect("leaves out whoever was interrupted before the batch left", () =>
+  it.effect("leaves out callers that were interrupted before the batch left", () =>
     Effect.gen(function*() {
       const { answer, batches, submit } = yield* withPeer()
       yield* submit("a")
@@ -125,7 +125,7 @@ describe("Batcher", () => {
       assert.deepStrictEqual(batches().slice(2), [["d"], ["g"]])
     }))
 
-  it.effect("drops the answer of whoever was interrupted after the batch left, and of nobody else", () =>
+  it.effect("drops the answer of a caller that was interrupted after the batch left, and no other", () =>
     Effect.gen(function*() {
       const { answer, submit } = yield* withPeer()
       yield* submit("a")
@@ -152,7 +152,7 @@ describe("Batcher", () => {
       })
   )
 
-  it.effect("answers the others of a batch when an observer of one of them throws, and goes on with the next", () =>
+  it.effect("answers the others of a batch when an observer of one of them throws, and sends the next", () =>
     Effect.gen(function*() {
       const { answer, submit } = yield* withPeer()
       const [first, second] = yield* submit("a", "b")

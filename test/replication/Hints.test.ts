@@ -40,10 +40,10 @@ const start = Effect.fnUntraced(function*(
 
 type Started = Effect.Success<ReturnType<typeof start>>
 
-/** Time for what waits in memory to go to the disk. */
+/** Time for hints in memory to go to the disk. */
 const flush = TestClock.adjust("50 millis")
 
-/** What the peer gets, delivery by delivery. */
+/** Delivers to the peer: its counters, file by file. */
 const delivered = Effect.fnUntraced(function*(hints: Started, peer: NodeId = b) {
   const batches: Array<ReadonlyArray<number>> = []
   yield* hints.deliver(peer, (cells) =>
@@ -117,7 +117,7 @@ describe("Hints", () => {
       assert.deepStrictEqual(yield* delivered(hints, b), [[1]])
     }))
 
-  it.effect("drops and counts what is more than a peer may have, in memory and on disk together", () =>
+  it.effect("drops and counts hints above the bound of a peer, in memory and on disk together", () =>
     Effect.gen(function*() {
       const probe = yield* start()
       probe.add(b, 1)
@@ -146,7 +146,7 @@ describe("Hints", () => {
       assert.strictEqual(waiting, bytes.length - (bytes.indexOf(0x0a) + 1), "all but the first line")
     }))
 
-  it.effect("keeps what the peer did not take, stops there, and does not send again what it took", () =>
+  it.effect("stops at a file that the peer does not take, and keeps it, but not those before", () =>
     Effect.gen(function*() {
       const hints = yield* start()
       hints.add(b, 1)

@@ -82,7 +82,7 @@ describe("Replicator", () => {
       assert.strictEqual(stored.cells.get(key)?.version.counter, 1)
     }))
 
-  it.effect("reports a failing disk as its own reason, whatever was asked", () =>
+  it.effect("reports a failing disk as its own reason, for reads and writes", () =>
     Effect.gen(function*() {
       const { replicator, stored, world } = yield* start()
       stored.failure = new DiskFull({ path: "data" })

@@ -10,7 +10,7 @@ import * as Holes from "../../src/storage/manifest/Holes.ts"
 import type { Hole } from "../../src/storage/manifest/Holes.ts"
 import type { Applied, Storage, StorageStats } from "../../src/storage/Storage.ts"
 
-/** `parts` of a service. Whatever else is used of it is a mistake of the test. */
+/** `parts` of a service. A use of any other part is a mistake of the test. */
 export const mock = <Service extends object>(parts: Partial<Service>): Service =>
   new Proxy(parts as Service, {
     get: (target, name) => {
@@ -35,7 +35,7 @@ export const layerMock = <Id, Service extends object>(tag: Context.Service<Id, S
 export interface FakeStorage {
   readonly service: Storage["Service"]
   readonly cells: ReadonlyMap<Key, Cell>
-  /** What every operation does from now on instead of its work. */
+  /** Every operation fails with it from now on. */
   failure: StorageError | undefined
   /** Keys in them cannot be read, and are written only by `fills`. */
   holes: ReadonlyArray<Hole>

@@ -12,7 +12,7 @@ const replicas = 3
 const listsOf = (members: ReadonlyArray<HashRing.RingMember>) =>
   HashRing.preferenceLists(HashRing.make(members), partitions, replicas)
 
-/** Coarser partitions for what must hold in each of them, whatever their number. */
+/** Coarser partitions, for properties that hold with any number of them. */
 const coarseListsOf = (members: ReadonlyArray<HashRing.RingMember>) =>
   HashRing.preferenceLists(HashRing.make(members), 64, replicas)
 

@@ -27,7 +27,7 @@ describe("Cell", () => {
     assert.deepStrictEqual(merged(Cell.merge(a!, b!), b!), merged(a!, b!))
   }, { arbitrary: { runs: 500 } })
 
-  it("takes the newer version, whatever it holds", () => {
+  it("takes the newer version, value or tombstone", () => {
     assert.deepStrictEqual(merged(cell(2, "a"), cell(1, "z")), plain(cell(2, "a")))
     assert.deepStrictEqual(merged(cell(2, undefined), cell(1, "z")), plain(cell(2, undefined)))
     assert.deepStrictEqual(merged(cell(2, "z"), cell(3, undefined)), plain(cell(3, undefined)))

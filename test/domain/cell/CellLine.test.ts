@@ -15,7 +15,7 @@ const cell = (key: string, bytes: Uint8Array | undefined, contentType = "text/pl
 
 const roundTrip = (cell: Cell) => assert.deepStrictEqual(plain(CellLine.decode(CellLine.encode(cell))), plain(cell))
 
-/** In a buffer that is full of what is escaped, so that what stands around the line would be noticed. */
+/** In a buffer full of quotation marks, so that a look beyond the line would be noticed. */
 const writtenPlain = (cell: Cell, start: number) => {
   const target = CellLine.makeTarget(start + CellLine.plainBytesMax(cell))
   target.bytes.fill(0x22)
@@ -24,7 +24,7 @@ const writtenPlain = (cell: Cell, start: number) => {
 }
 
 describe("CellLine", () => {
-  it.prop("decodes to the cell that was encoded, whatever its key and bytes", [anyCell], ([cell]) => {
+  it.prop("decodes to the cell that was encoded, for any key and bytes", [anyCell], ([cell]) => {
     const line = CellLine.encode(cell)
     assert.notInclude(line, "\n")
     assert.notInclude(line, "\r")
@@ -63,7 +63,7 @@ describe("CellLine", () => {
     }
   }, { arbitrary: { runs: 1000 } })
 
-  it("is written to a buffer just when nothing in it is escaped, whichever byte stands wherever", () => {
+  it("is written to a buffer exactly when nothing in it is escaped, for each byte at each place", () => {
     for (let byte = 0; byte < 256; byte++) {
       const escaped = byte < 0x20 || byte > 0x7f || byte === 0x22 || byte === 0x5c
       for (let place = 0; place < 13; place++) {
@@ -79,7 +79,7 @@ describe("CellLine", () => {
     }
   })
 
-  it("is written to a buffer whatever the length of its value", () => {
+  it("is written to a buffer for values of any length", () => {
     for (let length = 0; length < 20; length++) {
       const one = cell("k", Buffer.alloc(length, "~"))
       for (const start of [0, 1, 2, 3]) assert.strictEqual(writtenPlain(one, start), CellLine.encode(one))
