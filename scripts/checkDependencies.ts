@@ -44,6 +44,7 @@ export const floorsOf: Readonly<Record<string, ReadonlyArray<string>>> = {
     "assertions.ts",
     "Levels.ts",
     "manifest",
+    "load.ts",
     "lookUp.ts",
     "LiveTables.ts",
     "Waiters.ts",

@@ -43,6 +43,8 @@ export interface DiskMemory {
   readonly setFull: (full: boolean) => void
   /** The next such operation on a path that contains `path` fails, once. A failed append leaves half of its bytes. */
   readonly failNext: (operation: Operation, path: string, fault?: "EIO" | "full") => void
+  /** Reads of what it chooses fail with `EIO`, until it is set again: a sector, a file, or the disk. */
+  readonly setUnreadable: (isUnreadable: (path: string, startBytes: number, endBytes: number) => boolean) => void
   /** The power goes off at the n-th operation from now, which may still take effect in part. */
   readonly powerOffAt: (operation: number) => void
   /** From now on every operation fails. */
@@ -105,6 +107,7 @@ class Model {
   private readonly locks = new Set<string>()
   private readonly counts = new Map<Operation, number>()
   private faults: Array<{ operation: Operation; path: string; fault: "EIO" | "full" }> = []
+  private isUnreadable: (path: string, startBytes: number, endBytes: number) => boolean = () => false
   private readonly syncs = Latch.makeUnsafe(true)
   private operations = 0
   private offAt = Number.POSITIVE_INFINITY
@@ -131,6 +134,9 @@ class Model {
       },
       failNext: (operation, path, fault = "EIO") => {
         this.faults.push({ operation, path, fault })
+      },
+      setUnreadable: (isUnreadable) => {
+        this.isUnreadable = isUnreadable
       },
       powerOffAt: (operation) => {
         this.offAt = this.operations + operation
@@ -163,7 +169,9 @@ class Model {
       readFile: (path) =>
         this.run("readFile", path, () => {
           const file = this.names.get(path)
-          return file === undefined ? undefined : Bytes.copyOf(file.bytes)
+          if (file === undefined) return undefined
+          const { bytes } = file
+          return this.isUnreadable(path, 0, bytes.length) ? unreadable("readFile", path) : Bytes.copyOf(bytes)
         }),
       sizeBytes: (path) => this.withFile("size", path, (file) => file.bytes.length),
       openRead: (path) => this.withFile("openRead", path, (file) => this.readHandle(path, file)),
@@ -236,6 +244,7 @@ class Model {
           this.run("read", path, () => {
             if (closed || life !== this.life) return dead("read", path)
             const end = offsetBytes + lengthBytes
+            if (this.isUnreadable(path, offsetBytes, end)) return unreadable("read", path)
             return end > file.bytes.length
               ? new DiskError({ operation: "read", path, code: "EOF" })
               : Bytes.copyOf(file.bytes, offsetBytes, end)
@@ -347,6 +356,8 @@ class Model {
 }
 
 const dead = (operation: Operation, path: string) => new DiskError({ operation, path, code: "EBADF" })
+
+const unreadable = (operation: Operation, path: string) => new DiskError({ operation, path, code: "EIO" })
 
 const applyNames = (names: Map<string, File>, change: ReadonlyArray<NameChange>): void => {
   for (const [path, file] of change) {

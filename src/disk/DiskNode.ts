@@ -12,7 +12,7 @@ import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Bytes from "../domain/bytes.ts"
 import { type AppendHandle, DirectoryLocked, Disk, type Link, type ReadHandle } from "./Disk.ts"
-import { DiskError, DiskFull, type StorageError } from "./StorageError.ts"
+import { DiskError, DiskFull, isUnreadable, type StorageError } from "./StorageError.ts"
 
 /** Copying this much takes about 30 microseconds, as much as the event loop may well be held. */
 const synchronousAppendBytesMax = 64 * 1024
@@ -93,20 +93,37 @@ const makeDirectory = Effect.fnUntraced(function*(directory: string) {
  */
 const readAroundBytes = 64 * 1024
 
-/** Through the thread pool; reads on until all is there, because a single read may return less. */
-const readFully = (descriptor: number, file: string, offset: number, length: number) =>
+/** Through the thread pool. A place beside what is wanted, which the device cannot read, does not count. */
+const readFully = (descriptor: number, file: string, offset: number, length: number) => {
+  const start = offset - (offset % readAroundBytes)
+  const around = Math.ceil((offset + length - start) / readAroundBytes) * readAroundBytes
+  return Effect.catchIf(
+    readRange(descriptor, file, offset, length, start, around),
+    isUnreadable,
+    () => readRange(descriptor, file, offset, length, offset, length)
+  )
+}
+
+/** Reads `memoryBytes` from `start` on until what is wanted is there, because a single read may return less. */
+const readRange = (
+  descriptor: number,
+  file: string,
+  offset: number,
+  length: number,
+  start: number,
+  memoryBytes: number
+) =>
   call<Uint8Array>("read", file, (done) => {
     if (length === 0) return done(null, Bytes.none)
-    const start = offset - (offset % readAroundBytes)
     const end = offset + length
-    const around = Bytes.allocateOwn(Math.ceil((end - start) / readAroundBytes) * readAroundBytes)
+    const memory = Bytes.allocateOwn(memoryBytes)
     // A copy: whoever holds it would keep all that lay around it.
-    const wanted = () => Bytes.copyOf(around, offset - start, end - start)
+    const wanted = () => Bytes.copyOf(memory, offset - start, end - start)
     const step = (filled: number): void =>
-      fs.read(descriptor, around, filled, around.length - filled, start + filled, (error, count) => {
-        if (error !== null) return done(error, around)
+      fs.read(descriptor, memory, filled, memory.length - filled, start + filled, (error, count) => {
+        if (error !== null) return done(error, memory)
         if (start + filled + count >= end) return done(null, wanted())
-        if (count === 0) return done(Object.assign(new Error("end of file"), { code: "EOF" }), around)
+        if (count === 0) return done(Object.assign(new Error("end of file"), { code: "EOF" }), memory)
         return step(filled + count)
       })
     step(0)

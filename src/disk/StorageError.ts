@@ -47,3 +47,7 @@ export class UnknownFormat extends Schema.TaggedError<UnknownFormat>()("UnknownF
 
 export const StorageError = Schema.Union([DiskFull, DiskError, Corruption, UnknownFormat])
 export type StorageError = typeof StorageError.Type
+
+/** The device could not read a place, though the request was sound. */
+export const isUnreadable = (error: StorageError): error is DiskError =>
+  error._tag === "DiskError" && error.code === "EIO"

@@ -26,7 +26,7 @@ import { recover } from "./recover.ts"
 import * as View from "./scan/View.ts"
 import * as Snapshot from "./snapshot/Snapshot.ts"
 import * as BlockCache from "./sstable/BlockCache.ts"
-import type * as Table from "./sstable/Table.ts"
+import * as Table from "./sstable/Table.ts"
 import * as TableWriter from "./sstable/TableWriter.ts"
 import * as State from "./State.ts"
 import * as Writer from "./Writer.ts"
@@ -72,7 +72,7 @@ export interface StorageStats {
   readonly syncs: number
   /** Same version, different bytes: should stay 0 for ever. */
   readonly equalVersionConflicts: number
-  /** Why writes are refused at the moment, or `undefined`. */
+  /** Why writes are refused, or tables cannot be read, at the moment; `undefined` while all is well. */
   readonly refusing: StorageError | undefined
   /** Damage that a read met since the start, of a table that has some. */
   readonly damage: Corruption | undefined
@@ -105,10 +105,13 @@ export const open = Effect.fnUntraced(function*(
   const tick = Effect.forever(
     Effect.andThen(Effect.sleep("1 second"), Effect.andThen(Effect.sync(context.cache.age), writer.tick))
   )
+  // A bad sector may take the device many seconds, and the writer's tick must not wait for it.
+  const retry = Effect.forever(Effect.andThen(Effect.sleep("1 second"), retryUnreadable(state)))
   yield* Effect.forkScoped(restarting("the flusher", Flusher.run(state)))
   yield* Effect.forkScoped(restarting("the compactor", Compactor.run(state, scope)))
   yield* Effect.forkScoped(restarting("the writer", writer.run))
   yield* Effect.forkScoped(restarting("the tick of writer and cache", tick))
+  yield* Effect.forkScoped(restarting("the retry of what cannot be read", retry))
   if (scrubBytesPerSecond > 0) yield* Effect.forkScoped(restarting("the scrub", scrubber.run))
   return {
     apply: writer.apply,
@@ -122,7 +125,11 @@ export const open = Effect.fnUntraced(function*(
     compact: Effect.andThen(writer.flush, compactions.request),
     snapshot: Snapshot.make(state, writer.flush),
     verify: verify(state),
-    stats: Effect.sync(() => ({ ...stats(state), refusing: writer.refusing(), scrub: scrubber.stats() })),
+    stats: Effect.sync(() => ({
+      ...stats(state),
+      refusing: writer.refusing() ?? failingOf(state),
+      scrub: scrubber.stats()
+    })),
     closeHoles: (holes: ReadonlyArray<Hole>) => Effect.andThen(writer.flush, closeHoles(state, holes)),
     salvaged: recovered.salvaged
   }
@@ -168,6 +175,22 @@ const closeTables = (state: State.State) =>
   Effect.sync(() => {
     for (const table of Levels.all(state.tables.levels)) table.retire(() => Effect.runFork(table.close))
   })
+
+const retryUnreadable = Effect.fnUntraced(function*({ tables }: State.State) {
+  for (const table of Levels.all(tables.levels)) {
+    const retry = table.retryUnreadable()
+    if (retry !== undefined) yield* Table.held(table, retry)
+  }
+})
+
+/** A sector that cannot be read is damage; a disk that cannot read is none, and nobody else says so. */
+const failingOf = ({ tables }: State.State): StorageError | undefined => {
+  for (const table of Levels.all(tables.levels)) {
+    const failure = table.failing()
+    if (failure !== undefined) return failure
+  }
+  return undefined
+}
 
 const stats = ({ context, figures, memtables, tables }: State.State): Omit<StorageStats, "refusing" | "scrub"> => {
   const all = Levels.all(tables.levels)

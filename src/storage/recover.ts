@@ -10,9 +10,7 @@
 import { Effect } from "effect"
 import type { Disk } from "../disk/Disk.ts"
 import { Corruption, type StorageError } from "../disk/StorageError.ts"
-import * as Cell from "../domain/cell/Cell.ts"
-import * as cellCodec from "../domain/cell/cellCodec.ts"
-import * as Levels from "./Levels.ts"
+import * as load from "./load.ts"
 import * as Holes from "./manifest/Holes.ts"
 import * as Manifest from "./manifest/Manifest.ts"
 import * as Memtable from "./memtable/Memtable.ts"
@@ -46,15 +44,17 @@ export const recover = Effect.fnUntraced(function*(
   for (const { id, kind, name } of files) {
     if (!(kind === "wal" ? logs : names).has(id)) yield* disk.remove(`${directory}/${name}`)
   }
-  const { holes, levels } = yield* openTables(options, stored)
+  const { levels, lost } = yield* load.openTables(options.context, stored)
+  const holes = [...stored.holes, ...lost.map(({ hole }) => hole)]
   const active = Memtable.make()
   let salvaged = false
   yield* Effect.gen(function*() {
+    if (lost.length > 0) yield* forget(options, { ...stored, holes }, lost)
     for (const log of stored.logs) {
       const isThere = files.some(({ id, kind }) => kind === "wal" && id === log)
       salvaged = (yield* replay(options, log, isThere, active)) || salvaged
     }
-  }).pipe(Effect.onError(() => Effect.forEach(Levels.all(levels), ({ close }) => close)))
+  }).pipe(Effect.onError(() => load.closeAll(levels)))
   let counterMax = stored.counterMax
   for (const { cell } of active.entries.values()) counterMax = Math.max(counterMax, cell!.version.counter)
   const nextFile = [...files.map(({ id }) => id), ...names, ...logs].reduce((max, id) => Math.max(max, id + 1), 1)
@@ -95,32 +95,18 @@ const readManifest = Effect.fnUntraced(function*(
   return Manifest.empty
 })
 
-/** A table that cannot be opened is moved aside, and what it held becomes a hole. */
-const openTables = Effect.fnUntraced(function*(
-  { context }: Options,
-  stored: Manifest.Manifest
+/** Tables that cannot be opened are moved aside: what they held is among the holes. */
+const forget = Effect.fnUntraced(function*(
+  { context: { directory, disk } }: Options,
+  stored: Manifest.Manifest,
+  lost: ReadonlyArray<load.LostTable>
 ) {
-  const { directory, disk } = context
-  const tables: Array<Array<Table.Table>> = Levels.empty.map(() => [])
-  const lost: Array<Manifest.TableEntry> = []
-  const holes = Array.from(stored.holes)
-  for (const entry of stored.tables) {
-    const opened = Table.open(context, entry.id)
-    const table = yield* Effect.catchTag(opened, "Corruption", (error) => Effect.succeed(error))
-    if (!(table instanceof Corruption)) tables[entry.level]!.push(table)
-    else {
-      yield* Effect.logError(`${table.message}. What it held is asked of other replicas`)
-      holes.push(Holes.ofTable(entry, table))
-      lost.push(entry)
-    }
+  for (const { hole } of lost) {
+    yield* Effect.logError(`${Holes.damageOf(hole).message}. What it held is asked of other replicas`)
   }
-  const levels = tables.map(Levels.inOrder)
-  if (lost.length > 0) {
-    const kept = stored.tables.filter((entry) => !lost.includes(entry))
-    yield* Manifest.write(disk, directory, { ...stored, tables: kept, holes })
-    for (const { id } of lost) yield* moveAside(disk, directory, id)
-  }
-  return { levels, holes }
+  const gone = new Set(lost.map(({ entry }) => entry))
+  yield* Manifest.write(disk, directory, { ...stored, tables: stored.tables.filter((entry) => !gone.has(entry)) })
+  for (const { id } of gone) yield* moveAside(disk, directory, id)
 })
 
 /** For whoever wants to look at them: nothing reads them any more. */
@@ -144,11 +130,8 @@ const replay = Effect.fnUntraced(function*(
     yield* Effect.logWarning(`${path}: cut ${tornBytes} bytes of an unfinished write at byte ${sizeBytes}`)
   }
   for (const payload of payloads) {
-    const cells = cellCodec.decodeAll(payload)
-    if (cells === undefined) return yield* new Corruption({ path, offsetBytes: 0, reason: "a record is not cells" })
-    for (const cell of cells) {
-      const before = Memtable.get(active, cell.key)
-      if (before === undefined || Cell.compare(cell, before) > 0) Memtable.set(active, cell)
+    if (load.takeUp(active, payload) === undefined) {
+      return yield* new Corruption({ path, offsetBytes: 0, reason: "a record is not cells" })
     }
     yield* Effect.yieldNow
   }

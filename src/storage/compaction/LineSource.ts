@@ -5,7 +5,7 @@
  * Blocks that cannot be read are passed over and reported, so that what is damaged does not stop the rest.
  */
 import { Effect } from "effect"
-import type { Corruption, StorageError } from "../../disk/StorageError.ts"
+import { type Corruption, isUnreadable, type StorageError } from "../../disk/StorageError.ts"
 import * as Bytes from "../../domain/bytes.ts"
 import * as Cell from "../../domain/cell/Cell.ts"
 import * as cellLines from "../../domain/cell/cellLines.ts"
@@ -78,28 +78,28 @@ export class LineSource implements Source {
     const table = this.run[this.table]!
     const first = this.nextBlock
     const end = spanEnd(table, first)
-    return Effect.catchTag(
-      Effect.map(table.span(first, end - first), (bytes) => {
-        this.step(table, end)
-        this.block = bytes
-        this.stand(0)
-      }),
-      "Corruption",
-      (error) => end - first === 1 ? this.passOver(table, first, error) : this.loadOne(table, first)
+    if (end - first === 1) return this.loadOne(table, first)
+    return Effect.catchIf(
+      this.take(table, first, end),
+      (error) => error._tag === "Corruption" || isUnreadable(error),
+      () => this.loadOne(table, first)
     )
   })
 
-  /** After a span that could not be read as a whole. */
   private loadOne(table: Table, block: number): Effect.Effect<void, StorageError> {
     return Effect.catchTag(
-      Effect.map(table.span(block, 1), (bytes) => {
-        this.step(table, block + 1)
-        this.block = bytes
-        this.stand(0)
-      }),
+      this.take(table, block, block + 1),
       "Corruption",
       (error) => this.passOver(table, block, error)
     )
+  }
+
+  private take(table: Table, first: number, end: number): Effect.Effect<void, StorageError> {
+    return Effect.map(table.span(first, end - first), (bytes) => {
+      this.step(table, end)
+      this.block = bytes
+      this.stand(0)
+    })
   }
 
   private passOver(table: Table, block: number, error: Corruption): Effect.Effect<void, StorageError> {

@@ -10,7 +10,7 @@
  */
 import { Clock, Effect } from "effect"
 import * as Levels from "../Levels.ts"
-import type { Table } from "../sstable/Table.ts"
+import * as Table from "../sstable/Table.ts"
 import type { State } from "../State.ts"
 import * as TableCheck from "./TableCheck.ts"
 import { optionsOf, spanBytes } from "./verify.ts"
@@ -56,7 +56,7 @@ export const make = (state: State, bytesPerSecond: number): Scrubber => {
   /** No step takes more than a second of what the rate allows, unless a single block does. */
   const options = { ...optionsOf(state), spanBytes: Math.min(spanBytes, bytesPerSecond) }
 
-  const scrub = Effect.fnUntraced(function*(table: Table) {
+  const scrub = Effect.fnUntraced(function*(table: Table.Table) {
     const check = TableCheck.make(table, options)
     const before = stats.damaged
     while (isLive(state, table)) {
@@ -77,7 +77,7 @@ export const make = (state: State, bytesPerSecond: number): Scrubber => {
     const end = state.tables.nextFile
     change({ running: true, bytesDone: 0, bytesTotal: Levels.bytesOf(Levels.all(state.tables.levels)) })
     for (let table = tableFrom(state, 0, end); table !== undefined; table = tableFrom(state, table.id + 1, end)) {
-      yield* held(table, scrub(table))
+      yield* Table.held(table, scrub(table))
     }
     change({ running: false, passes: stats.passes + 1, lastPassEndedAtMillis: yield* Clock.currentTimeMillis })
   })
@@ -92,15 +92,13 @@ export const make = (state: State, bytesPerSecond: number): Scrubber => {
 }
 
 /** The oldest live table with a number from `from` on and below `end`. */
-const tableFrom = (state: State, from: number, end: number): Table | undefined => {
-  let found: Table | undefined
+const tableFrom = (state: State, from: number, end: number): Table.Table | undefined => {
+  let found: Table.Table | undefined
   for (const table of Levels.all(state.tables.levels)) {
     if (table.id >= from && table.id < end && (found === undefined || table.id < found.id)) found = table
   }
   return found
 }
 
-const isLive = (state: State, table: Table): boolean => state.tables.levels.some((tables) => tables.includes(table))
-
-const held = <A, E>(table: Table, use: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-  Effect.acquireUseRelease(Effect.sync(table.retain), () => use, () => Effect.sync(table.release))
+const isLive = (state: State, table: Table.Table): boolean =>
+  state.tables.levels.some((tables) => tables.includes(table))

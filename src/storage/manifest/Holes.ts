@@ -49,6 +49,10 @@ export const isSame = (left: Hole, right: Hole): boolean =>
   left.from === right.from && left.to === right.to && left.counterMax === right.counterMax &&
   left.file === right.file && left.offsetBytes === right.offsetBytes
 
+/** The damage that made the hole. */
+export const damageOf = ({ file, offsetBytes, reason }: Hole): Corruption =>
+  new Corruption({ path: file, offsetBytes, reason })
+
 export const corruption = ({ file, offsetBytes, reason }: Hole): Corruption =>
   new Corruption({
     path: file,

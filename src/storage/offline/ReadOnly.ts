@@ -7,17 +7,15 @@
 import { Effect, Schema } from "effect"
 import type { Disk } from "../../disk/Disk.ts"
 import { Corruption, UnknownFormat } from "../../disk/StorageError.ts"
-import * as Cell from "../../domain/cell/Cell.ts"
-import * as cellCodec from "../../domain/cell/cellCodec.ts"
 import * as Levels from "../Levels.ts"
-import * as Holes from "../manifest/Holes.ts"
+import * as load from "../load.ts"
+import type * as Holes from "../manifest/Holes.ts"
 import * as Manifest from "../manifest/Manifest.ts"
 import * as Memtable from "../memtable/Memtable.ts"
 import * as SortedRuns from "../memtable/SortedRuns.ts"
 import { MemtableSource, TableSource } from "../scan/CellSource.ts"
 import * as Cursor from "../scan/Cursor.ts"
 import * as BlockCache from "../sstable/BlockCache.ts"
-import * as Table from "../sstable/Table.ts"
 import * as frame from "../wal/frame.ts"
 import * as RecordLog from "../wal/RecordLog.ts"
 
@@ -61,29 +59,23 @@ const cacheBytes = 1024 * 1024
 export const open = Effect.fnUntraced(function*(disk: Disk["Service"], directory: string) {
   const manifest = yield* readManifest(disk, directory)
   const context = { disk, directory, cache: BlockCache.make(cacheBytes), onDamage: () => {} }
-  const levels: Array<Array<Table.Table>> = Levels.empty.map(() => [])
-  const holes = Array.from(manifest.holes)
-  for (const entry of manifest.tables) {
-    const opened = yield* Effect.result(Table.open(context, entry.id))
-    if (opened._tag === "Success") {
-      yield* Effect.addFinalizer(() => opened.success.close)
-      levels[entry.level]!.push(opened.success)
-    } else if (opened.failure._tag === "Corruption") holes.push(Holes.ofTable(entry, opened.failure))
-    else return yield* opened.failure
-  }
+  const { levels, lost } = yield* Effect.acquireRelease(
+    load.openTables(context, manifest),
+    ({ levels }) => load.closeAll(levels)
+  )
+  const holes = [...manifest.holes, ...lost.map(({ hole }) => hole)]
   const memtable = Memtable.make()
   const logs: Array<StoredLog> = []
   for (const log of manifest.logs) logs.push(yield* readLog(disk, RecordLog.pathOf(directory, log), memtable))
-  const ordered = levels.map(Levels.inOrder)
   const store: ReadOnly = {
     directory,
-    levels: ordered,
+    levels,
     holes,
     holesKnown: manifest.holes.length,
     logs,
     memtable,
     counterMax: manifest.counterMax,
-    cursor: (options) => cursor({ levels: ordered, holes, logs, memtable }, options)
+    cursor: (options) => cursor({ levels, holes, logs, memtable }, options)
   }
   return store
 })
@@ -118,13 +110,9 @@ const readLog = Effect.fnUntraced(function*(disk: Disk["Service"], path: string,
   let cells = 0
   for (const { offset, payload } of frames) {
     if (payload.length === 0) continue
-    const decoded = cellCodec.decodeAll(payload)
-    if (decoded === undefined) problem ??= `the record at byte ${offset} is not cells`
-    for (const cell of decoded ?? []) {
-      const before = Memtable.get(memtable, cell.key)
-      if (before === undefined || Cell.compare(cell, before) > 0) Memtable.set(memtable, cell)
-    }
-    cells += decoded?.length ?? 0
+    const taken = load.takeUp(memtable, payload)
+    if (taken === undefined) problem ??= `the record at byte ${offset} is not cells`
+    cells += taken ?? 0
   }
   const tornBytes = reading._tag === "TornTail" ? bytes.length - reading.end : 0
   const log: StoredLog = { path, bytes: bytes.length, cells, tornBytes, problem }

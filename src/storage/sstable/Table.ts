@@ -4,15 +4,18 @@
  * Invariants
  * - A block's checksum is verified each time it comes from the disk. One that does not match is read once more, and
  *   then fails each read, and is logged at the first.
+ * - A block that the disk cannot read for good counts as damaged too (`UnreadableBlocks`); any other read that the disk
+ *   refuses fails with the disk's error.
  * - Its files are removed only when no look-up and no scan reads them (`retain`, `release`, `retire`).
  */
 import { Effect } from "effect"
 import type { Disk, ReadHandle } from "../../disk/Disk.ts"
-import { Corruption, type StorageError, UnknownFormat } from "../../disk/StorageError.ts"
+import { Corruption, type DiskError, isUnreadable, type StorageError, UnknownFormat } from "../../disk/StorageError.ts"
 import * as Bytes from "../../domain/bytes.ts"
 import * as cellLines from "../../domain/cell/cellLines.ts"
 import type { BlockCache, BlockSlots } from "./BlockCache.ts"
 import * as TableIndex from "./TableIndex.ts"
+import { UnreadableBlocks } from "./UnreadableBlocks.ts"
 
 export interface Table extends TableIndex.TableProperties {
   readonly id: number
@@ -24,12 +27,16 @@ export interface Table extends TableIndex.TableProperties {
   readonly readNow: (block: number, take: (lengthBytes: number) => Uint8Array) => Uint8Array | undefined
   /** A block from the cache or from the disk. */
   readonly read: (block: number) => Effect.Effect<Uint8Array, StorageError>
-  /** The lines of several blocks, past the cache. */
+  /** The lines of several blocks, past the cache. When the disk refuses to read them, each may be tried alone. */
   readonly span: (block: number, count: number) => Effect.Effect<Uint8Array, StorageError>
   /** The same without waiting, if that is possible, in the memory that `take` gives for so many bytes. */
   readonly spanNow: (block: number, count: number, take: (lengthBytes: number) => Uint8Array) => Uint8Array | undefined
   /** Blocks that cannot be read, by number. */
   readonly damaged: ReadonlyMap<number, Corruption>
+  /** Why the disk fails, when it refuses more than a few sectors. */
+  readonly failing: () => StorageError | undefined
+  /** Reads a block again that the disk refused, if there is one: see `UnreadableBlocks`. */
+  readonly retryUnreadable: () => Effect.Effect<void> | undefined
   readonly retain: () => void
   readonly release: () => void
   /** Calls `whenFree` once nobody holds the table any more. */
@@ -75,6 +82,10 @@ export const open = Effect.fnUntraced(function*(context: Context, id: number): E
   return make(id, path, index, yield* disk.openRead(path), context)
 })
 
+/** Keeps the table's files while it is used. */
+export const held = <A, E>(table: Table, use: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.acquireUseRelease(Effect.sync(table.retain), () => use, () => Effect.sync(table.release))
+
 /** Reads and verifies the index alone. */
 export const readIndex = Effect.fnUntraced(function*(disk: Disk["Service"], directory: string, id: number) {
   const path = indexPath(directory, id)
@@ -94,7 +105,7 @@ const make = (
   path: string,
   index: TableIndex.TableIndex,
   handle: ReadHandle,
-  { cache, onDamage }: Context
+  { cache, directory, disk, onDamage }: Context
 ): Table => {
   const { checksums, offsets } = index
   const slots: BlockSlots = new Array(checksums.length)
@@ -121,33 +132,50 @@ const make = (
     return undefined
   }
 
-  const refuse = (block: number) => {
+  const refuse = (block: number, reason: string) => {
     const known = damaged.get(block)
     if (known !== undefined) return Effect.fail(known)
-    const found = new Corruption({
-      path,
-      offsetBytes: offsets[block]!,
-      reason: "the block's checksum does not match"
-    })
+    const found = new Corruption({ path, offsetBytes: offsets[block]!, reason })
     damaged.set(block, found)
     onDamage()
     return Effect.andThen(Effect.logError(found.message), Effect.fail(found))
   }
 
+  const readBlocks = (first: number, end: number) => handle.read(offsets[first]!, offsets[end]! - offsets[first]!)
+
+  const unreadable = new UnreadableBlocks(
+    TableIndex.blockCount(index),
+    (block) => readBlocks(block, block + 1),
+    disk.readFile(indexPath(directory, id))
+  )
+
   const readVerified = (first: number, end: number): Effect.Effect<Uint8Array, StorageError> => {
-    const read = handle.read(offsets[first]!, offsets[end]! - offsets[first]!)
-    const attempt = Effect.map(read, (bytes) => ({ bytes, bad: mismatch(bytes, first, end) }))
-    return Effect.flatMap(
+    if (end === first + 1 && unreadable.isLost(first)) return Effect.fail(damaged.get(first)!)
+    const attempt = Effect.map(readBlocks(first, end), (bytes) => ({ bytes, bad: mismatch(bytes, first, end) }))
+    const verified = Effect.flatMap(
       // The bytes may have been spoilt on their way: only what reads wrong twice is damaged.
       Effect.flatMap(attempt, (once) => once.bad === undefined ? Effect.succeed(once) : attempt),
-      ({ bad, bytes }) => bad === undefined ? Effect.succeed(bytes) : refuse(bad)
+      ({ bad, bytes }) => {
+        unreadable.wereRead(first, end)
+        return bad === undefined ? Effect.succeed(bytes) : refuse(bad, "the block's checksum does not match")
+      }
     )
+    return end > first + 1
+      ? verified
+      : Effect.catchIf(verified, isUnreadable, (error) => refuseUnreadable(first, error))
   }
+
+  const refuseUnreadable = (block: number, error: DiskError) =>
+    Effect.flatMap(
+      unreadable.refused(block, error),
+      (isLost): Effect.Effect<never, StorageError> =>
+        isLost ? refuse(block, `the disk cannot read it (${error.code})`) : Effect.fail(error)
+    )
 
   const spanNow = (block: number, count: number, take: (lengthBytes: number) => Uint8Array): Uint8Array | undefined => {
     const length = offsets[block + count]! - offsets[block]!
     // What takes long to copy is not read while everybody waits.
-    if (length > spanNowBytesMax) return undefined
+    if (length > spanNowBytesMax || unreadable.isLost(block)) return undefined
     const target = take(length)
     if (!handle.readNow(offsets[block]!, length, target)) return undefined
     const bytes = target.length === length ? target : target.subarray(0, length)
@@ -183,6 +211,11 @@ const make = (
     path,
     index,
     damaged,
+    failing: () => unreadable.failing,
+    retryUnreadable: () => {
+      const block = unreadable.suspect
+      return block === undefined ? undefined : Effect.ignore(readVerified(block, block + 1))
+    },
     findNow,
     readNow,
     read: (block) =>
