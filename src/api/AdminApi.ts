@@ -1,6 +1,6 @@
 /**
  * Endpoints for operators and their tools. Liveness never depends on peers or disks; readiness is about this node;
- * health is about the cluster as this node sees it, and not for load balancers: a lost quorum would remove every node.
+ * health is about the cluster as this node sees it. A load balancer that used health would drop every node at once.
  */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
@@ -44,7 +44,7 @@ export const Damage = Schema.Struct({
 
 /** The rereading of all tables in the background. Absent while it is off. */
 export const Scrub = Schema.Struct({
-  /** Whether a pass is under way; otherwise the scrub rests. */
+  /** `false` between two passes. */
   running: Schema.Boolean,
   /** Of the current pass, or else of the last one. */
   bytesDone: Schema.Int,
@@ -180,6 +180,6 @@ export class AdminApi extends HttpApiGroup.make("admin")
   )
   .annotateMerge(OpenApi.annotations({
     title: "Operations",
-    description: "Health, membership, metrics, and snapshots. The latter need the cluster's secret, as peers do."
+    description: "Health, membership, metrics and snapshots. Snapshots need the cluster's secret, as peers do."
   }))
 {}

@@ -1,4 +1,4 @@
-/** Everything that a node serves, declared once. The server's routes and the OpenAPI document are made from it. */
+/** All endpoints of a node. The server's routes and the OpenAPI document are made from this declaration. */
 import { HttpApi, OpenApi } from "effect/http-api"
 import { PeerApi } from "../peer/PeerApi.ts"
 import { AdminApi } from "./AdminApi.ts"

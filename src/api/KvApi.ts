@@ -1,21 +1,19 @@
 /**
- * Keys and values over HTTP. `curl` is a complete client: the path is the key, the body is the value.
- *
- * The wildcard keeps slashes in keys. Query parameters and the key are described here but read by hand
- * (`server/KvRequest`): decoding by schema costs more than the rest of a request, and the router changes some keys.
+ * Keys and values over HTTP: the path is the key, the body is the value, so `curl` is a complete client. The wildcard
+ * keeps slashes in keys. `server/KvRequest` reads the key and the query by hand, since decoding by schema costs more
+ * than the rest of a request, and the router changes some keys.
  */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { keyBytesMax } from "../domain/Key.ts"
 import * as Problem from "./Problem.ts"
 
-/** The value's own bytes, of any kind. */
 const Bytes = Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array({ contentType: "*/*" }))
 
-/** The answer of `GET` to `Accept: application/json`. */
+/** What `GET` answers to `Accept: application/json`. */
 export const Envelope = Schema.Struct({
   key: Schema.String,
-  /** Text when the bytes are valid UTF-8; else base64, and `encoding` says so. */
+  /** Text if the bytes are valid UTF-8, otherwise base64, marked by `encoding`. */
   value: Schema.String,
   version: Schema.String,
   contentType: Schema.String,

@@ -1,17 +1,16 @@
 /**
- * Every refusal, as an RFC 9457 problem: one class per kind, its HTTP status with it. `_tag` is the kind's
- * name for programs, `detail` a sentence for people, and the other members are the numbers needed to act on it.
- *
- * `retryable` says whether the same request may succeed later; `outcome`, on writes, whether this one took effect.
+ * Every error that a client meets, as an RFC 9457 problem: one class for each kind, with its HTTP status. `_tag` names
+ * the kind for programs, `detail` is a sentence for people, `retryable` says whether the same request may succeed
+ * later, and `outcome`, on writes, whether this one took effect.
  */
 import { Schema } from "effect"
 import { missing, Outcome } from "../coordinator/CoordinatorError.ts"
 import { problem } from "../peer/PeerProblem.ts"
 
-/** Retry after this many seconds: long enough to let a queue drain, short enough not to be noticed. */
+/** Long enough to let a queue drain, short enough not to be noticed. */
 export const retryAfterSeconds = 1
 
-/** Members of an answer to a write that certainly left nothing behind. */
+/** The write certainly did not happen. */
 const notApplied = { outcome: Schema.tag("not-applied") }
 
 export class InvalidKey extends problem<InvalidKey>()("InvalidKey", 400, "The key is not valid") {}
@@ -64,7 +63,6 @@ export class ReadQuorumFailed
   extends problem<ReadQuorumFailed>(true)("ReadQuorumFailed", 503, "Too few replicas answered", { ...missing })
 {}
 
-/** Decided before the operation begins, so nothing was sent to any replica. */
 export class Overloaded extends problem<Overloaded>(true)("Overloaded", 503, "Too many requests are under way", {
   ...notApplied,
   limit: Schema.Int

@@ -1,8 +1,6 @@
 /**
- * Latencies counted in buckets that are at most 1/128 wide, so that percentiles of millions of requests cost a
- * few kilobytes and no allocation.
- *
- * The layout is that of Gil Tene's HdrHistogram: linear up to 256 microseconds, then 128 buckets an octave.
+ * Counts latencies in buckets at most 1/128 wide, so that percentiles of millions of requests take a few kilobytes and
+ * no allocation. The layout of Gil Tene's HdrHistogram: linear up to 256 microseconds, then 128 buckets an octave.
  */
 
 const linearMax = 256

@@ -1,8 +1,6 @@
 /**
- * Leaf: how the commands reach a cluster over HTTP.
- *
- * Not by Effect's `HttpClient`, which sends the path of a `URL`: a `URL` turns `/kv/%2E%2E`, a key like any other, into
- * `/`.
+ * Leaf: how the commands reach a cluster over HTTP. Effect's `HttpClient` sends the path of a `URL`, which turns
+ * `/kv/%2E%2E`, a key like any other, into `/`.
  */
 import { NodeStream } from "@effect/platform-node"
 import * as Undici from "@effect/platform-node/Undici"
@@ -25,7 +23,7 @@ export interface Answer {
   readonly body: Buffer
 }
 
-/** No whole answer came. The request may have been carried out all the same. */
+/** No whole answer came. The node may have carried out the request all the same. */
 export class HttpFailed extends Schema.TaggedError<HttpFailed>()("HttpFailed", {
   origin: Schema.String,
   /** The system's code, such as `ECONNREFUSED`, or the client's, such as `UND_ERR_SOCKET`. */
@@ -47,7 +45,7 @@ export class Http extends Context.Service<Http, {
     Http,
     Effect.gen(function*() {
       const agent = yield* Effect.acquireRelease(
-        // A node that applies a whole batch may take long to its first byte; callers set their own deadlines.
+        // A node may take long to its first byte; callers set their own deadlines.
         Effect.sync(() => new Undici.Agent({ headersTimeout: 0, bodyTimeout: 0 })),
         (agent) => Effect.promise(() => agent.destroy())
       )

@@ -1,10 +1,9 @@
 /**
  * Leaf: sends HTTP/1.1 requests over raw sockets and measures their latency. It shares the machine with the cluster
- * that it measures, so it does as little as possible: one request in flight a connection, no header objects, no
- * promises, one timer in all.
+ * that it measures, so it does little: one request in flight per connection, no header objects, no promises, one timer.
  *
- * Closed loop: a connection sends its next request when the last one is answered, so latencies under overload are
- * those that as many patient clients would see, not those of a fixed arrival rate.
+ * Closed loop: a connection sends its next request when the last one is answered. So latencies under overload are those
+ * of as many patient clients, not those of a fixed arrival rate.
  */
 import * as net from "node:net"
 import { performance } from "node:perf_hooks"
@@ -35,19 +34,21 @@ export interface Outcome {
   readonly p50Millis: number
   readonly p99Millis: number
   readonly maxMillis: number
-  /** How often each kind of failure was seen: a status, or the system's code of a broken connection. */
+  /** Counts by kind: a status, or the system's code of a broken connection. */
   readonly errors: Readonly<Record<string, number>>
 }
 
-/** An answer that takes longer counts as an error and costs its connection. */
+/** A slower answer counts as an error, and its connection is closed. */
 const answerMillisMax = 10_000
-/** Without a duration, every key is sent once; the load stops early when no answer came for this long. */
+/** Without a duration, the load also stops when no answer came for this long. */
 const silenceMillisMax = 15_000
-/** How soon a broken connection is opened again, so that a dead node is not hammered. */
+/** Pause before a broken connection is opened again, so that a dead node is not hammered. */
 const reconnectMillis = 100
 const sweepMillis = 50
 
-/** Distinct keys of 20 letters. Equal seeds give equal keys, so that two systems can be measured with the same requests. */
+/**
+ * Distinct keys of 20 letters. Equal seeds give equal keys, so that two systems can be measured with the same requests.
+ */
 export const keysOf = (seed: number, count: number): ReadonlyArray<string> => {
   const random = SeededRandom.make(seed)
   const drawn = new Set<string>()
@@ -135,9 +136,8 @@ export const getText = (host: string, key: string, query = ""): string =>
   `GET /kv/${key}${query} HTTP/1.1\r\nHost: ${host}\r\n\r\n`
 
 export interface Events {
-  /** Whether there is anything left to send. */
   readonly more: () => boolean
-  /** The next request. Without one the connection ends, or waits for `send` while there is more to come. */
+  /** Without one the connection ends, or waits for `send` while there is more to come. */
   readonly request: (host: string) => string | undefined
   readonly answered: (status: number, sentAtMillis: number) => void
   readonly failed: (kind: string) => void

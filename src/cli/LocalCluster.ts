@@ -1,8 +1,4 @@
-/**
- * The nodes that `rondo up` starts, with their settings, and the messages about them.
- *
- * Pure.
- */
+/** The nodes that `rondo up` starts, with their settings, and the messages about them. Pure. */
 import { relative, resolve } from "node:path"
 import * as ClusterConfig from "../config/ClusterConfig.ts"
 import type { Ending } from "./NodeProcess.ts"
@@ -12,15 +8,14 @@ export interface PlannedNode {
   readonly port: number
   readonly address: string
   readonly dataDirectory: string
-  /** The settings in which nodes differ or must agree; the rest comes from the environment. */
+  /** Settings in which nodes differ or must agree; the environment has the others. */
   readonly settings: Readonly<Record<string, string>>
 }
 
 export interface Plan {
   readonly nodes: ReadonlyArray<PlannedNode>
-  /** The command as it was called, for the lines that a person types. */
+  /** The command and the directory of a person who types the lines below. */
   readonly program: string
-  /** The directory in which a person types them. */
   readonly currentDirectory: string
 }
 
@@ -36,8 +31,8 @@ export interface Options {
 const shared = Object.values(ClusterConfig.declared).map(({ variable }) => variable)
 
 /**
- * Settings on which all nodes must agree. The command that starts a node again repeats them, or its peers would refuse it.
- * Fewer nodes than replicas could never reach a quorum, so a small cluster keeps one copy per node.
+ * Settings on which all nodes must agree: the command that restarts a node repeats them, or its peers would refuse it.
+ * A cluster of fewer nodes than replicas could never reach a quorum, so it keeps one copy per node.
  */
 const sharedSettings = ({ environment, nodes }: Options): Record<string, string> => {
   const isSmall = nodes < 3 && environment["REPLICATION_FACTOR"] === undefined

@@ -4,7 +4,6 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { createServer } from "node:net"
 import { type Line, LineSplitter } from "./lines.ts"
 
-/** How a process ended: by itself with a code, or by a signal. */
 export interface Ending {
   readonly code: number | undefined
   readonly signal: string | undefined

@@ -1,9 +1,16 @@
-/** Leaf: the terminal, or the pipe or file in its place. Results go to standard output, everything else to standard error. */
+/**
+ * Leaf: the terminal, or the pipe or file in its place. Results go to standard output, everything else to standard
+ * error.
+ */
 import { Context, Effect, Layer } from "effect"
 
 /** Prints one line of a command's result. */
 export const printLine = (line: string): Effect.Effect<void, never, Output> =>
   Effect.flatMap(Output, ({ result }) => result(`${line}\n`))
+
+/** Prints a command's result for programs or for people. */
+export const print = (isJson: boolean, result: unknown, text: string) =>
+  printLine(isJson ? JSON.stringify(result) : text)
 
 export class Output extends Context.Service<Output, {
   /** Bytes as they are. Completes when the receiver took them; interrupts when it went away. */

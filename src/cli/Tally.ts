@@ -1,4 +1,4 @@
-/** The work of a long command so far, and its display: a bar on a terminal, a line now and then in a log. */
+/** The progress of a long command, and its display: a bar on a terminal, a line now and then in a log. */
 import { Clock, Effect } from "effect"
 import { Output } from "./Output.ts"
 import * as progress from "./progress.ts"
@@ -88,6 +88,10 @@ export const summaryText = (tally: Tally, pastTense: string, seconds: number): s
   }/s); ` +
   `${count(tally.retried)} retried, ${count(tally.failed)} failed` +
   (tally.errors.size === 0 ? "" : `; errors: ${errorKinds(tally)}`)
+
+/** The end of the work, for programs or for people. */
+export const summary = (tally: Tally, pastTense: string, seconds: number, isJson: boolean): string =>
+  isJson ? JSON.stringify(summarize(tally, seconds)) : summaryText(tally, pastTense, seconds)
 
 /** Weight of the newest interval in the rate that a terminal shows. */
 const rateWeight = 0.2

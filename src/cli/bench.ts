@@ -4,7 +4,7 @@ import { Command, Flag } from "effect/cli"
 import { failed } from "./CommandFailed.ts"
 import * as flags from "./flags.ts"
 import * as LoadGenerator from "./LoadGenerator.ts"
-import { printLine } from "./Output.ts"
+import { print } from "./Output.ts"
 import { count } from "./Tally.ts"
 import * as target from "./target.ts"
 
@@ -67,7 +67,7 @@ export const bench = Command.make(
       }
     }
     const outcome = yield* run(load)
-    yield* printLine(given.json ? JSON.stringify(outcome) : render(load, outcome))
+    yield* print(given.json, outcome, render(load, outcome))
     if (outcome.requests === 0) return yield* failed("no request succeeded: is the cluster up? rondo status shows it")
   })
 ).pipe(

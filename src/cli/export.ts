@@ -127,9 +127,7 @@ export const exportRecords = Command.make(
       )
     )
     const { seconds } = yield* Tally.during(tally, quiet, work)
-    const summary = json
-      ? JSON.stringify(Tally.summarize(tally, seconds))
-      : Tally.summaryText(tally, "exported", seconds)
+    const summary = Tally.summary(tally, "exported", seconds, json)
     yield* file === "-" ? output.notice(quiet ? "" : `${summary}\n`) : printLine(summary)
   })
 ).pipe(

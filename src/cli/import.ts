@@ -1,8 +1,7 @@
 /**
- * `rondo import`: writes the records of a file, or with `--verify` reads every one of them back and compares.
- *
- * Reading, sending and waiting overlap, and at most `--concurrency` records are in flight. A put may be repeated safely,
- * so one that fails for a passing reason is retried, at the next node of `--url`.
+ * `rondo import`: writes the records of a file, or with `--verify` reads every one back and compares. At most
+ * `--concurrency` records are in flight. A put may be repeated safely, so one that fails for a passing reason is
+ * retried, at the next node of `--url`.
  */
 import { NodeStream } from "@effect/platform-node"
 import { Duration, Effect, FileSystem, Option, Schedule, Stdio, Stream } from "effect"
@@ -18,7 +17,7 @@ import * as retry from "./retry.ts"
 import * as Tally from "./Tally.ts"
 import * as target from "./target.ts"
 
-/** How many lines with errors are named; the summary counts all. */
+/** Lines with errors that are named; the summary counts all. */
 const complaintsMax = 20
 const answerTimeout = Duration.seconds(20)
 
@@ -189,11 +188,7 @@ export const importRecords = Command.make(
       giveUpAfter: Duration.seconds(given.retrySeconds)
     }
     const { seconds } = yield* Tally.during(tally, quiet, run(options, tally))
-    yield* printLine(
-      json
-        ? JSON.stringify(Tally.summarize(tally, seconds))
-        : Tally.summaryText(tally, verify ? "verified" : "imported", seconds)
-    )
+    yield* printLine(Tally.summary(tally, verify ? "verified" : "imported", seconds, json))
     if (tally.failed > 0) {
       return yield* failed(
         `${Tally.count(tally.failed)} records ${verify ? "differ from the file" : "were not written"}`

@@ -1,6 +1,6 @@
 /**
- * Merges the cells of several nodes, each in key order, into one stream in key order that holds the newest cell of
- * each key. It holds one chunk of each node, however much they store.
+ * Merges the cells of several nodes, each in key order, into one stream of the newest cell of each key, in key order.
+ * It holds one chunk of each node in memory.
  */
 import { Effect, Option, Schema, Stream } from "effect"
 import * as Cell from "../domain/cell/Cell.ts"
@@ -27,7 +27,6 @@ const order: Order<Cells<unknown>> = {
   isNewer: (left, right) => Cell.compare(left.head()!, right.head()!) > 0
 }
 
-/** Large enough that the cost of a step is shared, small enough to hold. */
 const chunkCells = 512
 
 /** Tombstones are part of the result. */

@@ -1,10 +1,8 @@
 /**
- * One record of an import or export as a line of JSON:
+ * One record of an import or export as a line of JSON. Pure. Decoding undoes encoding, byte for byte.
  *
  *     {"key":"users/42","value":"Ada"}
  *     {"key":"logo","value":"iVBORw0K","encoding":"base64","contentType":"image/png"}
- *
- * Pure. Decoding undoes encoding, byte for byte.
  */
 import { Result, Schema } from "effect"
 import { isUtf8 } from "node:buffer"

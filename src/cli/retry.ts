@@ -1,8 +1,8 @@
-/** When a request that failed for a reason that may pass is sent again. */
+/** When to repeat a request that failed for a passing reason. */
 import { Duration, Effect, Random, Schedule } from "effect"
 
 export interface AttemptFailed {
-  /** In a word or two, to count by: `ECONNREFUSED`, `503 WriteQuorumFailed`. */
+  /** To count by: `ECONNREFUSED`, `503 WriteQuorumFailed`. */
   readonly kind: string
   readonly retryable: boolean
   /** The server's `Retry-After`. */
@@ -13,10 +13,7 @@ export interface AttemptFailed {
 const firstDelay = Duration.millis(50)
 const delayMax = Duration.seconds(2)
 
-/**
- * Delays double, each between half and all of it, so that clients that failed together do not return together. No
- * attempt begins later than `giveUpAfter`.
- */
+/** Delays double, with jitter, up to `delayMax`. No attempt begins later than `giveUpAfter`. */
 export const schedule = (giveUpAfter: Duration.Duration) =>
   Schedule.exponential(firstDelay).pipe(
     Schedule.setInputType<AttemptFailed>(),

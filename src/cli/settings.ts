@@ -1,4 +1,4 @@
-/** The settings of a node as flags, which win over the environment, and everything that is wrong with them at once. */
+/** The settings of a node as flags, which win over the environment, and all mistakes in them at once. */
 import { ConfigProvider, Effect, type Option, Record } from "effect"
 import { Flag } from "effect/cli"
 import * as ClusterConfig from "../config/ClusterConfig.ts"
@@ -40,7 +40,7 @@ const loads: ReadonlyArray<Effect.Effect<unknown, Setting.BadSettings>> = [
   LoggingConfig.load
 ]
 
-/** Everything that is wrong with the settings, one sentence each; empty when the node can start. */
+/** All mistakes in the settings, one sentence each. */
 export const problems = Effect.partition(loads, (load) => load).pipe(
   Effect.map(([, failures]) => failures.flatMap((failure) => failure.problems))
 )

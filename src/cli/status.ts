@@ -4,7 +4,7 @@ import { Command } from "effect/cli"
 import { Cluster, Health } from "../api/AdminApi.ts"
 import { failed } from "./CommandFailed.ts"
 import * as flags from "./flags.ts"
-import { printLine } from "./Output.ts"
+import { print } from "./Output.ts"
 import * as statusTable from "./statusTable.ts"
 import * as target from "./target.ts"
 
@@ -24,11 +24,7 @@ export const status = Command.make(
         })
       )
     )
-    yield* printLine(
-      json
-        ? JSON.stringify({ cluster, health })
-        : statusTable.render(cluster, health, yield* Clock.currentTimeMillis)
-    )
+    yield* print(json, { cluster, health }, statusTable.render(cluster, health, yield* Clock.currentTimeMillis))
     if (health.status === "unavailable") {
       return yield* failed("some partitions have no quorum: start the nodes that are down")
     }

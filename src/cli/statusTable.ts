@@ -1,8 +1,4 @@
-/**
- * The state of a cluster as people read it.
- *
- * Pure.
- */
+/** The state of a cluster as people read it. Pure. */
 import type { Cluster, Health } from "../api/AdminApi.ts"
 import { count, counted } from "./Tally.ts"
 

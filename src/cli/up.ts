@@ -1,9 +1,7 @@
 /**
- * `rondo up`: a whole cluster on this machine, one operating-system process per node.
- *
- * It shows the output of each node. It does not restart a node that dies, so that one can watch the cluster without it,
- * but prints the command that does. The children watch their standard input, a pipe from here, and stop when it closes,
- * so none is left behind however this process ends.
+ * `rondo up`: a whole cluster on this machine, one operating-system process per node, with the output of each. It does
+ * not restart a node that dies, so that one can watch the cluster without it, but prints the command that does. The
+ * children stop when their standard input, a pipe from here, closes, so none is left behind however this process ends.
  */
 import { Deferred, Duration, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"

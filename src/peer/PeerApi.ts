@@ -1,7 +1,4 @@
-/**
- * The endpoints that nodes offer each other, declared with the others so that one server and one document hold them
- * all. Each needs the cluster's secret (`PeerAuth`).
- */
+/** The endpoints that nodes offer each other. Each needs the cluster's secret (`PeerAuth`). */
 import { Schema } from "effect"
 import {
   HttpApiEndpoint,
@@ -21,7 +18,6 @@ import {
 } from "./PeerProblem.ts"
 import { GossipMessage, GossipReply } from "./PeerProtocol.ts"
 
-/** Tells clients of HTTP which proof is missing. */
 const Unauthorized = PeerUnauthorized.pipe(HttpApiSchema.encodeToWithHeaders({
   body: PeerUnauthorized,
   headers: { "www-authenticate": Schema.String }
@@ -38,12 +34,11 @@ export class PeerSecret extends HttpApiMiddleware.Service<PeerSecret>()("rondo/p
 const Binary = Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array({ contentType: "application/octet-stream" }))
 const CellLines = HttpApiSchema.StreamUint8Array({ contentType: "application/x-ndjson" })
 
-/** Bodies of peers: the largest batch and its largest cell fit many times over. */
+/** Several times the largest batch with its largest cell. */
 export const peerBodyBytesMax = 16 * 1024 * 1024
-/** Cells of one batch together, beyond which it goes out without waiting for more. */
+/** A batch of this size goes out without waiting for more cells. */
 export const batchBytesMax = 4 * 1024 * 1024
 export const batchCellsMax = 1024
-/** Keys that one request for cells may name. */
 export const keysPerRequestMax = 1024
 
 export const DigestsAnswer = Schema.Struct({
@@ -98,6 +93,6 @@ export class PeerApi extends HttpApiGroup.make("peer")
   .middleware(PeerSecret)
   .annotateMerge(OpenApi.annotations({
     title: "Peers",
-    description: "What nodes say to each other. Not for clients; needs the cluster's secret."
+    description: "For nodes among themselves, not for clients; needs the cluster's secret."
   }))
 {}

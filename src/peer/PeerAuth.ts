@@ -1,8 +1,6 @@
 /**
- * How a peer proves that it knows the cluster's secret: a token derived from it, so that the secret itself never
- * travels. Over networks that others can read, run the cluster inside a private network or a TLS tunnel.
- *
- * Pure.
+ * How a peer proves that it knows the cluster's secret: with a token derived from it, so that the secret itself never
+ * travels. Where others can read the network, run the cluster in a private one or a TLS tunnel. Pure.
  */
 import { Redacted } from "effect"
 import { createHmac, timingSafeEqual } from "node:crypto"

@@ -1,8 +1,6 @@
 /**
- * The only way to reach a peer: the leaf that holds the outbound network. `layer` speaks HTTP; tests and the
- * simulator put their own network here.
- *
- * Every call fails with `PeerFailed` and never retries by itself. Callers bound it in time.
+ * The only way to reach a peer, and the leaf that holds the outbound network: `PeerClientHttp` in production, a network
+ * in memory in tests and the simulator. A call fails with `PeerFailed` and does not retry. Callers set deadlines.
  */
 import { Context, type Effect, type Stream } from "effect"
 import type { Cell } from "../domain/cell/Cell.ts"
@@ -18,9 +16,8 @@ export type WriteAnswer =
   | Uncounted
 
 /**
- * Does not count towards a quorum. `recovering`: stored, but by a node with a new data directory, which may have
- * forgotten something newer that it once acknowledged. `storage`: not stored, because the node cannot read the cell
- * that it holds of this key.
+ * Does not count towards a quorum. `recovering`: stored, but this node may have forgotten a newer cell that it once
+ * acknowledged. `storage`: not stored, because the node cannot read the cell that it holds of this key.
  */
 export interface Uncounted {
   readonly _tag: "Uncounted"
@@ -37,21 +34,20 @@ export interface ReadRequest {
 export interface ReadAnswer {
   readonly version: Version | undefined
   readonly cell: Cell | undefined
-  /** The replica holds something of the key and cannot read it: no answer at all. */
+  /** The replica has a cell of the key that it cannot read, so this does not count as an answer. */
   readonly isUnreadable?: boolean
 }
 
-/** The keys from `from`, included, to `to`, excluded. */
+/** The keys from `from` up to, but without, `to`. */
 export interface KeyRange {
   readonly from: string
   readonly to: string
 }
 
-/** A node's cells, in brief. */
 export interface Digests {
-  /** One hash for each partition of everything the node can read in it; in the order of partitions. */
+  /** A hash of all readable cells for each partition, in the order of partitions. */
   readonly digests: ReadonlyArray<string>
-  /** The node stored more once and cannot read it: it may have acknowledged cells that it lacks now. */
+  /** The node has lost cells to damage, which it may have acknowledged. */
   readonly isDamaged: boolean
 }
 
@@ -67,22 +63,18 @@ export class PeerClient extends Context.Service<PeerClient, {
     requests: ReadonlyArray<ReadRequest>
   ) => Effect.Effect<ReadonlyArray<ReadAnswer>, PeerFailed>
   readonly gossip: (address: string, message: GossipMessage) => Effect.Effect<GossipReply, PeerFailed>
-  /**
-   * Asks the node at `address` whether it reaches the node at `target`: SWIM's indirect probe, or the direct one when the
-   * two are the same node.
-   */
+  /** Whether the node at `address` reaches that at `target`: SWIM's indirect probe, direct if they are the same. */
   readonly probe: (address: string, target: string) => Effect.Effect<boolean, PeerFailed>
   readonly digests: (address: string) => Effect.Effect<Digests, PeerFailed>
   /**
-   * Key and version of every cell that the peer holds in these partitions, in key order: of all that it can read, or,
-   * when a range is named, of the keys in that range, if the peer can vouch for it. It cannot, and the stream fails,
-   * while it is recovering or has lost cells of the range itself.
+   * Key and version of every cell that the peer can read in these partitions, in key order. With a range, only of its
+   * keys, and the stream fails when the peer is recovering or has itself lost cells of the range.
    */
   readonly versions: (
     address: string,
     partitions: ReadonlyArray<number>,
     vouchedFor?: KeyRange
   ) => Stream.Stream<{ readonly key: Key; readonly version: Version }, PeerFailed>
-  /** The cells of these keys, as far as the peer has them and can read them. */
+  /** The cells of these keys that the peer can read. */
   readonly cells: (address: string, keys: ReadonlyArray<Key>) => Stream.Stream<Cell, PeerFailed>
 }>()("rondo/peer/PeerClient") {}

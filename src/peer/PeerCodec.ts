@@ -1,12 +1,12 @@
 /**
  * The compact binary bodies of `/internal/kv` and `/internal/read`, laid out in docs/formats/peer-messages.md.
  *
- * Pure, but for the memory that small values share. Made by hand over the log's layout of a cell (`domain/cellCodec`):
- * a write and its answer are encoded and decoded for each replica, and bodies derived from a schema (`SchemaBinary`)
- * took 2.7 times as long for that: 2.4 microseconds against 0.9 in batches of eight, 5.2 against 1.1 alone.
+ * Pure, except for the memory that small values share. Written by hand over the log's layout of a cell
+ * (`domain/cellCodec`): every replica of every write pays for it, and bodies derived from a schema (`SchemaBinary`)
+ * took 2.7 times as long (2.4 microseconds against 0.9 in batches of eight, 5.2 against 1.1 alone).
  *
- * Decoding returns `undefined` for bytes that are not a message of this protocol version, and never throws; what is
- * decoded has been checked, so that one bad node can neither store a key out of bounds nor exhaust the Lamport clock.
+ * Decoding never throws: it returns `undefined` for bytes that are not a message of this protocol version. Everything
+ * decoded is checked, so a bad node can neither store a key out of bounds nor exhaust the Lamport clock.
  */
 import { valueBytesMaxMax } from "../config/NodeConfig.ts"
 import * as Bytes from "../domain/bytes.ts"
@@ -19,24 +19,22 @@ import { batchCellsMax } from "./PeerApi.ts"
 import type { ReadAnswer, ReadRequest, WriteAnswer } from "./PeerClient.ts"
 import { protocolVersion } from "./PeerProtocol.ts"
 
-/** The protocol version, then how many follow. */
+/** The protocol version and the number of entries. */
 const headBytes = 1 + 2
 
-/** Of an answer to a write. Without any it is superseded, and the newer version follows. */
+/** Flags of an answer to a write. Without any it is superseded, and the newer version follows. */
 const acceptedFlag = 1
 const replacedFlag = 2
 const recoveringFlag = 4
 const storageFlag = 8
 
-/** Of a request to read, before the key's length. */
+/** Flag of a request to read, before the key's length. */
 const fullFlag = 1
 
-/** Of an answer to a read: a version follows, alone or with what the cell holds. */
+/** Flags of an answer to a read: a version follows, alone or with the cell's value. */
 const versionFlag = 1
 const cellFlag = 2
 const unreadableFlag = 8
-
-// --- writes ----------------------------------------------------------------------------------------------------
 
 export const encodeWrites = (cells: ReadonlyArray<Cell>): Uint8Array<ArrayBuffer> => {
   let needed = 0
@@ -114,8 +112,6 @@ const acceptedInPlace: WriteAnswer = { _tag: "Accepted", replaced: true }
 const recovering: WriteAnswer = { _tag: "Uncounted", reason: "recovering" }
 const unreadable: WriteAnswer = { _tag: "Uncounted", reason: "storage" }
 
-// --- reads -----------------------------------------------------------------------------------------------------
-
 export const encodeReads = (requests: ReadonlyArray<ReadRequest>): Uint8Array<ArrayBuffer> => {
   let needed = 0
   for (const { key } of requests) needed += 1 + cellCodec.textBytesMax(key)
@@ -158,7 +154,7 @@ export const encodeReadAnswers = (answers: ReadonlyArray<ReadAnswer>): Uint8Arra
   return target.subarray(0, end)
 }
 
-/** `requests` are those that the answers belong to: a cell's key does not travel back. */
+/** Takes the keys from the requests, since they do not travel back. */
 export const decodeReadAnswers = (
   bytes: Uint8Array,
   requests: ReadonlyArray<ReadRequest>
@@ -194,18 +190,16 @@ const contentsOf = (message: Message, key: Key, flags: number): ReadAnswer | und
   return { version, cell: { key, version, value } }
 }
 
-// --- messages --------------------------------------------------------------------------------------------------
-
-/** A message, its head read. */
+/** A message whose head is read. */
 interface Message extends cellCodec.Source {
   readonly count: number
-  /** The last ones that were found sound: most cells of a message repeat them, so they are not checked again. */
+  /** The last checked ones. Most cells of a message repeat them, and need no second check. */
   nodeId: string
   incarnation: string
   contentType: string
 }
 
-/** Soon sent and forgotten, so it may share memory with others. */
+/** From shared memory, since a message is soon sent and forgotten. */
 const begin = (count: number, bytes: number): Uint8Array<ArrayBuffer> => {
   const target = Bytes.allocate(headBytes + bytes)
   target[0] = protocolVersion
@@ -223,7 +217,7 @@ const open = (body: Uint8Array): Message | undefined => {
 
 const isRead = ({ at, bytes }: Message): boolean => at === bytes.length
 
-/** The next cell, with whatever key. */
+/** The next cell. Its key is not checked. */
 const soundCell = (message: Message): Cell | undefined => {
   const cell = cellCodec.decode(message)
   return cell !== undefined && isSound(message, cell.version) && isSoundValue(message, cell.value) ? cell : undefined
@@ -238,7 +232,7 @@ const isSound = (message: Message, { counter, incarnation, nodeId }: Version): b
   return isNodeId(nodeId) && /^[0-9a-f]{12}$/.test(incarnation)
 }
 
-/** What a client may send; a type that is no header value could be stored and never be read again. */
+/** The same limits as for clients: a content type that is no header value could never be read again. */
 const isSoundValue = (message: Message, value: Value | undefined): boolean => {
   if (value === undefined) return true
   const { bytes, contentType } = value
@@ -259,9 +253,9 @@ const loneVersion = (message: Message): Version | undefined => {
 }
 
 /**
- * Small values share slabs with others of about their size: a buffer of its own costs one several times what the copy
- * costs. A slab lives as long as the last of its values, and each may be overwritten at another time: so it holds few,
- * and none of more than 256 bytes takes less than an eighth of its slab.
+ * Small values share slabs with others of about their size, since a buffer costs several times what the copy costs. A
+ * slab lives as long as the last of its values, so it holds few: a value above 256 bytes takes at least an eighth of
+ * it.
  */
 interface Slab {
   readonly valueBytesMax: number
@@ -279,7 +273,7 @@ const slabs = [256, 512, 1024, 2048].map((valueBytesMax): Slab => ({
   used: 0
 }))
 
-/** A copy, since a view would keep the whole message in memory. */
+/** A view would keep the whole message in memory. */
 const copyOf = (source: Uint8Array, start: number, end: number): Uint8Array => {
   const length = end - start
   for (const slab of slabs) {

@@ -1,11 +1,8 @@
-/**
- * Why a node refuses a peer, as RFC 9457 problems: one class for each kind, with its HTTP status. `api/Problem.ts` has
- * those that clients meet, and the meaning of the members.
- */
+/** Why a node refuses a peer. `api/Problem.ts` has the errors that clients meet, and explains the members. */
 import { Schema } from "effect"
 import { HttpApiError } from "effect/http-api"
 
-/** Declares a kind of problem, whose type is made of its tag. `isRetryable`: the same request may succeed later. */
+/** Declares a kind of RFC 9457 problem. Its type is made from its tag. */
 export const problem = <Self = never>(isRetryable = false) =>
 <
   const Tag extends string,
@@ -23,12 +20,10 @@ export const problem = <Self = never>(isRetryable = false) =>
     title
   }, { _tag: Schema.tag(tag), detail: Schema.String, retryable: Schema.tag(isRetryable), ...fields! })
 
-/** The request does not prove knowledge of the cluster's secret. */
 export class PeerUnauthorized
   extends problem<PeerUnauthorized>()("PeerUnauthorized", 401, "The cluster's secret is missing or wrong")
 {}
 
-/** The body is not a message of this protocol version. */
 export class PeerMessageRefused
   extends problem<PeerMessageRefused>()("PeerMessageRefused", 400, "The message of a peer was refused")
 {}
@@ -38,12 +33,11 @@ export class GossipRefused
   extends problem<GossipRefused>()("GossipRefused", 409, "This node and its peer do not fit together")
 {}
 
-/** This node has a new data directory and may have lost writes that it acknowledged: its answers do not count yet. */
+/** This node may have lost writes that it acknowledged, so its answers do not count yet. */
 export class ReplicaRecovering
   extends problem<ReplicaRecovering>(true)("ReplicaRecovering", 409, "This node is still recovering")
 {}
 
-/** This node's disk refused; `detail` says why. */
 export class ReplicaStorageFailed
   extends problem<ReplicaStorageFailed>(true)("ReplicaStorageFailed", 507, "The disk of this node refused")
 {}

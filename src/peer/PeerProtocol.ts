@@ -1,7 +1,4 @@
-/**
- * The messages of gossip. They carry a protocol version; unknown fields are ignored, unknown versions
- * refused. Bodies of `/internal/kv` and `/internal/read` are compact binary, streams are lines of JSON.
- */
+/** The messages of gossip. Unknown fields are ignored, unknown protocol versions refused. */
 import { Schema } from "effect"
 import { vnodesMax } from "../config/NodeConfig.ts"
 import { NodeId } from "../domain/NodeId.ts"
@@ -12,10 +9,7 @@ export const protocolVersion = 3
 /** `joining`, `leaving`, `left` and `removed` come with membership changes. */
 export const MemberState = Schema.Literals(["up"])
 
-/**
- * Far above any number that starts and rounds can reach, and far enough below 2^53 that one more is still a whole
- * number: a node raises its own above every one that others name.
- */
+/** Far above what starts and rounds can reach, and far below 2^53: a node raises its own above all that it hears of. */
 export const ageMax = 2 ** 48
 
 const Age = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: ageMax }))
@@ -42,8 +36,8 @@ export const MemberDigest = Schema.Struct({ nodeId: NodeId, generation: Age, hea
 export type MemberDigest = typeof MemberDigest.Type
 
 /**
- * One half of an exchange. The first carries `digests` of everything known; the answer carries the records that the
- * sender lacked and, in `wanted`, the members of which the sender knows more; a second message brings those. A message
+ * One half of an exchange. The first message has `digests` of all known members. The reply has the records that the
+ * sender lacked and, in `wanted`, the members that the sender knows better; a second message brings those. A message
  * without digests asks for nothing back. Every message is news of its sender.
  */
 export const GossipMessage = Schema.Struct({

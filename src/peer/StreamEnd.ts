@@ -1,13 +1,8 @@
-/**
- * Streams of lines between nodes end with `{"end":true}`, so that a stream that was cut is not taken for a whole one.
- *
- * Pure.
- */
+/** Streams of lines between nodes end with `{"end":true}`, so that a cut stream is not taken for a whole one. Pure. */
 import { Stream } from "effect"
 
 export const line = `{"end":true}`
 
-/** Appends the end. */
 export const append = <E, R>(lines: Stream.Stream<string, E, R>): Stream.Stream<string, E, R> =>
   Stream.concat(lines, Stream.succeed(line))
 

@@ -1,9 +1,9 @@
 /**
  * Posts bytes to peers and returns the bytes of their answers: the path of every batch, over connections that are kept.
  *
- * Leaf: the outbound network, by undici's connector. By hand above that: each connection has one request under way,
- * whose head is the same text every time, and `httpAnswer` reads the answer. A client for all of HTTP spends twice as much
- * on a message, and Effect's nine times.
+ * Leaf: the outbound network, through undici's connector. The rest is written by hand: a connection has one request
+ * under way, whose head is the same text every time, and `httpAnswer` reads the answer. Undici's own client spends
+ * twice as much on a message, and Effect's nine times.
  */
 import type * as Undici from "@effect/platform-node/Undici"
 import { Clock, Effect } from "effect"
@@ -18,8 +18,8 @@ const idleMillisMax = 55_000
 
 export interface Exchange {
   /**
-   * Fails as `unreachable` when there is no whole answer. Interruption closes the connection, since an answer may still
-   * come on it. Each call that is under way has a connection of its own: callers bound how many there are.
+   * Fails as `unreachable` without a whole answer. Interruption closes the connection, since an answer may still come
+   * on it. Each call under way has its own connection: callers bound how many there are.
    */
   readonly post: (address: string, path: string, body: Uint8Array) => Effect.Effect<HttpAnswer.Answer, PeerFailed>
 }
@@ -67,7 +67,7 @@ class Connection {
       this.socket.destroy(new Error("the peer's answer is not HTTP as nodes speak it"))
       return
     }
-    // A peer that answers before it has read the request has not understood it, and the rest would stand in the way.
+    // A peer that answers before it has read the whole request did not understand it.
     if (read.isReusable && this.socket.writableLength === 0) this.onIdle(this)
     else this.socket.destroy()
     this.end(Effect.succeed(read.answer))
@@ -80,7 +80,7 @@ class Connection {
   }
 }
 
-/** Sends these header lines with every request, beside those that HTTP needs. Closes its connections with the scope. */
+/** Sends these headers with every request. Closes its connections with the scope. */
 export const make = Effect.fnUntraced(function*(
   connect: Undici.buildConnector.connector,
   headers: Readonly<Record<string, string>>
@@ -103,7 +103,7 @@ export const make = Effect.fnUntraced(function*(
     return connections
   }
 
-  /** The one used last, so that those that nobody needs grow old. */
+  /** The one used last, so that unneeded ones grow old. */
   const takeIdle = (address: string): Connection | undefined => {
     const connections = idleAt(address)
     const since = uptimeMillisUnsafe(clock) - idleMillisMax

@@ -1,8 +1,8 @@
 /**
- * Reads the answers of HTTP/1.1 (RFC 9112) that a connection brings, one at a time. Pure, but for a `Reader`.
+ * Reads a connection's answers of HTTP/1.1 (RFC 9112), one at a time. Pure, except for a `Reader`.
  *
- * It understands the answers that a node sends: a body of a stated length, or in chunks without trailers. All others
- * are malformed, above all a body that ends with its connection: nobody could tell it from one that was cut.
+ * It reads the answers that a node sends: a body of a stated length, or in chunks without trailers. Others are
+ * malformed, even a body that ends with its connection, which looks like one that was cut.
  */
 import * as Bytes from "../domain/bytes.ts"
 
@@ -17,7 +17,7 @@ export interface Whole {
   readonly isReusable: boolean
 }
 
-/** How many bytes there must be before parsing again can help. */
+/** Parsing again is useless with fewer bytes. */
 export interface Needed {
   readonly bytesMin: number
 }
@@ -32,13 +32,13 @@ const contentLength = /\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r\n/i
 const chunked = /\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n/i
 const closing = /\r\nconnection:[ \t]*close[ \t]*\r\n/i
 
-/** Puts one answer after another together from the pieces that arrive. */
+/** Joins the pieces that arrive into answers. */
 export class Reader {
   private chunks: Array<Uint8Array> = []
   private bytes = 0
   private bytesMin = 0
 
-  /** `partial`: more must come. `malformed`: nothing after it can be read either. */
+  /** After `malformed`, nothing more can be read. */
   read(chunk: Uint8Array): Whole | "partial" | "malformed" {
     this.bytes += chunk.length
     this.chunks.push(chunk)

@@ -1,4 +1,4 @@
-/** `/livez /readyz /healthz /cluster /metrics`: the services' reports, put into words by `Health`. And `/snapshots`. */
+/** `/livez /readyz /healthz /cluster /metrics`, which `Health` makes from the services' reports, and `/snapshots`. */
 import { Clock, Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
@@ -38,7 +38,7 @@ export const layer = HttpApiBuilder.group(
     const lag = yield* Effect.acquireRelease(Effect.sync(eventLoopLag), ({ stop }) => Effect.sync(stop))
 
     const clock = yield* Clock.Clock
-    /** Ages are kept on a clock that nobody sets; the reader of the page has a calendar. */
+    /** Services keep times on a clock that nobody sets; a reader expects a date. */
     const onCalendar = (uptimeMillis: number) =>
       Math.round(clock.currentTimeMillisUnsafe() - uptimeMillisUnsafe(clock) + uptimeMillis)
 

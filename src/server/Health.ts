@@ -1,8 +1,8 @@
 /**
  * Readiness of this node and health of the cluster, from what the services report. Pure.
  *
- * A member counts towards a quorum until it is known to be down, and as a full replica only while it is up, so a mere
- * suspicion makes the cluster degraded, not unavailable.
+ * A member counts towards a quorum until it is down, and as a full replica only while it is up: suspicion makes the
+ * cluster degraded, not unavailable.
  */
 import type { LostRangesStatus } from "../anti-entropy/LostRanges.ts"
 import type { Cluster, Damage, Health, StorageView } from "../api/AdminApi.ts"
@@ -30,7 +30,7 @@ export interface Check {
   readonly failure: string | undefined
 }
 
-/** The conditions under which this node should be sent requests. */
+/** Whether this node should get requests. */
 export const readiness = ({ replicator, ring, settings, storage }: Observation): ReadonlyArray<Check> => {
   const wanted = Math.max(settings.writeQuorum, settings.readQuorum)
   const nodes = ring.nodes.length

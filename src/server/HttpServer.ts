@@ -1,8 +1,8 @@
 /**
- * The node's one HTTP server: clients, operators and peers on one port, bounded in every direction.
+ * The node's one HTTP server: clients, operators and peers on one port.
  *
- * A request for a value or a batch of a peer takes the `lane`; every other one goes through the declared endpoints. The
- * router is strict (case, slashes), there is no access log, and `unmatched` answers for a request that no handler took.
+ * Requests for values and peers' batches take the `lane`, all others the declared endpoints. The router is strict
+ * (case, slashes), there is no access log, and `unmatched` answers requests that no handler took.
  */
 import { NodeHttpServer } from "@effect/platform-node"
 import { ByteSize, Context, Effect, Layer, Schema } from "effect"
@@ -21,21 +21,19 @@ import * as PeerHandlers from "./PeerHandlers.ts"
 import { PeerBatches } from "./PeerHandlers.ts"
 import * as unmatched from "./unmatched.ts"
 
-/** Somebody listens there already. */
 export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", { address: Schema.String }) {
   override get message() {
     return `${this.address} is taken: stop what listens there, or set LISTEN (or NODE_ADDR) to another host:port`
   }
 }
 
-/** The system does not let this process listen there. */
 export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
   address: Schema.String,
   /** Such as `EACCES` or `EADDRNOTAVAIL`. */
   code: Schema.String
 }) {
   override get message() {
-    return `cannot listen on ${this.address}: ${this.code}`
+    return `cannot listen on ${this.address}: ${this.code}; set LISTEN to an address of this machine`
   }
 }
 
@@ -51,7 +49,7 @@ const welcome = HttpServerResponse.text(
   "Rondo, a replicated key-value store.\n\nkeys   /kv/{key}\ndocs   /docs\nhealth /healthz\n"
 )
 
-/** The page carries three megabytes of script, so it is built when somebody first asks for it. */
+/** The page has three megabytes of script, so it is built at the first request. */
 const docs = Layer.unwrap(Effect.gen(function*() {
   const page = yield* Effect.cached(Effect.scoped(
     HttpRouter.toHttpEffect(HttpApiScalar.layer(Api, { path: "/docs", scalar: { withDefaultFonts: false } }))
@@ -68,7 +66,7 @@ const routes = Layer.mergeAll(
   Layer.provide(PeerHandlers.layerSecret)
 )
 
-/** The address that was bound: the same as asked for, unless that was port 0. */
+/** The configured address, with the port that the system chose for port 0. */
 export class BoundAddress extends Context.Service<BoundAddress, string>()("rondo/server/BoundAddress") {}
 
 const listenFailure = (address: string) => (error: HttpServerError.ServeError) => {
@@ -76,7 +74,7 @@ const listenFailure = (address: string) => (error: HttpServerError.ServeError) =
   return code === "EADDRINUSE" ? new PortInUse({ address }) : new ListenFailed({ address, code })
 }
 
-/** Listens on `NodeConfig.listen` with this server while the scope lives. The result is the bound address. */
+/** Listens on `NodeConfig.listen` while the scope lives. Returns the bound address. */
 export const attach = Effect.fnUntraced(function*(server: Http.Server) {
   const { listen } = yield* NodeConfig
   const declared = yield* HttpRouter.toHttpEffect(routes).pipe(

@@ -1,8 +1,6 @@
 /**
- * `PUT GET HEAD DELETE /kv/*` over the Coordinator. On the path of every request: plain functions, two bookkeeping
- * frames, no decoding by schema, no span.
- *
- * The lane and the declared group are both made from them.
+ * `PUT GET HEAD DELETE /kv/*` over the Coordinator, for the lane and for the declared group. Every request passes here,
+ * so these are plain functions with two bookkeeping frames, without decoding by schema and without a span.
  */
 import { Clock, Context, Effect, Exit, Layer } from "effect"
 import type { HttpServerResponse } from "effect/http"
@@ -37,7 +35,7 @@ const make = Effect.gen(function*() {
   const { valueBytesMax } = yield* NodeConfig
   const { replicationFactor } = yield* ClusterConfig
 
-  /** Measures the request, and refuses it at once when too many are under way. Called where nothing interrupts. */
+  /** Measures the request, and refuses it when too many are under way. Must run uninterruptible. */
   const measured = (operation: Operation, handle: Lane.Handler): Lane.Handler => (request, response) => {
     if (admission.isFull()) {
       metrics.requestEnded(operation, "overloaded", 0n)
@@ -55,9 +53,9 @@ const make = Effect.gen(function*() {
   }
 
   /**
-   * Runs the operation in a place of its own, kept until the answer is gone: one that nobody reads stays in memory.
-   * Called where nothing interrupts, so that a client that leaves cannot take the place with it; the operation itself
-   * can be interrupted.
+   * Runs the operation in a place of its own, held until the answer is gone, since an unread answer stays in memory.
+   * Must run uninterruptible, so that a client that leaves does not keep the place; the operation itself can be
+   * interrupted.
    */
   const placed = (response: ServerResponse, operation: () => Effect.Effect<Response>): Effect.Effect<Response> => {
     if (!admission.enter()) return Effect.succeed(busy)
@@ -204,7 +202,7 @@ const written = (
   return Lane.answerEmpty(request, response, status, headers)
 }
 
-/** A value may be a page or a script, and it is served from our origin: no browser may guess its type. */
+/** A value may be a script, and comes from our origin, so browsers must not guess its type. */
 const headersOf = (version: string): ReadonlyArray<string> => [
   "etag",
   `"${version}"`,

@@ -1,11 +1,10 @@
 /**
- * Reads one client request: the key out of the raw URL, the options out of the query, the headers that matter.
- *
- * Pure. Nothing here uses the router's idea of the path, which folds case, cuts at `;` and drops slashes.
+ * Reads a client's request: the key from the raw URL, the options from the query, and headers. Pure. The router's path
+ * is of no use here: it folds case, cuts at `;` and drops slashes.
  *
  * Invariants
  * - Percent-encoding is decoded exactly once, as strict UTF-8; nothing is normalised.
- * - An option that is not understood is refused, never ignored: a misspelt one must not weaken a write.
+ * - Unknown options are rejected, so a typo cannot silently weaken a write.
  */
 import { Duration } from "effect"
 import type { IncomingHttpHeaders } from "node:http"
@@ -16,7 +15,7 @@ import { pathOf } from "./target.ts"
 
 const prefix = "/kv/"
 
-/** The key, or why there is none. */
+/** The key, or the problem with it. */
 export const keyOf = (url: string): Key | Problem.Problem => {
   const path = pathOf(url)
   const end = path.indexOf("?")
@@ -29,7 +28,7 @@ export const keyOf = (url: string): Key | Problem.Problem => {
       detail: "the key's percent-encoding is not valid UTF-8: write a percent sign itself as %25"
     })
   }
-  // A character takes at most three bytes for each of its UTF-16 units.
+  // Each UTF-16 unit takes at most three bytes, so short keys need no count.
   if (key.length * 3 > keyBytesMax) {
     const gotBytes = Buffer.byteLength(key, "utf8")
     if (gotBytes > keyBytesMax) {
@@ -52,7 +51,7 @@ const decoded = (text: string): string | undefined => {
   }
 }
 
-/** Left out means the cluster's and the node's defaults. */
+/** `undefined` stands for the cluster's or the node's default. */
 export interface Options {
   readonly replicas: number | undefined
   readonly timeout: Duration.Duration | undefined
@@ -60,7 +59,7 @@ export interface Options {
 
 const defaults: Options = { replicas: undefined, timeout: undefined }
 
-export const timeoutMillisMax = 60_000
+const timeoutMillisMax = 60_000
 
 /** `quorumName` is the method's own, `w` or `r`; its value is at most `replicationFactor`. */
 export const optionsOf = (
@@ -126,7 +125,7 @@ const timeoutOf = (text: string | undefined) => {
 const invalid = (parameter: string, allowed: string, detail: string) =>
   new Problem.InvalidParameter({ detail: `${detail}; allowed: ${allowed}`, parameter: shown(parameter), allowed })
 
-/** A client's text inside an answer: enough to recognise it, not enough to fill the answer. */
+/** A client's text, cut so that it cannot fill the answer. */
 const shown = (text: string): string => (text.length <= 64 ? text : `${text.slice(0, 61)}...`)
 
 const contentTypeDefault = "application/octet-stream"
@@ -134,10 +133,10 @@ const contentTypeDefault = "application/octet-stream"
 const isSendable = (contentType: string): boolean =>
   contentType.length <= contentTypeBytesMax && /^[\x20-\x7e]*$/.test(contentType)
 
-/** The type to answer with a value. One that came by way of a peer may not be fit for a header. */
+/** The content type to answer. One that came from a peer may be unfit for a header. */
 export const contentTypeToSend = (kept: string): string => kept !== "" && isSendable(kept) ? kept : contentTypeDefault
 
-/** The type to keep with a value: the client's own, even if it means nothing. */
+/** The content type to keep: the client's own, even if it means nothing. */
 export const contentTypeOf = (headers: IncomingHttpHeaders): string | Problem.InvalidContentType => {
   const contentType = headers["content-type"]
   if (contentType === undefined || contentType === "") return contentTypeDefault
@@ -150,7 +149,7 @@ export const contentTypeOf = (headers: IncomingHttpHeaders): string | Problem.In
 
 const conditions = ["if-match", "if-none-match", "if-unmodified-since", "if-modified-since"]
 
-/** Why a write with these headers cannot be done as asked, if so. */
+/** The problem with a write that has these headers, if any. */
 export const unsupported = (headers: IncomingHttpHeaders): Problem.Problem | undefined => {
   for (const header of conditions) {
     if (headers[header] !== undefined) {

@@ -1,6 +1,4 @@
-/**
- * The node's answers to its peers: batches in compact binary, gossip in JSON, streams as lines of JSON.
- */
+/** The node's answers to its peers: batches in compact binary, gossip in JSON, streams as lines of JSON. */
 import { Context, Effect, Layer, Redacted, Stream } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Holdings } from "../anti-entropy/Holdings.ts"
@@ -23,7 +21,7 @@ import { problemResponse } from "./problemResponse.ts"
 
 const unauthorized = Effect.fail(new PeerUnauthorized({ detail: "peers must share this node's CLUSTER_SECRET" }))
 
-/** Lets only requests through that prove knowledge of the cluster's secret. */
+/** Refuses requests that do not prove knowledge of the cluster's secret. */
 export const layerSecret = Layer.effect(
   PeerSecret,
   Effect.gen(function*() {
@@ -121,10 +119,7 @@ const batch = <A>(
   })
 }
 
-/**
- * A failure after the first line cannot change the status any more: the stream just ends without its end line, which
- * the reader takes for what it is.
- */
+/** A failure after the first line cannot change the status, so it only leaves out the end line. */
 const lines = (texts: Stream.Stream<string, StorageError | PeerFailed>) =>
   Effect.succeed(
     StreamEnd.append(texts).pipe(

@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 import { type Metrics, sampled } from "../observability/Metrics.ts"
 import * as Health from "./Health.ts"
 
-/** Twenty milliseconds between looks costs nothing and sees every pause that a client would notice. */
+/** Sampling every twenty milliseconds costs nothing and sees every pause that a client would notice. */
 export const eventLoopLag = () => {
   const histogram = monitorEventLoopDelay({ resolution: 20 })
   histogram.enable()

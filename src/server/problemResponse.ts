@@ -4,7 +4,7 @@ import { type Problem, retryAfterSeconds } from "../api/Problem.ts"
 
 const titleOf = (problem: Problem) => ({ type: problem.type, title: problem.title, status: problem.status })
 
-/** The document, with the members that every problem has first. */
+/** The document, which begins with the members of every problem. */
 export const documentOf = (problem: Problem): string => JSON.stringify({ ...titleOf(problem), ...problem })
 
 export const problemResponse = (

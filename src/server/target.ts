@@ -1,5 +1,3 @@
-/** The target of a request. Pure. */
-
-/** Path and query. A proxy may send the target in absolute form. */
+/** Path and query of a request's target, which a proxy may send in absolute form. Pure. */
 export const pathOf = (url: string): string =>
   url.charCodeAt(0) === 0x2f ? url : url.replace(/^https?:\/\/[^/?]*/i, "") || "/"

@@ -1,6 +1,4 @@
-/**
- * The node's answers when no handler gave one: the router found nothing, a declared schema refused, or the code broke.
- */
+/** Answers when no handler did: the router found nothing, a declared schema refused, or the code broke. */
 import { Cause, Effect } from "effect"
 import { HttpServerError, ProblemDetails } from "effect/http"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -14,7 +12,7 @@ import { pathOf } from "./target.ts"
 type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
 
-/** Methods by path, as declared; `GET` pages that are not part of the API beside them. */
+/** Declared methods by path, and the pages outside the API. */
 const methodsByPath: ReadonlyMap<string, ReadonlyArray<string>> = (() => {
   const table = new Map<string, Array<string>>([["/", ["GET"]], ["/docs", ["GET"]], ["/openapi.json", ["GET"]]])
   HttpApi.reflect(Api, {
@@ -44,7 +42,7 @@ export const refusalOf = (method: string, url: string): Response => {
   return problemResponse(new Problem.MethodNotAllowed({ detail: `allowed here: ${allow}`, allowed }), { allow })
 }
 
-/** The platform itself refuses a content type that the endpoint does not declare, with a line of text. */
+/** The platform refuses an undeclared content type with a line of text. */
 export const asProblem = (response: Response): Response =>
   response.status === 415 && response.headers["content-type"] !== ProblemDetails.contentType
     ? problemResponse(new Problem.UnsupportedMediaType({ detail: "/docs names the content types of this endpoint" }))
@@ -53,7 +51,7 @@ export const asProblem = (response: Response): Response =>
 const internalError = () =>
   problemResponse(new Problem.InternalError({ detail: "the node's log has the reason; a write may have been applied" }))
 
-/** Answers a failed request. Mere interruption stays a failure: the client has gone, or the node is stopping. */
+/** Answers a failed request. An interrupted one stays a failure: the client has gone, or the node is stopping. */
 export const recover = (request: Request, cause: Cause.Cause<unknown>): Effect.Effect<Response> => {
   for (const reason of cause.reasons) {
     if (Cause.isInterruptReason(reason)) continue

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { Http } from "../../src/cli/Http.ts"
-import { serve } from "./loopback.ts"
+import { serve } from "../peer/loopback.ts"
 
 describe("Http", () => {
   it.effect("sends path, headers and body as they are and gives the whole answer", () =>
@@ -35,7 +35,7 @@ describe("Http", () => {
       const broken = yield* Effect.flip(send({ origin, method: "GET", path: "/" }))
       assert.strictEqual(broken.code, "UND_ERR_SOCKET")
       assert.strictEqual(broken.message, `${origin}: UND_ERR_SOCKET`)
-      close()
+      yield* close
       const refused = yield* Effect.flip(send({ origin, method: "GET", path: "/" }))
       assert.strictEqual(refused.code, "ECONNREFUSED")
       assert.strictEqual(refused.message, `cannot connect to ${origin}: is a node running there?`)

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { keysOf, type Load, type Outcome, run } from "../../src/cli/LoadGenerator.ts"
-import { serve } from "./loopback.ts"
+import { serve } from "../peer/loopback.ts"
 
 const load = (port: number, overrides?: Partial<Load>): Load => ({
   targets: [{ host: "127.0.0.1", port }],

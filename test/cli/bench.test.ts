@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { render } from "../../src/cli/bench.ts"
+import { serve } from "../peer/loopback.ts"
 import * as FakeHttp from "./FakeHttp.ts"
-import { serve } from "./loopback.ts"
 import { run } from "./run.ts"
 
 const http = FakeHttp.layer(() => FakeHttp.answer(404))

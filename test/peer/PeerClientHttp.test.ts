@@ -5,42 +5,20 @@ import { NodeConfig } from "../../src/config/NodeConfig.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import * as CellLine from "../../src/domain/cell/CellLine.ts"
 import { Key } from "../../src/domain/Key.ts"
-import { NodeId } from "../../src/domain/NodeId.ts"
-import { Incarnation, type Version } from "../../src/domain/Version.ts"
+import type { Version } from "../../src/domain/Version.ts"
 import * as PeerAuth from "../../src/peer/PeerAuth.ts"
 import { PeerClient, type ReadAnswer, type WriteAnswer } from "../../src/peer/PeerClient.ts"
 import * as PeerClientHttp from "../../src/peer/PeerClientHttp.ts"
 import * as PeerCodec from "../../src/peer/PeerCodec.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
-import type { GossipMessage, GossipReply, MemberRecord } from "../../src/peer/PeerProtocol.ts"
+import type { GossipReply } from "../../src/peer/PeerProtocol.ts"
 import { plain } from "../domain/arbitraries.ts"
-import { bytes, cut, json, PeerServer, type Respond, text } from "./PeerServer.ts"
+import { bytes, cut, incarnation, json, message, nodeId, PeerServer, record, type Respond, text } from "./PeerServer.ts"
 
 const secret = Redacted.make("shared")
-const nodeId = NodeId.make("node2")
-const incarnation = Incarnation.make("9f86d081884c")
 const version: Version = { counter: 51, nodeId, incarnation }
 const cell: Cell = { key: Key.make("k"), version, value: { bytes: Buffer.from("v"), contentType: "text/plain" } }
 const tombstone: Cell = { key: Key.make("t"), version, value: undefined }
-const record: MemberRecord = {
-  nodeId,
-  incarnation,
-  generation: 1,
-  heartbeat: 2,
-  address: "127.0.0.1:1",
-  vnodes: 100,
-  state: "up",
-  counter: 3
-}
-const message: GossipMessage = {
-  protocol: 1,
-  from: record,
-  settings: { replicationFactor: 3, writeQuorum: 2, readQuorum: 2, partitions: 1024 },
-  digests: [],
-  records: [],
-  accused: []
-}
-
 /** Fresh for each test, so that none sees another's connections. */
 const services = PeerClientHttp.layer.pipe(
   Layer.provide(NodeConfig.layerTest({ clusterSecret: secret })),

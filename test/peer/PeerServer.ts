@@ -1,7 +1,31 @@
 /** A peer that answers as a test says, over real sockets on loopback. */
 import { Context, Effect, Layer } from "effect"
-import * as http from "node:http"
-import type { AddressInfo } from "node:net"
+import type * as http from "node:http"
+import { NodeId } from "../../src/domain/NodeId.ts"
+import { Incarnation } from "../../src/domain/Version.ts"
+import type { GossipMessage, MemberRecord } from "../../src/peer/PeerProtocol.ts"
+import { serve } from "./loopback.ts"
+
+export const nodeId = NodeId.make("node2")
+export const incarnation = Incarnation.make("9f86d081884c")
+export const record: MemberRecord = {
+  nodeId,
+  incarnation,
+  generation: 1,
+  heartbeat: 2,
+  address: "127.0.0.1:1",
+  vnodes: 100,
+  state: "up",
+  counter: 3
+}
+export const message: GossipMessage = {
+  protocol: 1,
+  from: record,
+  settings: { replicationFactor: 3, writeQuorum: 2, readQuorum: 2, partitions: 1024 },
+  digests: [],
+  records: [],
+  accused: []
+}
 
 export interface Received {
   readonly method: string | undefined
@@ -26,7 +50,7 @@ export class PeerServer extends Context.Service<PeerServer, {
     Effect.gen(function*() {
       const received: Array<Received> = []
       let respond: Respond = (response) => response.writeHead(404).end()
-      const server = http.createServer((request, response) => {
+      const { close, port } = yield* serve((request, response) => {
         const chunks: Array<Buffer> = []
         request.on("data", (chunk: Buffer) => chunks.push(chunk))
         request.on("end", () => {
@@ -36,17 +60,6 @@ export class PeerServer extends Context.Service<PeerServer, {
           respond(response, whole)
         })
       })
-      const close = Effect.callback<void>((resume) => {
-        server.close(() => resume(Effect.void))
-        server.closeAllConnections()
-      })
-      yield* Effect.acquireRelease(
-        Effect.callback<void>((resume) => {
-          server.listen(0, "127.0.0.1", () => resume(Effect.void))
-        }),
-        () => close
-      )
-      const { port } = server.address() as AddressInfo
       return {
         address: `127.0.0.1:${port}`,
         received,

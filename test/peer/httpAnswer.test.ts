@@ -96,9 +96,7 @@ describe("httpAnswer", () => {
     ["trailers", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n"],
     ["a head without end", `HTTP/1.1 200 OK\r\nA: ${"x".repeat(16 * 1024)}`]
   ]
-  for (const [what, text] of malformed) {
-    it(`refuses ${what}`, () => {
-      assert.isUndefined(HttpAnswer.parse(latin1(text)))
-    })
-  }
+  it.each(malformed)("refuses %s", (_, text) => {
+    assert.isUndefined(HttpAnswer.parse(latin1(text)))
+  })
 })

@@ -21,43 +21,34 @@ const block = new Corruption({ path: "data/000003.sst", offsetBytes: 4096, reaso
 const hole = { from: "a", to: "b", counterMax: 9, file: "data/000007.sst", offsetBytes: 0, reason: "on purpose" }
 const damaged = { ...storageStats, holes: [hole, { ...hole, from: "c", to: "d" }] }
 const diskFull = { ...storageStats, refusing: new DiskFull({ path: "data/node1" }) }
+const noRing = { epoch: 0, nodes: [], preferenceLists: [] }
 const recovering = { ...replicatorStatus, recovering: true }
 
 describe("health", () => {
-  it("is healthy when every partition has all its replicas", () => {
-    const health = Health.health(observation)
-    assert.strictEqual(health.status, "healthy")
-    assert.deepStrictEqual(health.partitions, { total: 4, withQuorum: 4, withAllReplicas: 4 })
-    assert.deepStrictEqual(health.members, { known: 3, up: 3, suspect: 0, down: 0 })
-    assert.deepStrictEqual(health.hints, { pending: 5, pendingBytes: 600, dropped: 1 })
+  const all = { total: 4, withQuorum: 4, withAllReplicas: 4 }
+  const withoutSpares = { ...all, withAllReplicas: 0 }
+  const none = { total: 4, withQuorum: 0, withAllReplicas: 0 }
+  const alone = { epoch: 1, nodes: [node1], preferenceLists: [[node1], [node1], [node1], [node1]] }
+  const states: ReadonlyArray<
+    readonly [what: string, Health.Observation, status: "healthy" | "degraded" | "unavailable", partitions: typeof all]
+  > = [
+    ["all nodes are up", observation, "healthy", all],
+    ["one of three nodes is down", withMembers("up", "up", "down"), "degraded", withoutSpares],
+    ["two of three nodes are down", withMembers("up", "down", "down"), "unavailable", none],
+    ["a suspect counts towards the quorum", withMembers("up", "suspect", "down"), "degraded", withoutSpares],
+    ["only the ring knows two nodes", withMembers("up"), "unavailable", none],
+    ["there is no ring", { ...observation, ring: noRing }, "unavailable", none],
+    ["the ring is smaller than a quorum", { ...observation, ring: alone }, "unavailable", none]
+  ]
+  it.each(states)("when %s", (_, observation, status, partitions) => {
+    assert.deepInclude(Health.health(observation), { status, partitions })
   })
 
-  it("is degraded with one of three nodes down, and unavailable with two", () => {
-    assert.deepInclude(Health.health(withMembers("up", "up", "down")), {
-      status: "degraded",
-      partitions: { total: 4, withQuorum: 4, withAllReplicas: 0 }
+  it("counts members and hints", () => {
+    assert.deepInclude(Health.health(observation), {
+      members: { known: 3, up: 3, suspect: 0, down: 0 },
+      hints: { pending: 5, pendingBytes: 600, dropped: 1 }
     })
-    assert.deepInclude(Health.health(withMembers("up", "down", "down")), {
-      status: "unavailable",
-      partitions: { total: 4, withQuorum: 0, withAllReplicas: 0 }
-    })
-  })
-
-  it("counts a suspect towards the quorum, not as a full replica", () => {
-    const health = Health.health(withMembers("up", "suspect", "down"))
-    assert.strictEqual(health.status, "degraded")
-    assert.deepStrictEqual(health.partitions, { total: 4, withQuorum: 4, withAllReplicas: 0 })
-  })
-
-  it("takes a node that only the ring knows for down", () => {
-    assert.strictEqual(Health.health(withMembers("up")).status, "unavailable")
-  })
-
-  it("is unavailable while the ring is empty or smaller than a quorum", () => {
-    const empty = { epoch: 0, nodes: [], preferenceLists: [] }
-    assert.strictEqual(Health.health({ ...observation, ring: empty }).status, "unavailable")
-    const alone = { epoch: 1, nodes: [node1], preferenceLists: [[node1], [node1], [node1], [node1]] }
-    assert.strictEqual(Health.health({ ...observation, ring: alone }).status, "unavailable")
   })
 
   it("is degraded while this node's disk refuses or it recovers, and says why", () => {
@@ -134,16 +125,6 @@ describe("readiness", () => {
   it("does not depend on other nodes being up", () => {
     assert.deepStrictEqual(failing(withMembers("up", "down", "down")), [])
   })
-
-  it("lists every check when asked, and only the failed ones otherwise", () => {
-    const checks = Health.readiness({ ...observation, replicator: recovering })
-    assert.match(
-      Health.readinessText(checks, true),
-      /^\[\+\]storage ok\n\[\+\]ring ok\n\[-\]recovered failed: .+\nnot ready\n$/
-    )
-    assert.match(Health.readinessText(checks, false), /^\[-\]recovered failed: .+\nnot ready\n$/)
-    assert.strictEqual(Health.readinessText(Health.readiness(observation), false), "ok\n")
-  })
 })
 
 describe("the picture of the cluster", () => {
@@ -164,7 +145,7 @@ describe("the picture of the cluster", () => {
     const [comparison] = replicatorStatus.comparisons
     const cluster = Health.cluster({
       ...observation,
-      ring: { epoch: 0, nodes: [], preferenceLists: [] },
+      ring: noRing,
       replicator: { ...replicatorStatus, comparisons: [{ ...comparison!, failure: undefined }] }
     })
     assert.strictEqual(cluster.members[0]?.partitions.share, 0)

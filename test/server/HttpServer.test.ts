@@ -34,10 +34,13 @@ describe("operations", () => {
       const ready = yield* server.send("/readyz?verbose")
       assert.strictEqual(ready.status, 200)
       assert.strictEqual(ready.body.toString(), "[+]storage ok\n[+]ring ok\n[+]recovered ok\nok\n")
+      assert.strictEqual((yield* server.send("/readyz")).body.toString(), "ok\n")
       server.cluster.replicatorStatus = { ...server.cluster.replicatorStatus, recovering: true }
       const unready = yield* server.send("/readyz")
       assert.strictEqual(unready.status, 503)
       assert.match(unready.body.toString(), /^\[-\]recovered failed: .*\nnot ready\n$/)
+      const verbose = yield* server.send("/readyz?verbose")
+      assert.match(verbose.body.toString(), /^\[\+\]storage ok\n\[\+\]ring ok\n\[-\]recovered failed: .+\nnot ready\n$/)
     }))
 
   it.effect("/healthz is 503 only when a quorum is lost", () =>

@@ -4,7 +4,7 @@ import { Disk } from "../../disk/Disk.ts"
 import * as Holes from "../../storage/manifest/Holes.ts"
 import * as Manifest from "../../storage/manifest/Manifest.ts"
 import * as describe from "../../storage/offline/describeDamage.ts"
-import { printLine } from "../Output.ts"
+import { print, printLine } from "../Output.ts"
 import * as progress from "../progress.ts"
 import { bytes } from "../statusTable.ts"
 import { count, counted } from "../Tally.ts"
@@ -38,26 +38,18 @@ export const run = (given: Given) =>
       }
       const after = yield* engine.stats
       const lost = after.holes.filter((hole) => !known.some((other) => Holes.isSame(hole, other)))
-      const summary = {
-        tablesBefore: before.tables,
-        bytesBefore: before.tableBytes,
-        tables: after.tables,
-        bytes: after.tableBytes,
-        lost
-      }
-      yield* printLine(
-        given.json
-          ? JSON.stringify(summary)
-          : [
-            `compacted ${counted(before.tables, "table")} of ${bytes(before.tableBytes)} into ` +
-            `${count(after.tables)} of ${bytes(after.tableBytes)}`,
-            ...(lost.length === 0 ? [] : [
-              `${counted(lost.length, "range")} could not be read and ${lost.length === 1 ? "is" : "are"} lost here: ` +
-              "a node that starts on this directory gets the cells from other replicas",
-              ...lost.map(describe.place)
-            ])
-          ].join("\n")
-      )
+      const text = [
+        `compacted ${counted(before.tables, "table")} of ${bytes(before.tableBytes)} into ` +
+        `${count(after.tables)} of ${bytes(after.tableBytes)}`,
+        ...(lost.length === 0 ? [] : [
+          `${counted(lost.length, "range")} could not be read and ${lost.length === 1 ? "is" : "are"} lost here: ` +
+          "a node that starts on this directory gets the cells from other replicas",
+          ...lost.map(describe.place)
+        ])
+      ]
+      const bytesOfTables = { bytesBefore: before.tableBytes, bytes: after.tableBytes }
+      const tables = { tablesBefore: before.tables, tables: after.tables }
+      yield* print(given.json, { ...tables, ...bytesOfTables, lost }, text.join("\n"))
     })
   )
 

@@ -1,7 +1,4 @@
-/**
- * A store's directory, opened by a command instead of a node: it takes the lock that keeps nodes out, and its errors say
- * what to do next.
- */
+/** A store's directory, opened by a command: it takes the lock that keeps nodes out, and errors say what to do next. */
 import { Effect, Logger, Schema, type Scope } from "effect"
 import { DirectoryLocked, directoryOf, Disk } from "../../disk/Disk.ts"
 import * as DiskNode from "../../disk/DiskNode.ts"
@@ -61,7 +58,7 @@ const noisy = Logger.layer([Logger.withConsoleError(Logging.human)])
 /** Runs a command's work with the real disk, in a scope; every failure becomes a sentence. */
 export const run = <E>(directory: string, work: Work<E>) => runWith(noisy, directory, work)
 
-/** The same for work that only reads, also long after the directory was opened. */
+/** The same for work that only reads. */
 export const runReading = <E>(directory: string, work: Work<E>) => runWith(quiet, directory, work)
 
 /** Changes nothing and leaves no lock behind: where no node has ever run, there is none to keep out. */
@@ -96,7 +93,7 @@ export const openEngine = Effect.fnUntraced(function*(directory: string) {
   })
 })
 
-/** No replica relies on the tombstones of a database of `level`, which marks its directory with this name. */
+/** No replica relies on the tombstones of a database of `level`, which marks its directory with its name. */
 export const tombstonesOf = (disk: Disk["Service"], directory: string) =>
   Effect.map(
     disk.readFile(`${directory}/identity.json`),

@@ -1,6 +1,6 @@
 /**
- * `rondo storage dump`: the cells of one or more stores as lines of JSON, in key order. Several stores, such as the nodes
- * of one cluster, are merged: the newest cell of each key wins.
+ * `rondo storage dump`: the cells of stores as lines of JSON, in key order. Several stores, such as the nodes of a
+ * cluster, are merged: the newest cell of each key wins.
  */
 import { Effect, Option, Stream } from "effect"
 import { type Cell, isTombstone } from "../../domain/cell/Cell.ts"

@@ -5,7 +5,7 @@ import type { Cell } from "../../domain/cell/Cell.ts"
 import * as CellLine from "../../domain/cell/CellLine.ts"
 import * as Levels from "../../storage/Levels.ts"
 import type * as ReadOnly from "../../storage/offline/ReadOnly.ts"
-import { printLine } from "../Output.ts"
+import { print } from "../Output.ts"
 import * as progress from "../progress.ts"
 import * as directory from "./directory.ts"
 import { inspectionOf, type Newest, render, sum } from "./inspection.ts"
@@ -21,7 +21,7 @@ export const run = (given: Given) =>
       const names = yield* (yield* Disk).list(given.directory)
       const newest = given.full ? yield* measure(store, given.quiet) : undefined
       const inspection = inspectionOf(store, names, newest)
-      yield* printLine(given.json ? JSON.stringify(inspection) : render(inspection, given.tables))
+      yield* print(given.json, inspection, render(inspection, given.tables))
     })
   )
 

@@ -1,8 +1,4 @@
-/**
- * The inspection of a store, as programs get it and as people read it.
- *
- * Pure.
- */
+/** The inspection of a store, as programs get it and as people read it. Pure. */
 import { compare } from "../../domain/Key.ts"
 import * as Levels from "../../storage/Levels.ts"
 import * as Manifest from "../../storage/manifest/Manifest.ts"

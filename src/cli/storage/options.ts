@@ -1,4 +1,4 @@
-/** What is given to each of the commands of `rondo storage`. */
+/** Arguments and flags of the commands of `rondo storage`. */
 import { Argument, type Command, Flag } from "effect/cli"
 import { json, onOff, optionalInteger, quiet, text } from "../flags.ts"
 

@@ -5,7 +5,7 @@ import type { Hole } from "../../storage/manifest/Holes.ts"
 import * as describe from "../../storage/offline/describeDamage.ts"
 import * as restoring from "../../storage/snapshot/restore.ts"
 import { failed } from "../CommandFailed.ts"
-import { printLine } from "../Output.ts"
+import { print } from "../Output.ts"
 import { bytes } from "../statusTable.ts"
 import { counted } from "../Tally.ts"
 import * as directory from "./directory.ts"
@@ -31,7 +31,7 @@ export const run = (given: Given) =>
       }
       const report = yield* into(given, given.directory)
       const known = store.holes.slice(0, store.holesKnown)
-      yield* printLine(given.json ? JSON.stringify({ ...report, damage }) : text(report, known, damage))
+      yield* print(given.json, { ...report, damage }, text(report, known, damage))
     })
   )
 

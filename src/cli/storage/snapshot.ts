@@ -5,7 +5,7 @@ import * as environment from "../../config/environment.ts"
 import * as PeerAuth from "../../peer/PeerAuth.ts"
 import { failed } from "../CommandFailed.ts"
 import { Http, type Request } from "../Http.ts"
-import { printLine } from "../Output.ts"
+import { print } from "../Output.ts"
 import { bytes, columnsOf } from "../statusTable.ts"
 import { count, counted } from "../Tally.ts"
 import * as target from "../target.ts"
@@ -39,7 +39,7 @@ const offline = (source: string, into: string, json: boolean) =>
     Effect.gen(function*() {
       const engine = yield* directory.openEngine(source)
       const taken = yield* engine.snapshot(into)
-      yield* printLine(json ? JSON.stringify(taken) : sentence(taken))
+      yield* print(json, taken, sentence(taken))
     })
   )
 
@@ -71,28 +71,22 @@ const take = Effect.fnUntraced(function*(origin: string, name: string, json: boo
     }
   )
   const taken = yield* target.decode(origin, SnapshotTaken, answer)
-  yield* printLine(json ? JSON.stringify({ node: origin, ...taken }) : `${origin}: ${sentence(taken)}`)
+  yield* print(json, { node: origin, ...taken }, `${origin}: ${sentence(taken)}`)
 })
 
 const list = Effect.fnUntraced(function*(origin: string, json: boolean) {
   const answer = yield* ask(origin, { method: "GET", path: "/snapshots" }, 200)
   const { node, snapshots } = yield* target.decode(origin, SnapshotList, answer)
-  if (json) return yield* printLine(JSON.stringify({ node, snapshots }))
-  if (snapshots.length === 0) return yield* printLine(`${node}: no snapshots`)
-  const rows = snapshots.map(({ bytes: size, cells, name, state, tables }) => [
-    node as string,
-    name,
-    state as string,
-    count(tables),
-    bytes(size),
-    count(cells)
-  ])
-  yield* printLine(columnsOf([["node", "snapshot", "state", "tables", "size", "cells"], ...rows]))
+  const rows = snapshots.map(({ bytes: size, cells, name, state, tables }) =>
+    [node, name, state, count(tables), bytes(size), count(cells)] as const
+  )
+  const table = columnsOf([["node", "snapshot", "state", "tables", "size", "cells"], ...rows])
+  yield* print(json, { node, snapshots }, snapshots.length === 0 ? `${node}: no snapshots` : table)
 })
 
 const remove = Effect.fnUntraced(function*(origin: string, name: string, json: boolean) {
   yield* ask(origin, { method: "DELETE", path: `/snapshots/${encodeURIComponent(name)}` }, 204)
-  yield* printLine(json ? JSON.stringify({ node: origin, removed: name }) : `${origin}: removed ${name}`)
+  yield* print(json, { node: origin, removed: name }, `${origin}: removed ${name}`)
 })
 
 /** No deadline: where the file system has no hard links, a snapshot copies the store. */

@@ -6,7 +6,7 @@ import * as Levels from "../../storage/Levels.ts"
 import * as describe from "../../storage/offline/describeDamage.ts"
 import type * as ReadOnly from "../../storage/offline/ReadOnly.ts"
 import { failed } from "../CommandFailed.ts"
-import { printLine } from "../Output.ts"
+import { print } from "../Output.ts"
 import * as progress from "../progress.ts"
 import { bytes } from "../statusTable.ts"
 import { counted } from "../Tally.ts"
@@ -66,15 +66,9 @@ export const run = (given: Given) =>
         : whole
         ? "whole"
         : `readable, but ${counted(report.holes.length, "range is", "ranges are")} lost`
-      yield* printLine(
-        given.json
-          ? JSON.stringify({ whole, ...report, logs, problems })
-          : [
-            ...problems,
-            ...report.holes.map((hole) => `lost before: ${describe.place(hole)}`),
-            `${verdict}: ${checked}`
-          ].join("\n")
-      )
+      const lostBefore = report.holes.map((hole) => `lost before: ${describe.place(hole)}`)
+      const text = [...problems, ...lostBefore, `${verdict}: ${checked}`].join("\n")
+      yield* print(given.json, { whole, ...report, logs, problems }, text)
       if (!whole) return yield* failed(advice(given.directory, problems, logProblems))
     })
   )

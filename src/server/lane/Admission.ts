@@ -1,7 +1,6 @@
 /**
- * How many client requests are under way, and whether one more may begin. An overloaded node refuses at once, before a
- * body is read, so that it keeps answering and its memory stays bounded. A request is under way until the client has
- * taken its answer.
+ * Bounds the client requests under way. An overloaded node refuses before it reads a body, so that it keeps answering
+ * and its memory stays bounded. A request is under way until the client has taken its answer.
  */
 import { Context, Effect, Layer } from "effect"
 import { NodeConfig } from "../../config/NodeConfig.ts"
@@ -9,9 +8,8 @@ import { NodeConfig } from "../../config/NodeConfig.ts"
 export class Admission extends Context.Service<Admission, {
   readonly limit: number
   readonly inFlight: () => number
-  /** Whether no place is free. */
   readonly isFull: () => boolean
-  /** Takes a place, or answers `false` when there is none. For each place taken, call `leave` exactly once. */
+  /** Takes a place, or returns `false`. Call `leave` exactly once for each place taken. */
   readonly enter: () => boolean
   readonly leave: () => void
 }>()("rondo/server/lane/Admission") {

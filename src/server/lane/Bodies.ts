@@ -1,13 +1,12 @@
 /**
- * The bodies that clients are sending: how many, how large together, and how fast each must come.
- *
- * They hold no place among the requests under way, so that slow uploads cannot keep others out, reads above all.
+ * Bounds the bodies that clients are sending: their number, their size together, and the pace of each. They hold no
+ * place among the requests under way, so that slow uploads do not keep reads out.
  */
 import { Clock, Context, Duration, Effect, Layer } from "effect"
 import { NodeConfig } from "../../config/NodeConfig.ts"
 import { uptimeMillisUnsafe } from "../../observability/uptime.ts"
 
-/** All bodies together; each value limit fits many times. */
+/** Many times the largest value. */
 export const bytesTogetherMax = 64 * 1024 * 1024
 /** A body has this long, */
 const graceMillis = 10_000
@@ -18,15 +17,15 @@ const interval = Duration.seconds(1)
 
 export interface Arriving {
   readonly beganAtMillis: number
-  /** Those that have arrived and are kept. */
+  /** Arrived and kept. */
   bytes: number
   readonly tooSlow: () => void
 }
 
 export class Bodies extends Context.Service<Bodies, {
-  /** Begins to count a body, or answers `undefined` when there are too many. `end` is due exactly once for each. */
+  /** Begins to count a body, or returns `undefined` when there are too many. Call `end` for each. */
   readonly begin: (tooSlow: () => void) => Arriving | undefined
-  /** Counts bytes that arrived, or answers `false` when all bodies together would be too large. */
+  /** Counts bytes that arrived, or returns `false` when all bodies together would be too large. */
   readonly add: (body: Arriving, bytes: number) => boolean
   readonly end: (body: Arriving) => void
 }>()("rondo/server/lane/Bodies") {

@@ -1,14 +1,12 @@
 /**
- * The lane: hand-written HTTP for the requests that are the load, values and batches of peers. By the declared endpoints,
- * with the platform's router, request object, scope and frames, the same handlers take the server 25 to 35 microseconds
- * more for each request, half as much again (`IsOpen`).
+ * The lane: hand-written HTTP for most of the load, values and peers' batches. Through the declared endpoints, with the
+ * platform's router, request object, scope and frames, the same handlers cost 25 to 35 microseconds more for each
+ * request, half as much again (`IsOpen`).
  *
- * Leaf: Node's connections. Every request enters by the lane's listener on the server. The lane counts it and runs its
- * handler if it has one; otherwise the platform's listener takes the request to the declared endpoints. The platform also
- * writes the answers that a handler of the lane did not write itself, and only there failures become answers.
- *
- * A handler runs as it does in the platform: only the client that leaves or a stop interrupts it, and only where it
- * allows that.
+ * Leaf: Node's connections. Every request enters through the lane's listener, which counts it and runs the lane's
+ * handler for it. Without one, the platform's listener takes the request to the declared endpoints. The platform also
+ * writes the answers that a handler returns instead of writing, and turns failures into answers. As in the platform, a
+ * handler is interrupted only by a stop or a client that leaves, and only where it allows that.
  */
 import { NodeHttpServer, NodeHttpServerRequest } from "@effect/platform-node"
 import { Cause, Context, Duration, Effect, Exit, Fiber, Scope } from "effect"
@@ -33,7 +31,7 @@ export { declare, type Handler, type Handlers, of as routesOf } from "./Routes.t
 
 type Response = HttpServerResponse.HttpServerResponse
 
-/** Whether requests may take the lane. Without it every request takes the declared way, to the same handlers. */
+/** While closed, all requests take the declared endpoints, which have the same handlers. */
 export const IsOpen = Context.Reference("rondo/server/lane/IsOpen", { defaultValue: () => true })
 
 /** A stop may take this long; then connections are cut. Container runtimes kill after ten seconds. */
@@ -43,9 +41,8 @@ export interface Options<E, R> {
   readonly host: string
   readonly port: number
   readonly routes: ReadonlyArray<Routes.Route>
-  /** Answers a request that has no route here. */
   readonly declared: Effect.Effect<Response, E, R>
-  /** Makes an answer of a failure, of either way. */
+  /** Turns a failure of the lane or of the declared endpoints into an answer. */
   readonly recover: (
     request: HttpServerRequest.HttpServerRequest,
     cause: Cause.Cause<E>
@@ -53,8 +50,8 @@ export interface Options<E, R> {
 }
 
 /**
- * Listens with this server as long as the scope lives: bounded, with the lane before the platform. Answers where. On
- * shutdown it stops accepting, finishes what is under way, and is gone within seconds.
+ * Listens with this server while the scope lives, and returns the address. A stop accepts nothing more, finishes the
+ * requests under way, and ends within seconds.
  */
 export const attach = Effect.fnUntraced(function*<E, R>(
   server: Http.Server,
@@ -62,7 +59,7 @@ export const attach = Effect.fnUntraced(function*<E, R>(
 ) {
   const closeAfterAnswers = bounds.prepare(server)
   const platform = yield* NodeHttpServer.make(() => server, { host, port, gracefulShutdownTimeout: shutdownTimeout })
-  // Runs after the graceful stop below, and before the one above that would wait for ever.
+  // Runs after the graceful stop below and before the one above, which would wait for ever.
   yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
   const lane = yield* open(Routes.finder((yield* IsOpen) ? routes : []))
   yield* platform.serve(Effect.withFiber((fiber) => {
@@ -79,10 +76,10 @@ export const attach = Effect.fnUntraced(function*<E, R>(
 const open = Effect.fnUntraced(function*(find: (request: Http.IncomingMessage) => Routes.Handler | undefined) {
   const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
   const run = Effect.runForkWith(yield* Effect.context<never>())
-  /** Answers that the platform is to write. */
+  /** Answers for the platform to write. */
   const answers = new WeakMap<Http.IncomingMessage, Exit.Exit<Response>>()
 
-  /** The lane's listener in the place of the platform's. */
+  /** The lane's listener, which replaces the platform's. */
   const before = (platform: Http.RequestListener): Http.RequestListener => {
     const finish = (request: Http.IncomingMessage, response: Http.ServerResponse, exit: Exit.Exit<Response>): void => {
       if (Exit.isSuccess(exit) && exit.value === directAnswer.sent) return
@@ -106,7 +103,7 @@ const open = Effect.fnUntraced(function*(find: (request: Http.IncomingMessage) =
   }
 
   return {
-    /** Puts the lane before the listeners that the server has now: they hear only of what the lane leaves to them. */
+    /** Puts the lane before the server's present listeners, which get only what the lane leaves to them. */
     goBefore: (server: Http.Server): void => {
       const request = takeListeners(server, "request")
       server.on("request", before(request))
@@ -116,7 +113,7 @@ const open = Effect.fnUntraced(function*(find: (request: Http.IncomingMessage) =
         request(incoming, response)
       })
     },
-    /** The answer that was found here, or the refusal of a connection. Upgrades come to the platform alone. */
+    /** The lane's answer, or the refusal of a connection. Upgrades reach only the platform. */
     answerTo: (request: Http.IncomingMessage): Effect.Effect<Response> | undefined => {
       const refusal = connections.refusalOf(request)
       return answers.get(request) ?? (refusal && Effect.succeed(refusal))
@@ -137,7 +134,7 @@ const expectationFailed = problemResponse(
   { connection: "close" }
 )
 
-/** The client left, or this node stops before the answer: the platform takes nothing any more by then. */
+/** The client left, or the node is stopping and the platform takes no more requests. */
 const cutShort = (response: Http.ServerResponse): void => {
   if (response.destroyed || response.headersSent) return
   response.writeHead(503, ["connection", "close", "content-length", "0"])

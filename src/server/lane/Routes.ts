@@ -1,8 +1,6 @@
 /**
- * The handlers of the lane, under the methods and paths that their endpoints are declared with. The lane and the
- * declared groups are made from the same handlers, so that they cannot disagree.
- *
- * Pure.
+ * The lane's handlers by the declared methods and paths of their endpoints. The lane and the declared groups use the
+ * same handlers, so they cannot disagree. Pure.
  */
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import type { Effect } from "effect"
@@ -11,7 +9,7 @@ import type { HttpApiBuilder, HttpApiEndpoint } from "effect/http-api"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { pathOf } from "../target.ts"
 
-/** Called where nothing interrupts. Writes the answer itself and returns `sent`, or returns the answer. */
+/** Runs uninterruptible. Writes the answer and returns `sent`, or returns the answer. */
 export type Handler = (
   request: IncomingMessage,
   response: ServerResponse
@@ -22,16 +20,16 @@ export type Handlers<Name extends string> = Readonly<Record<Name, Handler>>
 
 export interface Route {
   readonly method: string
-  /** A path, or the start of one and a star. */
+  /** A path, or a prefix and a star. */
   readonly path: string
   readonly handler: Handler
-  /** Must be true of a request that takes the lane; the declared endpoint refuses the others. */
+  /** Requests for which it is `false` go to the declared endpoint, which refuses them. */
   readonly mayEnter: (request: IncomingMessage) => boolean
 }
 
 const always = () => true
 
-/** The routes of these endpoints of a group. `mayEnter` stands for the middleware of the group. */
+/** The routes of a group's endpoints. `mayEnter` replaces the group's middleware. */
 export const of = <Name extends string>(
   group: { readonly endpoints: Readonly<Record<Name, { readonly method: string; readonly path: string }>> },
   handlers: Handlers<Name>,
@@ -42,7 +40,7 @@ export const of = <Name extends string>(
     return { method, path, handler, mayEnter }
   })
 
-/** Gives these handlers to the declared endpoints. */
+/** Registers the handlers with the declared endpoints. */
 export const declare = <
   Endpoints extends Record<string, HttpApiEndpoint.Constraint>,
   Name extends keyof Endpoints & string
@@ -63,7 +61,6 @@ const ofNode =
       NodeHttpServerRequest.toServerResponse(request) as ServerResponse
     )
 
-/** Finds the route of a request. */
 export const finder = (routes: ReadonlyArray<Route>): (request: IncomingMessage) => Handler | undefined => {
   const byPath = Map.groupBy(routes, ({ path }) => path)
   const table = Array.from(byPath, ([path, group]) => ({

@@ -1,6 +1,4 @@
-/**
- * The bounds of Node's HTTP server: connections, heads, and the time that slow clients may take.
- */
+/** The bounds of Node's HTTP server: connections, heads, and the time that slow clients may take. */
 import type * as Http from "node:http"
 import type { Socket } from "node:net"
 import { answerUnderWay, headerBytesMax, onClientError } from "./connectionError.ts"
@@ -28,8 +26,8 @@ export const options: Http.ServerOptions = {
 }
 
 /**
- * Bounds the server's connections and answers what its parser refuses. The result, when called, lets no connection
- * outlive the answer that is under way on it; Node itself would keep them for the next request.
+ * Bounds the server's connections and answers what its parser refuses. Call the result at a stop: it closes every
+ * connection after its current answer, where Node would keep it for the next request.
  */
 export const prepare = (server: Http.Server): () => void => {
   server.maxConnections = connectionsMax

@@ -1,6 +1,6 @@
 /**
- * Requests that Node's HTTP parser refuses before any handler sees them: headers over the limit, bytes that are not
- * HTTP, requests that arrive too slowly. The client gets a problem like any other, and the connection is closed.
+ * Answers requests that Node's HTTP parser refuses: headers over the limit, bytes that are not HTTP, requests that
+ * arrive too slowly. The client gets a problem like any other, and the connection is closed.
  */
 import type { ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
@@ -10,7 +10,7 @@ import { documentOf } from "../problemResponse.ts"
 /** Request line and headers together: a key of 1,024 bytes is at most 3,072 characters of it. */
 export const headerBytesMax = 16 * 1024
 
-/** Time to read the answer before the connection is torn down. */
+/** Time for the client to read the answer before the connection is cut. */
 const lingerMillis = 500
 
 const problemOf = (code: string | undefined): Problem.Problem => {
@@ -27,7 +27,7 @@ const problemOf = (code: string | undefined): Problem.Problem => {
   }
 }
 
-/** The whole answer, as it goes on the wire. */
+/** The whole answer, head and body. */
 export const answerTo = (code: string | undefined): string => {
   const problem = problemOf(code)
   const body = documentOf(problem)
@@ -41,11 +41,11 @@ export const answerTo = (code: string | undefined): string => {
   ].join("\r\n")
 }
 
-/** The answer that a handler is preparing or sending on the connection: Node documents no other way to it. */
+/** The answer that a handler is preparing or sending. Node documents no way to it. */
 export const answerUnderWay = (socket: Duplex): ServerResponse | undefined =>
   (socket as { readonly _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
 
-/** A `clientError` listener. An answer already begun is cut short instead: a second one would look like its body. */
+/** A `clientError` listener. An answer that has begun is cut, since a second one would look like its body. */
 export const onClientError = (error: NodeJS.ErrnoException, socket: Duplex): void => {
   if (error.code === "ECONNRESET" || !socket.writable || answerUnderWay(socket)?.headersSent === true) {
     socket.destroy()

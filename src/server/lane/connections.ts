@@ -1,9 +1,10 @@
 /**
- * The answers that each connection is owed: between a request's head and the moment the system has taken the last byte.
+ * Counts the answers that each connection still owes its client. A client may send requests ahead and never read an
+ * answer, so an answer counts from the request's head until the system has taken its last byte, and their number is
+ * bounded.
  *
- * Leaf: Node's connections. A client may send requests ahead of the answers and never read one, so an answer counts
- * until it is gone, and the number for each connection is bounded. The counts are properties of Node's own objects,
- * because every request changes them: a table beside them would cost more than all the rest of this module.
+ * Leaf: Node's connections. The counts are properties of Node's own objects, because every request changes them: a
+ * table would cost more than the rest of this module.
  */
 import type { HttpServerResponse } from "effect/http"
 import type * as Http from "node:http"
@@ -12,9 +13,9 @@ import * as Problem from "../../api/Problem.ts"
 import { problemResponse } from "../problemResponse.ts"
 import { answerUnderWay } from "./connectionError.ts"
 
-/** Requests that one connection may send ahead: far more than a client gains from, and few enough to hold in memory. */
+/** Requests that a connection may send ahead: more than a client gains from, few enough to hold in memory. */
 const unansweredMax = 16
-/** A client that takes nothing of its answer for this long loses the connection. */
+/** A client that reads nothing of its answer for this long loses the connection. */
 const unreadTimeoutMillis = 30_000
 
 const owed = Symbol("rondo/server/lane/connections/owed")
@@ -39,7 +40,6 @@ function onClose(this: Answer): void {
   then()
 }
 
-/** Begins to count the answer. */
 export const count = (request: Http.IncomingMessage, response: Http.ServerResponse): void => {
   const answer: Answer = response
   const connection: Connection = request.socket
@@ -48,7 +48,7 @@ export const count = (request: Http.IncomingMessage, response: Http.ServerRespon
   answer.on("close", onClose)
 }
 
-/** Nothing moved for a while. A handler that works and a body that arrives have bounds of their own. */
+/** Nothing moved for a while. Working handlers and arriving bodies have other bounds. */
 const onTimeout = (socket: Socket): void => {
   if (answerUnderWay(socket) === undefined || socket.writableLength > 0) socket.destroy()
 }
@@ -58,7 +58,7 @@ export const watch = (server: Http.Server): void => {
   server.setTimeout(unreadTimeoutMillis, onTimeout)
 }
 
-/** The problem for a request that its connection had no right to send, if so; the connection ends with it. */
+/** The problem of a request that its connection must not send, if any. It ends the connection. */
 export const refusalOf = (request: Http.IncomingMessage): Response | undefined => {
   const connection: Connection = request.socket
   if ((connection[owed] ?? 0) > unansweredMax) {
@@ -77,7 +77,7 @@ export const refusalOf = (request: Http.IncomingMessage): Response | undefined =
 
 const closing = (problem: Problem.Problem): Response => problemResponse(problem, { connection: "close" })
 
-/** Runs `run` once, when the answer is gone or its connection is; at once when that was before. */
+/** Runs `run` once, when the answer or its connection is gone. */
 export const whenGone = (response: Http.ServerResponse, run: () => void): void => {
   const answer: Answer = response
   if (answer[release] === undefined || answer[release] === gone) run()

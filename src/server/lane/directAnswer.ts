@@ -1,21 +1,20 @@
 /**
- * The usual answers, written straight to Node's response: the platform's response object, header record and body cost
- * as much again as Node itself.
+ * Usual answers, written straight to Node's response, since the platform's response object, header record and body cost
+ * as much again as Node itself. Headers are names and values in turn.
  *
- * Leaf: Node's connections. The platform writes the unusual ones, after a body that was not read to its end or for a
- * client that has gone: then the result is the answer itself, and otherwise `sent`. Headers are names and values in
- * turn.
+ * Leaf: Node's connections. The platform writes unusual answers, after a body that was not read to its end or for a
+ * client that has gone: these functions return such an answer, and otherwise `sent`.
  */
 import { HttpServerResponse } from "effect/http"
 import type { IncomingMessage, ServerResponse } from "node:http"
 
-/** Stands for an answer that is written already: the platform writes none when it finds one. */
+/** Stands for an answer that is written already. */
 export const sent: HttpServerResponse.HttpServerResponse = HttpServerResponse.empty({ status: 200 })
 
-/** Node sends a text in one piece with the head, and copies it: longer bodies are cheaper as they are. */
+/** Node copies a text to send it with the head. Longer bodies are cheaper as bytes. */
 const mergedBytesMax = 4096
 
-/** Node says that a request without a body is complete only after its handler has begun. */
+/** A request without a body is `complete` only after its handler has begun. */
 const isRead = ({ complete, headers }: IncomingMessage): boolean =>
   complete || (headers["content-length"] === undefined && headers["transfer-encoding"] === undefined)
 
@@ -53,6 +52,5 @@ export const bytes = (
 const pairs = (headers: ReadonlyArray<string>): Array<[string, string]> =>
   Array.from({ length: headers.length / 2 }, (_, at) => [headers[2 * at]!, headers[2 * at + 1]!])
 
-/** Each byte as the character of the same number. */
 const textOf = (body: Uint8Array): string =>
   (Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)).toString("latin1")

@@ -1,19 +1,18 @@
 /**
  * Collects a request's body by hand: a third faster than the platform's stream, and bounded while it arrives.
  *
- * A body over the limit is not kept. If its end is near it is read and dropped, so that a client that only listens
- * after it has sent everything still gets its answer on a usable connection. Otherwise the rest stays unread.
+ * A body over the limit is dropped. If its end is near it is still read, so that a client that listens only after it
+ * has sent everything gets its answer on a usable connection.
  */
 import { Effect } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Arriving, Bodies } from "./Bodies.ts"
 
-/** A body up to this size is read and dropped: a few times the largest value, and read well within a request's time. */
+/** Bodies up to this size are read and dropped: a few times the largest value, and soon read. */
 const droppedBytesMax = 8 * 1024 * 1024
 
 const empty = new Uint8Array(0)
 
-/** Why there is no body: it is too large, it came too slowly, or the node receives as many as it can. */
 export type Refusal = "too-large" | "too-slow" | "too-many"
 
 /** A peer's body: the bytes, or `undefined` when there are more than `bytesMax`. */
@@ -24,7 +23,7 @@ export const collect = (
 ): Effect.Effect<Uint8Array | undefined> =>
   Effect.map(receive(request, response, bytesMax, undefined), (body) => typeof body === "string" ? undefined : body)
 
-/** The bytes, or why not. Never resumes when the client goes away: see `NodeHttpServer`. */
+/** The bytes, or why there are none. Never resumes when the client goes away: see `NodeHttpServer`. */
 export const receive = (
   request: IncomingMessage,
   response: ServerResponse,
@@ -37,7 +36,7 @@ export const receive = (
   if (declaredBytes === undefined && request.headers["transfer-encoding"] === undefined) return Effect.succeed(empty)
   const expectsContinue = request.headers.expect !== undefined
   if (declaredBytes !== undefined && declaredBytes > bytesMax) {
-    // A client that waits for permission has sent nothing: refuse it instead of asking for bytes to drop.
+    // A client that waits for permission has sent nothing yet, so there are no bytes to drop.
     if (expectsContinue || declaredBytes > droppedBytesMax) return Effect.succeed("too-large")
   }
   return Effect.callback((resume) => {

@@ -75,27 +75,3 @@ it.effect("a handler may take longer than an answer may stay unread", () =>
     assert.include(text, "late")
     assert.isFalse(inbound.destroyed)
   }))
-
-it.effect("an answer is counted until it is gone", () =>
-  Effect.gen(function*() {
-    const responses: Array<Http.ServerResponse<Http.IncomingMessage>> = []
-    let whole = () => {}
-    const allow = 16
-    yield* connected((_, response) => {
-      responses.push(response)
-      if (responses.length === allow + 1) whole()
-    }, head.repeat(allow + 1))
-    yield* Effect.callback<void>((resume) => {
-      whole = () => resume(Effect.void)
-      if (responses.length > allow) whole()
-    })
-    const [first] = responses
-    assert.strictEqual(connections.refusalOf(first!.req)?.status, 503)
-    yield* Effect.callback<void>((resume) => {
-      first!.once("close", () => resume(Effect.void)).end()
-    })
-    assert.isUndefined(connections.refusalOf(first!.req))
-    let released = 0
-    connections.whenGone(first!, () => released++)
-    assert.strictEqual(released, 1)
-  }))
