@@ -39,13 +39,8 @@ describe("PartitionDigest", () => {
     ]
     for (const cells of changed) {
       const digests = digestsOf(cells)
-      assert.deepStrictEqual(digests.map((digest, partition) => digest === all[partition]), [
-        true,
-        digests[1] === all[1],
-        true,
-        true
-      ])
       assert.notStrictEqual(digests[1], all[1])
+      assert.deepStrictEqual(digests.toSpliced(1, 1), all.toSpliced(1, 1))
     }
   })
 

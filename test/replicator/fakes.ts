@@ -9,6 +9,7 @@ import type { Gossip, Liveness } from "../../src/gossip/Gossip.ts"
 import * as Holes from "../../src/storage/manifest/Holes.ts"
 import type { Hole } from "../../src/storage/manifest/Holes.ts"
 import type { Applied, Storage, StorageStats } from "../../src/storage/Storage.ts"
+import { stranger } from "../gossip/messages.ts"
 
 /** `parts` of a service. A use of any other part is a mistake of the test. */
 export const mock = <Service extends object>(parts: Partial<Service>): Service =>
@@ -114,16 +115,7 @@ export const gossip = (
     address: (node) => unknown.includes(node) ? undefined : `${node}:1`,
     members: () =>
       Array.from(state.generation ?? [], ([nodeId, generation]) => ({
-        record: {
-          nodeId,
-          incarnation: Version.Incarnation.make("9f86d081884c"),
-          generation,
-          heartbeat: 1,
-          address: `${nodeId}:1`,
-          vnodes: 100,
-          state: "up",
-          counter: 0
-        },
+        record: { ...stranger, nodeId, generation, address: `${nodeId}:1` },
         liveness: "up",
         heardAtMillis: 0
       })),

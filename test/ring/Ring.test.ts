@@ -3,21 +3,17 @@ import { Effect, Layer, SubscriptionRef } from "effect"
 import { ClusterConfig } from "../../src/config/ClusterConfig.ts"
 import { Key } from "../../src/domain/Key.ts"
 import { NodeId } from "../../src/domain/NodeId.ts"
-import { Incarnation } from "../../src/domain/Version.ts"
 import { Gossip, type Liveness, type Member } from "../../src/gossip/Gossip.ts"
 import { Ring } from "../../src/ring/Ring.ts"
 import { a, b, settle } from "../coordinator/requests.ts"
+import { stranger } from "../gossip/messages.ts"
 
 const member = (name: string, changes?: { liveness?: Liveness; vnodes?: number; address?: string }): Member => ({
   record: {
+    ...stranger,
     nodeId: NodeId.make(name),
-    incarnation: Incarnation.make("0123456789ab"),
-    generation: 1,
-    heartbeat: 1,
     address: changes?.address ?? `${name}:8080`,
-    vnodes: changes?.vnodes ?? 100,
-    state: "up",
-    counter: 0
+    vnodes: changes?.vnodes ?? 100
   },
   liveness: changes?.liveness ?? "up",
   heardAtMillis: 0
