@@ -108,6 +108,7 @@ const checks: Readonly<Record<keyof EngineOptions, (value: unknown) => boolean>>
   tableBytes: positive,
   levelBytes: positive,
   level0Tables: positive,
+  openFilesMax: positive,
   salvage: (value) => typeof value === "boolean",
   scrubBytesPerSecond: (value) => value === 0 || positive(value)
 }

@@ -4,6 +4,7 @@
  * Source: O'Neil et al., "The Log-Structured Merge-Tree (LSM-Tree)" (1996), in the shape that LevelDB gave it.
  */
 import { Effect } from "effect"
+import { boundedReads } from "../disk/boundedReads.ts"
 import type { Disk } from "../disk/Disk.ts"
 import type { Corruption, StorageError } from "../disk/StorageError.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
@@ -39,9 +40,14 @@ export interface Options extends Partial<Omit<State.Settings, "directory" | "fsy
   readonly blockCacheBytesMax: number
   /** Go on without what a damaged or missing log held, instead of refusing to open. */
   readonly salvage?: boolean
+  /** How many tables' files are open at once; others are opened when they are read. */
+  readonly openFilesMax?: number
   /** How fast a scrub reads the store in the background; 0, the default, for not at all. */
   readonly scrubBytesPerSecond?: number
 }
+
+/** A process may often have a thousand, and connections need some. A store of 20 GB has about as many tables. */
+const openFilesMaxDefault = 256
 
 const mebibyte = 1024 * 1024
 
@@ -87,10 +93,16 @@ export const open = Effect.fnUntraced(function*(
   options: Options,
   metrics: Metrics.Metrics["Service"] = Metrics.make()
 ) {
-  const { blockCacheBytesMax, salvage = false, scrubBytesPerSecond = 0, ...settings } = { ...defaults, ...options }
+  const {
+    blockCacheBytesMax,
+    openFilesMax = openFilesMaxDefault,
+    salvage = false,
+    scrubBytesPerSecond = 0,
+    ...settings
+  } = { ...defaults, ...options }
   const compactions = new Compactions()
   const context: Table.Context = {
-    disk,
+    disk: boundedReads(disk, openFilesMax),
     directory: settings.directory,
     cache: BlockCache.make(blockCacheBytesMax),
     onDamage: () => compactions.wake()

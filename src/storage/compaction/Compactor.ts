@@ -24,7 +24,7 @@ const retryDelay = "5 seconds"
 /** How long a manifest that could not be written waits. */
 const installRetryDelay = "1 second"
 
-/** A store of any size is in a few hundred tables, each of which takes an open file. */
+/** So a store of any size is in a few hundred tables, or some more: each keeps its index in memory. */
 const tablesAtMost = 256
 
 /** Begins with what an earlier run, ended by a defect, left undone. */

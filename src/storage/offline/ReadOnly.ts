@@ -5,6 +5,7 @@
  * The caller sees to it that nobody writes there meanwhile.
  */
 import { Effect, Schema } from "effect"
+import { boundedReads } from "../../disk/boundedReads.ts"
 import type { Disk } from "../../disk/Disk.ts"
 import { Corruption, UnknownFormat } from "../../disk/StorageError.ts"
 import * as Levels from "../Levels.ts"
@@ -55,10 +56,18 @@ export interface ReadOnly {
 /** Blocks that a scan reads again are few. */
 const cacheBytes = 1024 * 1024
 
+/** A process may often have a thousand, and `dump` reads several stores. */
+const openFilesMax = 128
+
 /** Closes its files with the scope. */
 export const open = Effect.fnUntraced(function*(disk: Disk["Service"], directory: string) {
   const manifest = yield* readManifest(disk, directory)
-  const context = { disk, directory, cache: BlockCache.make(cacheBytes), onDamage: () => {} }
+  const context = {
+    disk: boundedReads(disk, openFilesMax),
+    directory,
+    cache: BlockCache.make(cacheBytes),
+    onDamage: () => {}
+  }
   const { levels, lost } = yield* Effect.acquireRelease(
     load.openTables(context, manifest),
     ({ levels }) => load.closeAll(levels)
