@@ -1,8 +1,8 @@
 /**
- * From effects to what Level expects: a value where the engine answers at once, a promise where it has to wait.
+ * Runs effects for Level: gives a value if the engine answers at once, or else a promise.
  *
- * Most answers come out of memory. They cost no promise of their own here, but then the microtasks of a caller that
- * reads in a loop would keep the event loop from everything else, so now and then an answer waits for its next turn.
+ * Most answers come from memory and cost no promise here. But the microtasks of a caller that reads in a loop would
+ * starve the event loop, so some answers wait for its next turn.
  */
 import { type Context, Effect, Exit, type Fiber } from "effect"
 import * as LevelError from "./LevelError.ts"
@@ -10,11 +10,11 @@ import type { ProcessHold } from "./ProcessHold.ts"
 
 export interface RunOptions {
   readonly signal?: AbortSignal | undefined
-  /** The cells asked for, when they are more than one. */
+  /** How many cells are read, 1 by default. */
   readonly cells?: number
 }
 
-/** Cells read out of memory between two turns of the event loop: about a millisecond of work. */
+/** Cells read from memory in one turn of the event loop: about a millisecond of work. */
 const cellsPerTurnMax = 512
 
 export class Bridge {
@@ -29,7 +29,7 @@ export class Bridge {
     this.fork = Effect.runForkWith(context)
   }
 
-  /** Runs up to where the effect has to wait. Throws, or rejects with, what a user of Level expects. */
+  /** Throws, or rejects with, the errors of Level. */
   run<A, E>(effect: Effect.Effect<A, E>, options?: RunOptions): A | Promise<A> {
     const fiber = this.fork(effect, options?.signal === undefined ? undefined : { signal: options.signal })
     const exit = fiber.pollUnsafe()
@@ -44,7 +44,7 @@ export class Bridge {
     return valueOf(Effect.runSyncExit(effect))
   }
 
-  /** Completes when nothing that was run is under way. */
+  /** Completes when no effect is under way. */
   idle(): Promise<void> {
     return new Promise((resolve) => this.underWay === 0 ? resolve() : this.whenIdle.push(resolve))
   }

@@ -1,11 +1,11 @@
 /**
- * A database that is open: the engine in its directory, the bridge to it, and the versions of what is written.
+ * An open database: the engine in its directory, the bridge to it, and the versions of its writes.
  *
- * A directory has one writer, its lock sees to that, so versions are a counter that goes on above all that is stored.
- * They carry a node id of their own: no Rondo node takes the directory for its data, nor the other way round.
+ * The lock lets one process write, so a version is a counter above all stored ones. The node id is one that no node
+ * has: a Rondo node refuses the directory, and a database refuses a node's.
  *
  * Invariant
- * - Of two writes to a key, the one that was asked for later has the higher version.
+ * - A later write to a key has a higher version.
  */
 import { Context, Effect, Exit, Layer, Logger, Redacted, References, Scope } from "effect"
 import * as NodeConfig from "../config/NodeConfig.ts"
@@ -34,9 +34,9 @@ export interface Database {
   readonly engine: OpenEngine["engine"]
   /** The version of the next write. */
   readonly stamp: () => Version
-  /** Whether an answered write is on the device, rather than with the operating system. */
+  /** Whether an acknowledged write is on the device. */
   readonly syncsAlways: boolean
-  /** Waits for what is under way. */
+  /** Waits for the effects under way. */
   readonly close: () => Promise<void>
 }
 
@@ -83,8 +83,8 @@ const openEngine = Effect.fnUntraced(function*(directory: string, options: Optio
   if (!exists && options.createIfMissing === false) return yield* new LevelError.DatabaseMissing({ path: directory })
   if (exists && options.errorIfExists === true) return yield* new LevelError.DatabaseExists({ path: directory })
   const { incarnation } = Context.get(yield* Layer.build(identityLayer(directory)), Identity)
-  // No replica can bring a deleted cell back, so a tombstone goes when nothing older is left below it.
-  // Nobody asks what a put replaced, and this writer's versions only rise: tables need not be asked.
+  // There is no replica that could bring a deleted cell back, so compaction purges tombstones.
+  // Versions only rise and nobody asks what a put replaced, so writes need no look-ups.
   const settings = { ...defaults, ...given, directory, tombstones: "purge" as const, tellsReplaced: false }
   const engine = yield* Engine.open(disk, settings)
   return { engine, incarnation, counterMax: yield* engine.counterMax, context: yield* Effect.context<never>() }
@@ -98,7 +98,7 @@ const defaults = {
 
 const positive = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) > 0
 
-/** What is not one of these would, at best, be noticed when it is too late. */
+/** Checked first, because the engine would notice a bad value late or never. */
 const checks: Readonly<Record<keyof EngineOptions, (value: unknown) => boolean>> = {
   fsync: (value) => value === "always" || value === "interval" || value === "never",
   memtableBytesMax: positive,
@@ -113,7 +113,7 @@ const checks: Readonly<Record<keyof EngineOptions, (value: unknown) => boolean>>
   scrubBytesPerSecond: (value) => value === 0 || positive(value)
 }
 
-/** Level hands over the caller's options together with its own. */
+/** Level passes the caller's options together with its own. */
 const engineOptions = Effect.fnUntraced(function*(options: EngineOptions) {
   const given = Object.entries(checks).flatMap(([name, isValid]) => {
     const value = options[name as keyof EngineOptions]
@@ -124,7 +124,7 @@ const engineOptions = Effect.fnUntraced(function*(options: EngineOptions) {
   return Object.fromEntries(given.map(({ name, value }) => [name, value])) as EngineOptions
 })
 
-/** Brings the lock on the directory as well. */
+/** Locks the directory, too. */
 const identityLayer = (dataDirectory: string) =>
   Identity.layer.pipe(Layer.provide(Layer.succeed(NodeConfig.NodeConfig, {
     ...NodeConfig.defaults,
@@ -137,7 +137,7 @@ const identityLayer = (dataDirectory: string) =>
     insecure: false
   })))
 
-/** A program's standard output is its own. */
+/** Logs to standard error: standard output belongs to the program. */
 const outside = Layer.mergeAll(
   DiskNode.layer,
   layerClock,

@@ -1,21 +1,18 @@
-/** What goes wrong, as users of Level expect it: an `Error` whose `code` programs can rely on. */
+/** Errors as users of Level expect them: an `Error` with a stable `code`. */
 import { Cause, Schema } from "effect"
 
-/** `createIfMissing: false`, and there is none. */
 export class DatabaseMissing extends Schema.TaggedError<DatabaseMissing>()("DatabaseMissing", { path: Schema.String }) {
   override get message() {
     return `the database ${this.path} does not exist, and createIfMissing is false`
   }
 }
 
-/** `errorIfExists: true`, and there is one. */
 export class DatabaseExists extends Schema.TaggedError<DatabaseExists>()("DatabaseExists", { path: Schema.String }) {
   override get message() {
     return `the database ${this.path} exists already, and errorIfExists is true`
   }
 }
 
-/** An option of the engine that has no such value. */
 export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidOption", {
   name: Schema.String,
   value: Schema.String
@@ -35,7 +32,7 @@ export class LevelError extends Error {
   }
 }
 
-/** By the tag of the engine's error. The codes that `classic-level` has too mean the same here. */
+/** By the tag of the engine's error. Codes that `classic-level` has mean the same here. */
 const codes: Readonly<Record<string, string>> = {
   DatabaseMissing: "LEVEL_DATABASE_MISSING",
   DatabaseExists: "LEVEL_DATABASE_EXISTS",
@@ -48,13 +45,13 @@ const codes: Readonly<Record<string, string>> = {
   DiskError: "LEVEL_IO_ERROR"
 }
 
-/** Where the engine's sentence names a node's settings, which a database in a program does not have. */
+/** In place of messages that name settings of a node, which a database does not have. */
 const sentences: Readonly<Record<string, string>> = {
   DirectoryLocked: "the database is in use: another process, or another RondoLevel in this one, has it open",
   DirectoryOfOtherNode: "the directory holds the data of a Rondo node, which its replicas rely on"
 }
 
-/** What is not an error of the engine is a defect, and stays what it is. */
+/** Anything but an error of the engine is a defect, and is thrown as it is. */
 const from = (cause: unknown): unknown => {
   if (!(cause instanceof Error) || !("_tag" in cause)) return cause
   const tag = String(cause._tag)
@@ -62,7 +59,7 @@ const from = (cause: unknown): unknown => {
   return code === undefined ? cause : new LevelError(code, sentences[tag] ?? cause.message, { cause })
 }
 
-/** What to throw for an effect that ended in this way. */
+/** The error to throw for an effect that ended with this cause. */
 export const ofCause = (cause: Cause.Cause<unknown>): unknown =>
   Cause.hasInterruptsOnly(cause) ? aborted() : from(Cause.squash(cause))
 

@@ -1,9 +1,9 @@
 /**
- * When an open database keeps its process alive: while something that a caller waits for is under way, and no longer. A
- * program that forgets to close its database ends when it is done, as with any other database of Level.
+ * Keeps the process alive only while a caller waits: a program that forgets to close its database ends when it is
+ * done, as with other databases of Level.
  *
- * Leaf: Node's timers. Effect's own would keep the process alive for the engine's background work, once a second, for
- * ever. What that work has not done by the end is done at the next start, as after a crash.
+ * Leaf: Node's timers. Effect's own would keep the process alive for the engine's background work, which the next
+ * start completes, as after a crash.
  */
 // @effect-diagnostics globalTimers:off globalTimersInEffect:off
 import { Clock, Duration, Effect, Layer } from "effect"
@@ -25,7 +25,7 @@ export class ProcessHold {
   }
 }
 
-/** The longest that Node's timers take. */
+/** The longest delay of Node's timers. */
 const timerMillisMax = 2 ** 31 - 1
 
 const sleep = (millis: number): Effect.Effect<void> => {
@@ -38,7 +38,7 @@ const sleep = (millis: number): Effect.Effect<void> => {
   })
 }
 
-/** The usual clock, but a sleep does not keep the process alive. */
+/** The usual clock, except that a sleep does not keep the process alive. */
 export const layerClock: Layer.Layer<never> = Layer.effect(
   Clock.Clock,
   Effect.map(Clock.Clock, (usual): Clock.Clock => ({

@@ -1,11 +1,11 @@
 /**
- * Rondo's engine as an `abstract-level` database: whatever runs on `level` runs on it.
+ * Rondo's engine as an `abstract-level` database: programs that run on `level` run on it.
  *
  *     import { RondoLevel } from "rondo/level"
  *     const db = new RondoLevel("./db", { valueEncoding: "json" })
  *
- * The bridge from promises to effects: Level's callers are no effects. docs/abstract-level.md says what is promised and
- * what differs from other databases of Level.
+ * Level's callers use promises, not effects. docs/abstract-level.md has the promises and the differences to other
+ * databases of Level.
  */
 import {
   type AbstractBatchOperation,
@@ -32,7 +32,7 @@ import * as values from "./values.ts"
 export interface RondoLevelOptions<K, V> extends AbstractDatabaseOptions<K, V>, Database.EngineOptions {}
 
 export interface SyncOption {
-  /** With `fsync` other than `always`: answers only when this write, and all before it, are on the device. */
+  /** Unless `fsync` is `always`: waits until this write, and all before it, are on the device. */
   readonly sync?: boolean
 }
 
@@ -41,12 +41,11 @@ interface ReadOptions {
   readonly snapshot?: Snapshot
 }
 
-/** An operation of a batch as Level passes it on. */
 type Operation =
   | { readonly type: "put"; readonly key: keys.Bytes; readonly value: keys.Bytes }
   | { readonly type: "del"; readonly key: keys.Bytes }
 
-/** Keys looked up before the event loop gets its turn. */
+/** Keys looked up in one turn of the event loop. */
 const keysPerTurn = 256
 
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- see the interface below
@@ -114,25 +113,19 @@ export class RondoLevel<K = string, V = string> extends AbstractLevel<keys.Bytes
 
   async _clear(options: ClearOptions & { readonly snapshot?: Snapshot }) {
     const database = this.opened
-    if (options.snapshot !== undefined) return database.bridge.run(clear(database, options.snapshot.view, options))
-    const { release, view } = hold(database)
-    try {
-      await database.bridge.run(clear(database, view, options))
-    } finally {
-      await release()
-    }
+    await this.withView(options.snapshot, (view) => database.bridge.run(clear(database, view, options)))
   }
 
   _iterator(options: iterators.Options) {
-    return new iterators.EntryIterator(this, this.opened, options)
+    return iterators.entries(this, this.opened, options)
   }
 
   _keys(options: iterators.Options) {
-    return new iterators.KeyIterator(this, this.opened, options)
+    return iterators.keysOnly(this, this.opened, options)
   }
 
   _values(options: iterators.Options) {
-    return new iterators.ValueIterator(this, this.opened, options)
+    return iterators.valuesOnly(this, this.opened, options)
   }
 
   _snapshot(options: object) {
@@ -153,12 +146,17 @@ export class RondoLevel<K = string, V = string> extends AbstractLevel<keys.Bytes
     return stored === undefined ? undefined : this.opened.bridge.run(from.get(stored))
   }
 
-  /** All as of one moment. */
-  private async findMany(many: ReadonlyArray<keys.Bytes>, snapshot: Snapshot | undefined) {
-    if (snapshot !== undefined) return this.findEach(many, snapshot.view)
+  /** Reads all cells from one view. */
+  private findMany(many: ReadonlyArray<keys.Bytes>, snapshot: Snapshot | undefined) {
+    return this.withView(snapshot, (view) => this.findEach(many, view))
+  }
+
+  /** Uses the snapshot's view, or one that is held until `use` is done. */
+  private async withView<A>(snapshot: Snapshot | undefined, use: (view: View) => A | Promise<A>): Promise<A> {
+    if (snapshot !== undefined) return await use(snapshot.view)
     const { release, view } = hold(this.opened)
     try {
-      return await this.findEach(many, view)
+      return await use(view)
     } finally {
       await release()
     }
@@ -216,7 +214,7 @@ const isLive = (cell: Cell | undefined): boolean => cell?.value !== undefined
 const valueOf = (cell: Cell | undefined, format: keys.Format) =>
   cell?.value === undefined ? undefined : values.decode(cell.value, format)
 
-/** Level lets go of the snapshot when it has the promise, not when that is kept. */
+/** Level releases the snapshot once it has the promise, before that is settled. */
 const whileOpen = async <A>(snapshot: Snapshot | undefined, read: () => A | Promise<A>): Promise<A> => {
   snapshot?.ref()
   try {

@@ -1,4 +1,4 @@
-/** The store as it was at one moment, held until it is closed. */
+/** A view of the store, held until the snapshot is closed. */
 import { AbstractSnapshot } from "abstract-level"
 import { Exit, Scope } from "effect"
 import type { View } from "../storage/Storage.ts"
@@ -17,7 +17,7 @@ export const hold = ({ bridge, engine }: Database): HeldView => {
   }
 }
 
-/** Its declared type leaves the constructor's argument out. */
+/** Level's declaration lacks the argument of the constructor. */
 const Base = AbstractSnapshot as new(options: object) => AbstractSnapshot
 
 export class Snapshot extends Base {

@@ -1,7 +1,7 @@
 /**
- * A walk over a range of a view: reads ahead, so most steps find their cell in memory.
+ * Walks over a range of a view, and reads ahead, so that most steps find their cell in memory.
  *
- * The cursor is opened at the first step. A seek drops what was read ahead and moves the cursor at the next step.
+ * The first step opens the cursor. A seek drops the cells read ahead, and the next step moves the cursor.
  */
 import { Effect } from "effect"
 import type { Cell } from "../domain/cell/Cell.ts"
@@ -18,13 +18,11 @@ export interface Options extends range.Range {
   readonly signal?: AbortSignal | undefined
 }
 
-/** The cells read ahead are at most this many, ... */
 const cellsAheadMax = 256
-/** ... and about this many bytes, going by those before them. */
+/** Approximate: estimated from the cells before. */
 const bytesAheadMax = 1024 * 1024
-/** The first step reads just its cell, since many callers want no more; then each reads this many times as many. */
+/** The first step reads one cell, since many callers want no more; each further read is so many times as large. */
 const growth = 4
-/** Of the cells that a caller wants at once, this many are read in one go. */
 const cellsPerReadMax = 512
 
 export class Walk<Item> {
@@ -38,7 +36,6 @@ export class Walk<Item> {
   private cells: ReadonlyArray<Cell> = []
   private position = 0
   private cellsAhead = 1
-  /** How many more the caller can want. */
   private left: number
   private target: string | undefined
   private ended = false
@@ -58,7 +55,7 @@ export class Walk<Item> {
     return this.position < this.cells.length ? this.takeRead() : this.readAndTake()
   }
 
-  /** The next items, fewer only at the end. */
+  /** Gives fewer items only at the end. */
   async takeMany(count: number): Promise<Array<Item>> {
     const items: Array<Item> = []
     while (items.length < count) {
@@ -71,7 +68,7 @@ export class Walk<Item> {
     return items
   }
 
-  /** Goes on at the target, or, when that is out of range, at the end. */
+  /** A target out of range ends the walk. */
   seek(target: keys.Bytes): void {
     const key = keys.encode(target)
     this.cells = []
@@ -95,7 +92,7 @@ export class Walk<Item> {
     return this.itemOf(this.cells[this.position++]!)
   }
 
-  /** Whether there were cells left to read. */
+  /** Returns whether there were cells to read. */
   private async read(countMax: number): Promise<boolean> {
     if (this.ended) return false
     this.cells = await this.bridge.run(this.nextCells(countMax), { signal: this.signal, cells: countMax })

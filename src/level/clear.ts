@@ -1,4 +1,4 @@
-/** Deletes a range: reads its keys from a view, and writes tombstones for them, in bounded batches. */
+/** Deletes a range: reads its keys from a view and writes tombstones, in bounded batches. */
 import { Effect } from "effect"
 import type { View } from "../storage/Storage.ts"
 import type { Database } from "./Database.ts"
@@ -10,7 +10,7 @@ export interface ClearOptions extends range.Range {
   readonly limit: number
 }
 
-/** One batch's tombstones share an append and a sync. */
+/** They share an append and a sync. */
 const cellsPerBatch = 512
 
 export const clear = Effect.fnUntraced(function*({ engine, stamp }: Database, view: View, options: ClearOptions) {

@@ -10,7 +10,7 @@ import * as Walk from "./Walk.ts"
 type Stored = string | Buffer
 type Entry = [Stored | undefined, Stored | undefined]
 
-/** Level's own, with bounds encoded and encodings named by their format. */
+/** Level passes bounds encoded, and names encodings by their format. */
 export interface Options extends Walk.Options {
   readonly keys: boolean
   readonly values: boolean
@@ -19,95 +19,50 @@ export interface Options extends Walk.Options {
   readonly snapshot?: Snapshot | undefined
 }
 
-/** The walk and what it holds: a view of its own, unless the caller brought a snapshot. */
-interface Held<Item> {
-  readonly walk: Walk.Walk<Item>
-  readonly release: () => void | Promise<void>
-}
+export const entries = (level: object, database: Database, options: Options) =>
+  walking(
+    new AbstractIterator<object, unknown, unknown>(level, passedOn(options)),
+    database,
+    options,
+    (cell): Entry => [
+      options.keys ? keys.decode(cell.key, options.keyEncoding) : undefined,
+      options.values ? values.decode(cell.value!, options.valueEncoding) : undefined
+    ]
+  )
 
-const open = <Item>(database: Database, options: Options, itemOf: (cell: Cell) => Item): Held<Item> => {
+export const keysOnly = (level: object, database: Database, options: Options) =>
+  walking(
+    new AbstractKeyIterator<object, unknown>(level, passedOn(options)),
+    database,
+    options,
+    ({ key }) => keys.decode(key, options.keyEncoding)
+  )
+
+export const valuesOnly = (level: object, database: Database, options: Options) =>
+  walking(
+    new AbstractValueIterator<object, unknown, unknown>(level, passedOn(options)),
+    database,
+    options,
+    (cell) => values.decode(cell.value!, options.valueEncoding)
+  )
+
+/** Gives an iterator the methods that Level expects of it. It walks a view of its own, or the caller's snapshot. */
+const walking = <Iterator extends object, Item>(
+  iterator: Iterator,
+  database: Database,
+  options: Options,
+  itemOf: (cell: Cell) => Item
+): Iterator => {
   const { release, view } = options.snapshot === undefined
     ? hold(database)
     : { view: options.snapshot.view, release: () => undefined }
-  return { walk: new Walk.Walk(database.bridge, view, options, itemOf), release }
-}
-
-export class EntryIterator extends AbstractIterator<object, unknown, unknown> {
-  private readonly held: Held<Entry>
-
-  constructor(level: object, database: Database, options: Options) {
-    super(level, passedOn(options))
-    this.held = open(database, options, (cell) => [
-      options.keys ? keys.decode(cell.key, options.keyEncoding) : undefined,
-      options.values ? values.decode(cell.value!, options.valueEncoding) : undefined
-    ])
-  }
-
-  _next() {
-    return this.held.walk.take()
-  }
-
-  _nextv(size: number) {
-    return this.held.walk.takeMany(size)
-  }
-
-  _seek(target: keys.Bytes) {
-    this.held.walk.seek(target)
-  }
-
-  async _close() {
-    await this.held.release()
-  }
-}
-
-export class KeyIterator extends AbstractKeyIterator<object, unknown> {
-  private readonly held: Held<Stored>
-
-  constructor(level: object, database: Database, options: Options) {
-    super(level, passedOn(options))
-    this.held = open(database, options, (cell) => keys.decode(cell.key, options.keyEncoding))
-  }
-
-  _next() {
-    return this.held.walk.take()
-  }
-
-  _nextv(size: number) {
-    return this.held.walk.takeMany(size)
-  }
-
-  _seek(target: keys.Bytes) {
-    this.held.walk.seek(target)
-  }
-
-  async _close() {
-    await this.held.release()
-  }
-}
-
-export class ValueIterator extends AbstractValueIterator<object, unknown, unknown> {
-  private readonly held: Held<Stored>
-
-  constructor(level: object, database: Database, options: Options) {
-    super(level, passedOn(options))
-    this.held = open(database, options, (cell) => values.decode(cell.value!, options.valueEncoding))
-  }
-
-  _next() {
-    return this.held.walk.take()
-  }
-
-  _nextv(size: number) {
-    return this.held.walk.takeMany(size)
-  }
-
-  _seek(target: keys.Bytes) {
-    this.held.walk.seek(target)
-  }
-
-  async _close() {
-    await this.held.release()
-  }
+  const walk = new Walk.Walk(database.bridge, view, options, itemOf)
+  return Object.assign(iterator, {
+    _next: () => walk.take(),
+    _nextv: (size: number) => walk.takeMany(size),
+    _seek: (target: keys.Bytes) => walk.seek(target),
+    _close: async () => release()
+  })
 }
 
 /** Level's declarations know these options only as callers write them. */

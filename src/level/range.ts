@@ -1,8 +1,4 @@
-/**
- * Level's ranges, with bounds that are in or out, as the engine's, which begin with a key and end before one.
- *
- * Pure.
- */
+/** Converts Level's ranges to the engine's: inclusive below and exclusive above. Pure. */
 import { compare } from "../domain/Key.ts"
 import * as keys from "./keys.ts"
 

@@ -1,13 +1,11 @@
 /**
- * Level's values as the engine's. The engine keeps what it is given and hands out what it keeps, and never expects it to
- * change, so bytes are copied both ways: callers may do with theirs what they like.
- *
- * Pure.
+ * Converts between Level's values and the engine's. Both ways copy the bytes: callers may change theirs, and the engine
+ * must not see that. Pure.
  */
 import type { Value } from "../domain/cell/Cell.ts"
 import type { Bytes, Format } from "./keys.ts"
 
-/** Level knows no content types: this one promises nothing. */
+/** Level has no content types. */
 const contentType = "application/octet-stream"
 
 export const encode = (value: Bytes): Value => ({

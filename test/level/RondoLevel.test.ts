@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import type { RondoLevel } from "../../src/level/RondoLevel.ts"
-import { database, errorOf, temporaryDirectory } from "./temporary.ts"
+import { closedDatabase, database, errorOf, temporaryDirectory } from "./temporary.ts"
 
 const range = (count: number) => Array.from({ length: count }, (_, index) => index)
 const numbered = (index: number) => `key-${String(index).padStart(5, "0")}`
@@ -10,7 +10,7 @@ const putNumbered = (db: RondoLevel, count: number) =>
   db.batch(range(count).map((index) => ({ type: "put" as const, key: numbered(index), value: String(index) })))
 
 describe("a database", () => {
-  it("keeps what it holds over a restart, deletions too", async () => {
+  it("keeps its cells and deletions over a restart", async () => {
     const directory = temporaryDirectory()
     for (const round of range(3)) {
       const db = database(directory)
@@ -43,22 +43,20 @@ describe("a database", () => {
     assert.strictEqual(await second.get("a"), "1")
   })
 
-  it("is not made where it is not wanted, and leaves no trace then", async () => {
+  it("is not created with `createIfMissing: false`, and leaves no trace", async () => {
     const directory = path.join(temporaryDirectory(), "none")
     const failed = await errorOf(database(directory, { createIfMissing: false }).open())
     assert.strictEqual(failed.code, "LEVEL_DATABASE_MISSING")
     assert.isFalse(fs.existsSync(directory))
   })
 
-  it("is not opened where a new one is wanted", async () => {
-    const db = database()
-    await db.open()
-    await db.close()
+  it("is not opened with `errorIfExists`", async () => {
+    const db = await closedDatabase()
     const failed = await errorOf(database(db.location, { errorIfExists: true }).open())
     assert.strictEqual(failed.code, "LEVEL_DATABASE_EXISTS")
   })
 
-  it("refuses an option that the engine does not have that way, before it touches anything", async () => {
+  it("refuses a bad option of the engine before it touches anything", async () => {
     const directory = path.join(temporaryDirectory(), "none")
     for (const bad of [{ fsync: "alway" as "always" }, { blockBytes: 0 }, { memtableBytesMax: NaN }]) {
       const failed = await errorOf(database(directory, bad).open())
@@ -69,24 +67,20 @@ describe("a database", () => {
     await database(directory, { blockCacheBytesMax: 0, bloomBitsPerKey: 0, salvage: false }).put("a", "1")
   })
 
-  it("leaves the data of a Rondo node alone", async () => {
-    const db = database()
-    await db.open()
-    await db.close()
+  it("refuses the data of a Rondo node", async () => {
+    const db = await closedDatabase()
     const identity = path.join(db.location, "identity.json")
     fs.writeFileSync(identity, fs.readFileSync(identity, "utf8").replace(`"level"`, `"node1"`))
     assert.strictEqual((await errorOf(db.open())).code, "LEVEL_FOREIGN_DIRECTORY")
   })
 
-  it("says what is wrong with a damaged file", async () => {
-    const db = database()
-    await db.open()
-    await db.close()
+  it("reports a damaged file", async () => {
+    const db = await closedDatabase()
     fs.writeFileSync(path.join(db.location, "identity.json"), "{")
     assert.strictEqual((await errorOf(db.open())).code, "LEVEL_CORRUPTION")
   })
 
-  it("closes when what is under way is done", async () => {
+  it("waits for calls under way before it closes", async () => {
     const db = database()
     await db.open()
     const puts = range(100).map((index) => db.put(numbered(index), "x"))
@@ -98,7 +92,7 @@ describe("a database", () => {
 })
 
 describe("writing", () => {
-  it("takes a batch as one: the last of several operations on a key counts", async () => {
+  it("applies a batch in order: the last operation on a key counts", async () => {
     const db = database()
     await db.batch([
       { type: "put", key: "a", value: "1" },
@@ -110,7 +104,7 @@ describe("writing", () => {
     assert.deepStrictEqual(await db.iterator().all(), [["a", "2"]])
   })
 
-  it("refuses a key that is too long, and nothing is found there", async () => {
+  it("refuses a key that is too long, and finds nothing for it", async () => {
     const db = database()
     const long = "a".repeat(1025)
     const failed = await errorOf(db.put(long, "x"))
@@ -124,7 +118,7 @@ describe("writing", () => {
     assert.lengthOf(await db.keys({ lt: `key-00001${long}` }).all(), 2)
   })
 
-  it("keeps its own copy of the bytes it is given, and gives away copies", async () => {
+  it("copies bytes that it is given, and gives copies", async () => {
     const db = database<string, Buffer>(undefined, { valueEncoding: "buffer" })
     await db.open()
     const given = Buffer.from("before")
@@ -137,7 +131,7 @@ describe("writing", () => {
     assert.strictEqual((await db.get("a"))!.toString(), "before")
   })
 
-  it("syncs one operation where the others are not", async () => {
+  it("syncs one operation while others are not synced", async () => {
     for (const fsync of ["interval", "never"] as const) {
       const db = database(undefined, { fsync })
       await db.put("a", "1")
@@ -153,7 +147,7 @@ describe("writing", () => {
 })
 
 describe("reading", () => {
-  it("finds what was flushed to tables, in and out of order", async () => {
+  it("finds cells in tables, in and out of order", async () => {
     const db = database(undefined, { memtableBytesMax: 64 * 1024, fsync: "never" })
     for (const round of range(4)) {
       const batch = range(1000).map((index) => numbered((index * 7919 + round * 13) % 4000))
@@ -166,16 +160,13 @@ describe("reading", () => {
     assert.deepStrictEqual(await db.hasMany([keys[0]!, "no", keys.at(-1)!]), [true, false, true])
   })
 
-  it("of a snapshot or an iterator sees nothing that came later", async () => {
+  it("of a snapshot or an iterator sees no later writes", async () => {
     const db = database()
     await db.batch([{ type: "put", key: "a", value: "1" }, { type: "put", key: "b", value: "1" }])
     const snapshot = db.snapshot()
     const iterator = db.iterator()
-    await db.batch([{ type: "put", key: "a", value: "2" }, { type: "del", key: "b" }, {
-      type: "put",
-      key: "c",
-      value: "2"
-    }])
+    await db.batch([{ type: "put", key: "a", value: "2" }, { type: "del", key: "b" }])
+    await db.put("c", "2")
     assert.deepStrictEqual(await iterator.all(), [["a", "1"], ["b", "1"]])
     assert.deepStrictEqual(await db.iterator({ snapshot, reverse: true }).all(), [["b", "1"], ["a", "1"]])
     assert.deepStrictEqual(await db.getMany(["a", "b", "c"], { snapshot }), ["1", "1", undefined])
@@ -185,7 +176,7 @@ describe("reading", () => {
     await snapshot.close()
   })
 
-  it("of many keys at once is of one moment, though it takes many turns", async () => {
+  it("of many keys uses one view over many turns of the event loop", async () => {
     const db = database(undefined, { fsync: "never" })
     await putNumbered(db, 2000)
     const many = range(20_000).map((index) => numbered(index % 2000))
@@ -208,7 +199,7 @@ describe("reading", () => {
     assert.isTrue((await has).every(Boolean))
   })
 
-  it("goes through thousands of cells in steps, pages and all at once, both ways", async () => {
+  it("gives thousands of cells in steps, pages and all at once, in both directions", async () => {
     const db = database()
     await putNumbered(db, 3000)
     const expected = range(3000).map(numbered)
@@ -224,7 +215,7 @@ describe("reading", () => {
     assert.strictEqual(page.length, 1700)
   })
 
-  it("seeks from wherever it is, also from the end, and ends out of range", async () => {
+  it("seeks from any position, even from the end, and ends out of range", async () => {
     const db = database()
     await putNumbered(db, 1000)
     const iterator = db.keys({ gte: numbered(100), lt: numbered(900) })
@@ -242,7 +233,7 @@ describe("reading", () => {
     await iterator.close()
   })
 
-  it("lets others have their turn while somebody reads in a loop", async () => {
+  it("lets the event loop turn while a caller reads in a loop", async () => {
     const db = database()
     await putNumbered(db, 1000)
     let turns = 0
@@ -259,7 +250,7 @@ describe("reading", () => {
     assert.isAbove(turns, whileGetting)
   })
 
-  it("stops when its signal says so", async () => {
+  it("stops when its signal is aborted", async () => {
     const db = database()
     await putNumbered(db, 10)
     const controller = new AbortController()

@@ -17,14 +17,14 @@ describe("the engine below a database", () => {
     const { bridge, close, engine } = await Database.open(db.location, {})
     await bridge.run(engine.compact)
     await close()
-    // A start removes the files that compaction had no time to remove.
+    // A start removes the files that the compaction left.
     await db.open()
     const text = tablesOf(db.location).map((file) => fs.readFileSync(file, "utf8")).join("")
     assert.include(text, `"here"`)
     assert.notInclude(text, `"gone"`)
   })
 
-  it("keeps lines that people read: the key as it is, the writer and its count, the value", async () => {
+  it("writes readable lines with the key, the version and the value", async () => {
     const db = database(undefined, { fsync: "never" })
     await db.put("users/42", "Ada", { sync: true })
     const [file] = tablesOf(db.location)
@@ -34,7 +34,7 @@ describe("the engine below a database", () => {
     )
   })
 
-  it("refuses to read what is damaged, and takes writes there", async () => {
+  it("refuses reads of damaged cells, and accepts writes to their keys", async () => {
     const db = database(undefined, { fsync: "never" })
     await db.batch([{ type: "put", key: "a", value: "first" }, { type: "put", key: "b", value: "second" }], {
       sync: true
@@ -50,13 +50,13 @@ describe("the engine below a database", () => {
     assert.isUndefined(await db.get("c"))
   })
 
-  it("says which write the disk refused", async () => {
+  it("reports an error of the disk", async () => {
     const directory = path.join(temporaryDirectory(), "file")
     fs.writeFileSync(directory, "")
     assert.strictEqual((await errorOf(database(path.join(directory, "db")).open())).code, "LEVEL_IO_ERROR")
   })
 
-  it("gives every write a version above all before it, also after a restart", async () => {
+  it("gives every write a higher version, after a restart too", async () => {
     const directory = temporaryDirectory()
     const first = await Database.open(directory, {})
     const [one, two] = [first.stamp(), first.stamp()]

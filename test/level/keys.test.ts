@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import { compare } from "../../src/domain/Key.ts"
 import * as keys from "../../src/level/keys.ts"
 
-/** Mostly bytes at which something changes, so that keys often share a beginning. */
+/** Mostly bytes at borders of the encoding, so that keys often share a prefix. */
 const Byte = Schema.Union([
   Schema.Literals([0x00, 0x01, 0x41, 0x7f, 0x80, 0xc3, 0xff]),
   Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 }))
@@ -13,13 +13,13 @@ const Bytes = Schema.Array(Byte).check(Schema.isMaxLength(6))
 const sign = (order: number) => Math.sign(order)
 
 describe("keys of Level in the engine", () => {
-  it.prop("come back as they went in", { bytes: Bytes }, ({ bytes }) => {
+  it.prop("are decoded as they were encoded", { bytes: Bytes }, ({ bytes }) => {
     const key = Uint8Array.from(bytes)
     assert.deepStrictEqual(keys.decode(keys.encode(key), "buffer"), Buffer.from(key))
     assert.deepStrictEqual(keys.decode(keys.encode(Buffer.from(key)), "view"), Buffer.from(key))
   }, { arbitrary: { runs: 1000 } })
 
-  it.prop("of text come back as they went in, and are the keys of the text's bytes", { text: Schema.String }, (
+  it.prop("of text are decoded as they were encoded, like the bytes of the text", { text: Schema.String }, (
     { text }
   ) => {
     const wellFormed = text.toWellFormed()

@@ -1,8 +1,6 @@
 /**
- * The abstract-level project's own test suite, unmodified, against `RondoLevel` on real files in a temporary directory:
- * `npm run test:abstract-level`, with `-- --tap` for every assertion.
- *
- * docs/abstract-level.md lists what of the suite cannot apply.
+ * Runs abstract-level's own test suite against `RondoLevel` on real files: `npm run test:abstract-level`, with
+ * `-- --tap` for every assertion. docs/abstract-level.md lists the tests that cannot apply.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -10,7 +8,6 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { RondoLevel } from "../../src/level/RondoLevel.ts"
 
-/** What tape reports, one by one. */
 interface Row {
   readonly type: "test" | "assert" | "end"
   readonly name?: string

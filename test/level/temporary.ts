@@ -1,4 +1,4 @@
-/** Real directories for the tests of databases, removed when the test ends, with what was left open in them closed. */
+/** Databases in real directories: both are closed and removed when the test ends. */
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -20,7 +20,15 @@ export const database = <K = string, V = string>(
   return db
 }
 
-/** The error that a promise is rejected with, and, of one that only wraps another, that other. */
+/** A database that was opened once. */
+export const closedDatabase = async (): Promise<RondoLevel> => {
+  const db = database()
+  await db.open()
+  await db.close()
+  return db
+}
+
+/** The error of a rejected promise, or its cause if it reports only that the database is not open. */
 export const errorOf = async (
   promise: Promise<unknown>
 ): Promise<{ readonly code: string; readonly message: string }> => {

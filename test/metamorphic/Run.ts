@@ -1,15 +1,11 @@
-/**
- * One store, the model beside it, and what is open on both: opened, closed, crashed and opened again.
- */
+/** A store and its model, through restarts and crashes. */
 import { Data, Effect, Exit, Scope, Stream } from "effect"
 import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import type { StorageError } from "../../src/disk/StorageError.ts"
-import type { Cell } from "../../src/domain/cell/Cell.ts"
-import * as CellModule from "../../src/domain/cell/Cell.ts"
 import * as Follower from "../../src/simulation/Follower.ts"
 import * as Engine from "../../src/storage/Engine.ts"
 import * as FaultyDisk from "../storage/crashes/FaultyDisk.ts"
-import * as compare from "./compare.ts"
+import * as Ledger from "../storage/crashes/Ledger.ts"
 import * as Model from "./Model.ts"
 import type { Settings } from "./Settings.ts"
 import * as Slots from "./Slots.ts"
@@ -22,17 +18,17 @@ export interface Run {
   readonly settings: Settings
   readonly model: Model.Model
   readonly slots: Slots.Slots
-  /** Whether tombstones may be gone, so that neither their presence nor their absence says anything. */
+  /** The store may purge tombstones, so both their presence and their absence are right. */
   readonly purges: boolean
   life: Life
-  /** How often it was opened; each start takes the next of the settings. */
+  /** Each start takes the next settings. */
   starts: number
   snapshots: number
 }
 
 export type Subject = Effect.Success<ReturnType<typeof Engine.open>>
 
-/** So small that it misses changes now and then. */
+/** So small that it misses some changes. */
 const followerLimits = { changesMax: 60 }
 
 /** From one start of the store to its end. */
@@ -40,9 +36,9 @@ interface Life {
   readonly disk: FaultyDisk.FaultyDisk
   readonly subject: Subject
   readonly scope: Scope.Closeable
-  /** Of every other life: what compaction does with tombstones depends on whether somebody follows. */
+  /** In every other life: compaction treats tombstones differently when there is a follower. */
   readonly follower: Follower.Follower | undefined
-  /** At which operation of the recovery after this life's crash the next one comes. */
+  /** The next crash comes at this operation of the recovery from this life's crash. */
   crashAgainAt: number | undefined
 }
 
@@ -73,14 +69,14 @@ const open = Effect.fnUntraced(function*(
     return { subject, follower: start % 2 === 0 ? yield* Follower.start(subject, followerLimits) : undefined }
   })
   const { follower, subject } = yield* Scope.provide(opened, scope).pipe(Effect.onError(() => {
-    // What is cut short must not go on beside its successor.
+    // This life must not write beside the next one.
     disk.kill()
     return Scope.close(scope, Exit.void)
   }))
   return { disk, subject, scope, follower, crashAgainAt: undefined }
 })
 
-/** Opens a snapshot beside the store, and reads what is in it. */
+/** Reads a snapshot while the store is open. */
 export const readSnapshot = Effect.fnUntraced(function*({ life, settings, starts }: Run, directory: string) {
   const { scope, subject } = yield* open(settings, starts, FaultyDisk.make(life.disk.disk), directory)
   return yield* Effect.ensuring(Stream.runCollect(subject.scan()), Scope.close(scope, Exit.void))
@@ -111,12 +107,12 @@ export const crash = (run: Run, kill: boolean, againAt: number | undefined) => {
   return recover(run, [])
 }
 
-/** Opens the store after it died. `pending` are the calls it has not answered: of each all is there, or nothing. */
-export const recover = Effect.fnUntraced(function*(run: Run, pending: ReadonlyArray<ReadonlyArray<Cell>>) {
+/** Opens the store after a crash. All cells of a pending call are there, or none. */
+export const recover = Effect.fnUntraced(function*(run: Run, pending: ReadonlyArray<Ledger.Call>) {
   const { memory } = run
   const { crashAgainAt, disk, scope } = run.life
   const wasPowerOff = memory.isOff()
-  // What was planned for a life that has ended otherwise is off, before a read that is under way comes upon it.
+  // Cancels a crash that was planned for the old life, so that no read under way meets it.
   memory.powerOffAt(Number.POSITIVE_INFINITY)
   yield* Slots.closeAll(run.slots)
   disk.kill()
@@ -140,30 +136,19 @@ export const recover = Effect.fnUntraced(function*(run: Run, pending: ReadonlyAr
   yield* checkAll(run, pending)
 })
 
-/** Whoever follows the store by its feed has the same. */
+/** A follower of the feed has the same cells as the store. */
 export const checkFollower = Effect.fnUntraced(function*({ life }: Run) {
   const problem = life.follower === undefined ? undefined : yield* life.follower.check
   if (problem !== undefined) return yield* new Mismatch({ problem: `the feed: ${problem}` })
 })
 
-/** The whole store equals the model, but for cells of calls that were not answered. */
-export const checkAll = Effect.fnUntraced(function*(run: Run, pending: ReadonlyArray<ReadonlyArray<Cell>>) {
-  const stored = new Map(
-    (yield* Stream.runCollect(run.life.subject.scan())).map((cell) => [cell.key as string, cell])
-  )
-  for (const key of run.model.keys) {
-    const found = stored.get(key)
-    const expected = Model.get(run.model, key)
-    const problem = compare.cells(expected, found, run.purges)
-    const isPending = problem !== undefined && found !== undefined &&
-      pending.some((call) => call.some((cell) => cell.key === key && compare.cells(cell, found, false) === undefined))
-    const isNewer = isPending && (expected === undefined || CellModule.compare(found, expected) > 0)
-    if (problem !== undefined && !isNewer) return yield* new Mismatch({ problem: `after a restart: ${problem}` })
-  }
-  const isKnown = (cell: Cell) => compare.cells(Model.get(run.model, cell.key), cell, false) === undefined
-  for (const call of pending) {
-    const others = pending.filter((other) => other !== call).flat()
-    const problem = compare.allOrNothing(call, others, stored, isKnown, run.purges)
-    if (problem !== undefined) return yield* new Mismatch({ problem })
-  }
+/** The whole store equals the model, except for calls without an answer. */
+export const checkAll = Effect.fnUntraced(function*(run: Run, pending: ReadonlyArray<Ledger.Call>) {
+  const { model, purges } = run
+  const scanned = yield* Stream.runCollect(run.life.subject.scan())
+  const stored = new Map(scanned.map((cell) => [cell.key as string, cell]))
+  const known = model.cells.filter((cell) => cell !== undefined)
+  const acknowledged = new Map(known.map((cell) => [cell.key as string, cell]))
+  const problem = Ledger.problem({ acknowledged, unanswered: pending.slice(), purges }, stored, true)
+  if (problem !== undefined) return yield* new Mismatch({ problem: `after a restart: ${problem}` })
 })

@@ -15,9 +15,9 @@ import {
   collect,
   key,
   numbered,
-  openScoped,
   pathsOf,
   replacing,
+  stage,
   superseded,
   tombstone,
   until,
@@ -46,7 +46,7 @@ describe("merging", () => {
       const lesser = cell("a", 5, "lesser")
       const greater = cell("a", 5, "zzz")
       for (const [first, second] of [[lesser, greater], [greater, lesser]] as const) {
-        const storage = yield* openScoped(DiskMemory.make(1))
+        const { storage } = yield* stage()
         yield* storage.apply([first])
         if (flushed) yield* storage.flush
         const [answer] = yield* storage.apply([second])
@@ -56,12 +56,6 @@ describe("merging", () => {
       }
     })
   }
-
-  withStore("decides the cells of one call in order", function*({ storage }) {
-    const answers = yield* storage.apply([cell("a", 2), cell("a", 1), cell("a", 3), cell("a", 3)])
-    assert.deepStrictEqual(answers.map(({ _tag }) => _tag), ["Accepted", "Superseded", "Accepted", "Accepted"])
-    yield* assertHolds(storage, cell("a", 3))
-  })
 
   withStore("appends nothing for a retry of a cell that is durable already", function*({ memory, storage }) {
     yield* storage.apply([cell("a", 1)])
@@ -79,14 +73,6 @@ describe("merging", () => {
     assert.strictEqual(yield* second.counterMax, 90)
     yield* second.apply([cell("c", 95)])
     assert.strictEqual(yield* second.counterMax, 95)
-  })
-
-  withStore("has nothing for an absent key", function*({ storage }) {
-    yield* writeTable(storage, cell("b", 1))
-    for (const absent of ["a", "bb", "c"]) {
-      assert.isUndefined(yield* storage.get(key(absent)))
-      assert.isUndefined(yield* storage.version(key(absent)))
-    }
   })
 })
 
@@ -184,7 +170,7 @@ describe("group commit", () => {
         return handle.append(bytes)
       }
     }))
-    const storage = yield* openScoped(memory, { memtableBytesMax: 64 * 1024 * 1024 })
+    const { storage } = yield* stage({ memtableBytesMax: 64 * 1024 * 1024 }, memory)
     yield* storage.apply([cell("large", 1, "x".repeat(3 * 1024 * 1024))])
     yield* storage.apply([cell("small", 2)])
     assert.isAtLeast(buffers[0]!, 3 * 1024 * 1024)
@@ -315,7 +301,7 @@ describe("flush and compaction", () => {
 
   inVirtualTime("a cell that arrives while its predecessor is flushed stays the newer one", function*() {
     const { latch, memory } = holdingTableSyncs()
-    const storage = yield* openScoped(memory, { fsync: "never" })
+    const { storage } = yield* stage({ fsync: "never" }, memory)
     yield* storage.apply([cell("a", 5), cell("b", 5)])
     yield* latch.close
     const flush = yield* Effect.forkChild(storage.flush)
@@ -435,7 +421,7 @@ describe("flush and compaction", () => {
 
   inVirtualTime("slows writers while the flush lags, and stops them at twice the memtable's size", function*() {
     const { latch, memory } = holdingTableSyncs()
-    const storage = yield* openScoped(memory, { memtableBytesMax: 4000, fsync: "never" })
+    const { storage } = yield* stage({ memtableBytesMax: 4000, fsync: "never" }, memory)
     yield* latch.close
     let done = 0
     const writer = yield* Effect.forkChild(Effect.gen(function*() {
@@ -457,28 +443,6 @@ describe("flush and compaction", () => {
 })
 
 describe("scan", () => {
-  withStore("gives the newest cell of each key in key order, tombstones too", function*({ storage }) {
-    yield* writeTable(storage, cell("d", 1), cell("b", 2), cell("a", 3))
-    yield* storage.apply([tombstone("b", 4), cell("c", 5), cell("\u{1F600}", 6), cell("\uFFEE", 7)])
-    const cells = yield* collect(storage)
-    assert.deepStrictEqual(cells.map((one) => one.key as string), ["a", "b", "c", "d", "\uFFEE", "\u{1F600}"])
-    assertCell(cells[1], tombstone("b", 4))
-  })
-
-  withStore("starts at a key and keeps to a prefix", function*({ storage }) {
-    for (const text of ["a", "ab", "abc", "abd", "b"]) {
-      yield* storage.apply([cell(text, 1)])
-      if (text === "abc") yield* storage.flush
-    }
-    const keys = (options: Parameters<typeof collect>[1]) =>
-      Effect.map(collect(storage, options), (cells) => cells.map((one) => one.key as string))
-    assert.deepStrictEqual(yield* keys({ prefix: "ab" }), ["ab", "abc", "abd"])
-    assert.deepStrictEqual(yield* keys({ from: key("abc") }), ["abc", "abd", "b"])
-    assert.deepStrictEqual(yield* keys({ from: key("abcx"), prefix: "ab" }), ["abd"])
-    assert.deepStrictEqual(yield* keys({ from: key("a"), prefix: "ab" }), ["ab", "abc", "abd"])
-    assert.deepStrictEqual(yield* keys({ prefix: "x" }), [])
-  })
-
   uncached("shows the store as it was at its start, despite writes and compactions", function*({ memory, storage }) {
     const cells = numbered(2000)
     for (let part = 0; part < 3; part++) yield* writeTable(storage, ...cells.slice(part * 600, part * 600 + 600))

@@ -9,9 +9,9 @@ import {
   atOnce,
   cell,
   key,
-  openScoped,
   pathsOf,
   replacing,
+  stage,
   superseded,
   until,
   withHandles,
@@ -39,7 +39,7 @@ const defective = () => {
 describe("a defect", () => {
   inVirtualTime("of the writer fails its round, and later writes succeed after a second", function*() {
     const { fault, memory } = defective()
-    const storage = yield* openScoped(memory)
+    const { storage } = yield* stage({}, memory)
     yield* storage.apply([cell("a", 1)])
     fault.armed = "wal-"
     assert.isTrue(Exit.hasDies(yield* Effect.exit(storage.apply([cell("b", 2)]))))
@@ -49,7 +49,7 @@ describe("a defect", () => {
 
   inVirtualTime("of the flusher or the compactor stops neither", function*() {
     const { fault, memory } = defective()
-    const storage = yield* openScoped(memory)
+    const { storage } = yield* stage({}, memory)
     for (const counter of [1, 2, 3]) {
       fault.armed = ".sst"
       yield* writeTable(storage, cell("a", counter))
@@ -79,16 +79,6 @@ describe("a full disk", () => {
     yield* storage.apply([cell("b", 3)])
     assert.isUndefined((yield* storage.stats).refusing)
     yield* assertHolds(yield* crash, cell("a", 1), cell("b", 3))
-  })
-
-  withStore("notices without a write that space has returned", function*({ memory, storage }) {
-    memory.setFull(true)
-    yield* Effect.flip(storage.apply([cell("a", 1)]))
-    yield* Effect.sleep("3 seconds")
-    assert.strictEqual((yield* storage.stats).refusing?._tag, "DiskFull")
-    memory.setFull(false)
-    yield* Effect.sleep("1 seconds")
-    yield* until(Effect.map(storage.stats, ({ refusing }) => refusing === undefined))
   })
 
   withStore("still answers what needs no space: superseded cells and retries", function*({ memory, storage }) {
@@ -215,17 +205,6 @@ describe("I/O errors", () => {
     yield* assertHolds(storage, cell("a", 4))
   })
 
-  withStore("a compaction whose manifest cannot be written loses nothing", function*({ crash, memory, storage }) {
-    const cells = [1, 2, 3, 4].map((counter) => cell(`k${counter}`, counter))
-    for (const one of cells) yield* writeTable(storage, one, cell("z", one.version.counter))
-    memory.failNext("syncDirectory", "data")
-    memory.failNext("rename", "MANIFEST")
-    yield* until(Effect.sync(() => memory.files().has("data/000009.idx")))
-    yield* Effect.sleep("1 minute")
-    yield* until(Effect.map(storage.stats, ({ tables }) => tables === 1))
-    yield* assertHolds(yield* crash, ...cells)
-  })
-
   withStore("a call with a cell that cannot be decided changes nothing", function*({ memory, storage }) {
     yield* writeTable(storage, cell("a", 1), cell("b", 1))
     memory.failNext("read", ".sst")
@@ -235,12 +214,5 @@ describe("I/O errors", () => {
     assert.deepStrictEqual(other, Exit.succeed([accepted]))
     yield* assertHolds(storage, cell("a", 1), cell("b", 1), cell("else", 3))
     yield* assertAbsent(storage, "new")
-  })
-
-  withStore("a read that fails is an error of that read alone", function*({ memory, storage }) {
-    yield* writeTable(storage, cell("a", 1))
-    memory.failNext("read", ".sst")
-    assert.strictEqual((yield* Effect.flip(storage.get(key("a"))))._tag, "DiskError")
-    yield* assertHolds(storage, cell("a", 1))
   })
 })

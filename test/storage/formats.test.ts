@@ -18,7 +18,6 @@ import {
   directory,
   key,
   open,
-  openScoped,
   pathsOf,
   plain,
   stage,
@@ -53,7 +52,7 @@ const everything = { damage: "skip" } as const
 
 describe("a store of format 2", () => {
   inVirtualTime("gives every cell that it holds, by scan and by key, from its tables and its log", function*() {
-    const storage = yield* openScoped(yield* diskOf)
+    const { storage } = yield* stage({}, yield* diskOf)
     assert.deepStrictEqual((yield* collect(storage, everything)).map(plain), expected.map(plain))
     const readable = expected.filter(({ key }) => !isInHole(key))
     yield* assertHolds(storage, ...readable)
@@ -85,7 +84,7 @@ describe("a store of format 2", () => {
   })
 
   inVirtualTime("has its tables on their levels, and says which cells it lost", function*() {
-    const storage = yield* openScoped(yield* diskOf)
+    const { storage } = yield* stage({}, yield* diskOf)
     const { holes, levels } = yield* storage.stats
     assert.deepStrictEqual(levels.map(({ tables }) => tables), [2, 0, 0, 0, 0, 1, 6])
     assert.deepStrictEqual(holes.map(({ counterMax, from, to }) => ({ counterMax, from, to })), [

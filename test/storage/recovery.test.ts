@@ -1,5 +1,5 @@
 import { assert, describe } from "@effect/vitest"
-import { Effect, Fiber, Logger } from "effect"
+import { Effect, Logger } from "effect"
 import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import type { StorageError } from "../../src/disk/StorageError.ts"
 import * as Manifest from "../../src/storage/manifest/Manifest.ts"
@@ -10,13 +10,11 @@ import {
   assertHolds,
   cell,
   collect,
-  crash,
   directory,
   key,
   open,
-  openScoped,
   pathsOf,
-  type Stage,
+  stage,
   superseded,
   tombstone,
   until,
@@ -25,43 +23,16 @@ import {
   writeTable
 } from "./store.ts"
 
-describe("a process that is killed while the system lives", () => {
-  inVirtualTime("does not acknowledge a cell again that a power failure can take", function*() {
-    for (let seed = 1; seed <= 30; seed++) {
-      const memory = DiskMemory.make(seed)
-      const first = yield* open(memory)
-      yield* first.storage.apply([cell("before", 1)])
-      memory.syncs.closeUnsafe()
-      const appends = memory.count("append")
-      // In the log, and no sync has reached it when the process dies.
-      const fiber = yield* Effect.forkChild(first.storage.apply([cell("a", 2)]))
-      yield* until(Effect.sync(() => memory.count("append") > appends))
-      memory.release()
-      memory.syncs.openUnsafe()
-      const second = yield* open(memory)
-      // The coordinator sends it again, and it is there: acknowledged.
-      yield* second.storage.apply([cell("a", 2)])
-      yield* crash(memory, second)
-      const third = yield* open(memory)
-      assert.isDefined(yield* third.storage.get(key("a")), `seed ${seed}`)
-      yield* third.close
-      yield* Fiber.interrupt(fiber)
-      yield* first.close
-    }
-  })
-})
-
 const walOf = (memory: DiskMemory.DiskMemory) => pathsOf(memory, "wal-")
+
+type Spoil = (memory: DiskMemory.DiskMemory) => Effect.Effect<void, StorageError>
+
+const log = `${directory}/wal-000003.log`
 
 const damage = (memory: DiskMemory.DiskMemory, name: string, offsetBytes: number) =>
   Effect.sync(() => memory.damage(`${directory}/${name}`, offsetBytes))
 
 describe("recovery", () => {
-  withStore("reads a closed store from its log", function*({ restart, storage }) {
-    yield* storage.apply([cell("a", 1), tombstone("b", 2)])
-    yield* assertHolds(yield* restart, cell("a", 1), tombstone("b", 2))
-  })
-
   withSettings({ memtableBytesMax: 64 * 1024 * 1024 })(
     "reads back rounds of all sizes after a crash",
     function*({ crash, storage }) {
@@ -81,7 +52,7 @@ describe("recovery", () => {
       yield* opened.close
     }
     assert.strictEqual(walOf(memory).length, 3)
-    const storage = yield* openScoped(memory)
+    const { storage } = yield* stage({}, memory)
     yield* assertHolds(storage, cell("a", 7))
     yield* storage.flush
     yield* until(Effect.sync(() => walOf(memory).length === 0))
@@ -114,13 +85,6 @@ describe("recovery", () => {
     assert.strictEqual(walOf(memory).length, 1, "nothing is removed")
   })
 
-  withStore("finds damage to the last record of a log that was closed", function*({ close, memory, storage }) {
-    yield* storage.apply([cell("a", 1)])
-    yield* close
-    memory.damage(walOf(memory)[0]!, 30)
-    assert.strictEqual((yield* Effect.flip(open(memory)))._tag, "Corruption")
-  })
-
   withStore("refuses intact records that are no cells", function*({ close, memory }) {
     yield* close
     const log = yield* RecordLog.open(memory.disk, `${directory}/wal-000001.log`, 0)
@@ -141,27 +105,22 @@ describe("recovery", () => {
     yield* assertHolds(reopened, cell("b", 2))
   })
 
-  withStore("does not take data files for garbage when the manifest is lost", function*({ close, memory, storage }) {
-    yield* storage.apply([cell("a", 1)])
-    yield* close
-    yield* memory.disk.remove(`${directory}/MANIFEST`)
-    assert.include((yield* Effect.flip(open(memory))).message, "missing")
-    assert.strictEqual(walOf(memory).length, 1)
-  })
-
   for (
     const [what, expected, spoil] of [
-      ["damaged manifest", /MANIFEST is damaged .*checksum/, ({ memory }) => damage(memory, "MANIFEST", 12)],
-      ["missing log", /wal-000003.log .*missing/, ({ memory }) => memory.disk.remove(`${directory}/wal-000003.log`)]
-    ] satisfies ReadonlyArray<readonly [string, RegExp, (stage: Stage) => Effect.Effect<void, StorageError>]>
+      ["a damaged manifest", /MANIFEST is damaged .*checksum/, (memory) => damage(memory, "MANIFEST", 12)],
+      ["data files without a manifest", /MANIFEST .*missing/, ({ disk }) => disk.remove(`${directory}/MANIFEST`)],
+      ["a manifest with a missing log", /wal-000003.log .*missing/, ({ disk }) => disk.remove(log)],
+      ["a closed log with a damaged end", /wal-000003.log is damaged/, (memory) => damage(memory, "wal-000003.log", 30)]
+    ] satisfies ReadonlyArray<readonly [string, RegExp, Spoil]>
   ) {
-    withStore(`refuses a ${what}`, function*(stage) {
-      const { close, memory, storage } = stage
+    withStore(`refuses ${what}, and removes nothing`, function*({ close, memory, storage }) {
       yield* writeTable(storage, cell("a", 1))
       yield* storage.apply([cell("b", 2)])
       yield* close
-      yield* spoil(stage)
+      yield* spoil(memory)
+      const left = pathsOf(memory, "")
       assert.match((yield* Effect.flip(open(memory))).message, expected)
+      assert.deepStrictEqual(pathsOf(memory, ""), left)
     })
   }
 
@@ -216,16 +175,16 @@ describe("recovery", () => {
 
   for (
     const [what, spoil] of [
-      ["is missing", ({ memory }) => memory.disk.remove(`${directory}/000002.idx`)],
-      ["is damaged", ({ memory }) => damage(memory, "000002.idx", 12)],
-      ["has the wrong length", ({ memory }) => memory.disk.truncate(`${directory}/000002.sst`, 3)]
-    ] satisfies ReadonlyArray<readonly [string, (stage: Stage) => Effect.Effect<void, StorageError>]>
+      ["is missing", ({ disk }) => disk.remove(`${directory}/000002.idx`)],
+      ["is damaged", (memory) => damage(memory, "000002.idx", 12)],
+      ["has the wrong length", ({ disk }) => disk.truncate(`${directory}/000002.sst`, 3)]
+    ] satisfies ReadonlyArray<readonly [string, Spoil]>
   ) {
     withStore(`starts without a table of which a file ${what}, and serves other keys`, function*(stage) {
       yield* writeTable(stage.storage, cell("b", 1), cell("d", 2))
       yield* writeTable(stage.storage, cell("a", 3), cell("b", 4))
       yield* stage.close
-      yield* spoil(stage)
+      yield* spoil(stage.memory)
       const storage = yield* stage.restart
       const { holes } = yield* storage.stats
       assert.deepStrictEqual(holes.map(({ counterMax, from, to }) => [counterMax, from, to]), [[2, "b", "d\u0000"]])

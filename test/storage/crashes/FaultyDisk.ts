@@ -1,15 +1,15 @@
 /**
- * A disk of which any single operation can be made to fail, by its number; and the disk of a process that is killed at
- * one of its operations while the system lives on.
+ * A disk around another that fails operations by their number, or acts as that of a process killed at an operation
+ * while the system lives on.
  *
- * `DiskMemory` loses power and fails operations by name. This one, around it, counts every operation of one life of the
- * store and asks a plan what becomes of each.
+ * `DiskMemory` loses power and fails operations by name. This one numbers the operations of one life of a store, and a
+ * plan decides about each.
  */
 import { Effect } from "effect"
 import type { AppendHandle, Disk, ReadHandle } from "../../../src/disk/Disk.ts"
 import { DiskError, DiskFull, type StorageError } from "../../../src/disk/StorageError.ts"
 
-/** What happens instead of an operation. `full` fails what needs space only. */
+/** `full` fails only operations that need space. */
 export type Fault = "EIO" | "full" | "killed"
 
 export interface Operation {
@@ -22,11 +22,10 @@ export interface Operation {
 export interface FaultyDisk {
   readonly disk: Disk["Service"]
   readonly operations: () => number
-  /** Every operation that failed on purpose. */
+  /** The operations that the plan failed. */
   readonly failed: () => ReadonlyArray<Operation>
-  /** Decides about each operation from now on. */
   readonly setPlan: (plan: (operation: Operation) => Fault | undefined) => void
-  /** From now on nothing of this life reaches the disk. */
+  /** Nothing reaches the disk any more. */
   readonly kill: () => void
   readonly isKilled: () => boolean
 }
@@ -48,7 +47,7 @@ export const make = (inner: Disk["Service"]): FaultyDisk => {
     return new DiskError({ operation: name, path, code: fault === "EIO" ? "EIO" : "KILLED" })
   }
 
-  /** `inPart` is what a failing operation still does. */
+  /** A failing operation still does `inPart`. */
   const guard = <A>(
     name: string,
     path: string,
@@ -73,10 +72,7 @@ export const make = (inner: Disk["Service"]): FaultyDisk => {
     read: (offsetBytes, lengthBytes) => guard("read", path, handle.read(offsetBytes, lengthBytes))
   })
 
-  /**
-   * Linux drops what a failed sync could not write and calls the next sync a success: whoever goes on with the handle
-   * loses it with the power.
-   */
+  /** As on Linux, a failed sync drops its bytes, and the next sync succeeds without them. */
   const appendHandle = (path: string, handle: AppendHandle): AppendHandle => {
     let isPoisoned = false
     const poison = Effect.sync(() => {
@@ -120,5 +116,5 @@ export const make = (inner: Disk["Service"]): FaultyDisk => {
   }
 }
 
-/** Opening a file that is there needs none on a real disk, but nobody may rely on it. */
+/** Opening an existing file needs none on a real disk, but that is no promise. */
 const needsSpace = new Set(["makeDirectory", "openAppend", "append", "link"])

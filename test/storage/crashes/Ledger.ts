@@ -1,22 +1,18 @@
-/**
- * What a store was told and what it answered, and whether what it holds later agrees with that.
- *
- * Pure, but for `attempt` and `settle`.
- */
+/** The calls of a store and their answers, and whether the cells of the store agree with them. */
 import type { Cell } from "../../../src/domain/cell/Cell.ts"
 import * as CellModule from "../../../src/domain/cell/Cell.ts"
 import type * as Engine from "../../../src/storage/Engine.ts"
 import * as compare from "../../metamorphic/compare.ts"
 
-/** Cells that were given to one call of `apply`. */
+/** The cells of one call of `apply`. */
 export type Call = ReadonlyArray<Cell>
 
 export interface Ledger {
   /** The newest acknowledged cell of each key. */
   readonly acknowledged: Map<string, Cell>
-  /** Calls without an answer, or with a failure: each may have happened as a whole. */
+  /** Calls without an answer, or with a failure: the store has all cells of one, or none. */
   readonly unanswered: Array<Call>
-  /** Whether the store may forget tombstones. */
+  /** The store may purge tombstones. */
   readonly purges: boolean
 }
 
@@ -38,8 +34,8 @@ export const settle = ({ acknowledged, unanswered }: Ledger, call: Call, isAckno
 }
 
 /**
- * A store that ran without interruption shows what it acknowledged and nothing else. One that was opened again may
- * also hold calls that were not answered, but none of them in part.
+ * A store that was not interrupted has the acknowledged cells and no others. One that was opened again may also have
+ * all cells of a call without an answer.
  */
 export const problem = (
   ledger: Ledger,

@@ -1,6 +1,6 @@
 /**
- * One store on one disk in memory, from one start to the next, beside a ledger of what it was told: the frame of the
- * tests that disturb a workload at each of its disk operations.
+ * A store on a disk in memory, through several starts, and a ledger of its calls: for tests that disturb a workload at
+ * each of its disk operations.
  */
 import { assert } from "@effect/vitest"
 import { Cause, Effect, Exit, Logger, Schema, Scope, Stream } from "effect"
@@ -23,17 +23,15 @@ export interface Trial {
   readonly settings: Partial<Engine.Options>
   readonly ledger: Ledger.Ledger
   readonly snapshots: Array<Snapshot>
-  /** Why calls failed. */
   readonly refusals: Array<StorageError>
-  /** Errors that the background logged as defects: there must be none. */
+  /** Defects that the background work logged: there must be none. */
   readonly defects: Array<string>
   life: Life | undefined
 }
 
-/** One that was asked for. */
 interface Snapshot {
   readonly directory: string
-  /** What was acknowledged by then: nothing else may be in it, and nothing less. */
+  /** It holds the cells acknowledged by the time of the call, and no others. */
   readonly ledger: Ledger.Ledger
   readonly isAcknowledged: boolean
 }
@@ -56,7 +54,7 @@ export const make = (settings: Partial<Engine.Options>, seed: number): Trial => 
 
 export const directory = "data"
 
-/** Opens the store, in which it may fail like every other operation. */
+/** May fail like every other operation. */
 export const open = Effect.fnUntraced(function*(trial: Trial, disk = FaultyDisk.make(trial.memory.disk)) {
   const scope = yield* Scope.make()
   const logger = Logger.layer([
@@ -78,7 +76,7 @@ export const open = Effect.fnUntraced(function*(trial: Trial, disk = FaultyDisk.
 
 export const isDead = ({ life, memory }: Trial): boolean => memory.isOff() || life?.disk.isKilled() === true
 
-/** The process ends as if it were killed; then the power fails as well, or does not. */
+/** The process is killed, and the power fails, too, or does not. */
 export const crash = Effect.fnUntraced(function*(trial: Trial, how: "power off" | "killed") {
   const { life, memory } = trial
   if (how === "power off") memory.powerOff()
@@ -96,7 +94,7 @@ export const close = Effect.fnUntraced(function*(trial: Trial) {
   if (life !== undefined) yield* Scope.close(life.scope, Exit.void)
 })
 
-/** Does one step; what fails must fail with an error that the interface declares. */
+/** A step may fail only with an error that the interface declares. */
 export const take = Effect.fnUntraced(function*(trial: Trial, step: Step) {
   const { ledger, life, memory, refusals } = trial
   const { disk, storage } = life!
@@ -121,7 +119,7 @@ export const take = Effect.fnUntraced(function*(trial: Trial, step: Step) {
 
 const takeSnapshot = Effect.fnUntraced(function*({ ledger, life, refusals, snapshots }: Trial) {
   const directory = `snapshots/${snapshots.length + 1}`
-  // Calls that failed are not in the memtable that becomes its last table.
+  // Failed calls are not in the memtable that becomes the last table of the snapshot.
   const asked: Ledger.Ledger = { ...ledger, acknowledged: new Map(ledger.acknowledged), unanswered: [] }
   const exit = yield* Effect.exit(life!.storage.snapshot(directory))
   const isAcknowledged = yield* isTypedSuccess(exit, refusals)
@@ -129,7 +127,7 @@ const takeSnapshot = Effect.fnUntraced(function*({ ledger, life, refusals, snaps
   return isAcknowledged
 })
 
-/** A directory with a manifest is a whole snapshot. One without is none, which is not what was answered. */
+/** A directory with a manifest is a complete snapshot; an acknowledged one has a manifest. */
 const snapshotProblem = Effect.fnUntraced(function*(trial: Trial, { directory, isAcknowledged, ledger }: Snapshot) {
   if (!trial.memory.files().has(`${directory}/MANIFEST`)) {
     return isAcknowledged ? `${directory} was answered for and is no snapshot` : undefined
@@ -143,7 +141,7 @@ const snapshotProblem = Effect.fnUntraced(function*(trial: Trial, { directory, i
 
 const isDeclared = Schema.is(StorageError)
 
-/** Whether it succeeded; why not goes to `refusals`. A defect is nobody's answer. */
+/** Adds errors to `refusals`, and dies of a defect. */
 export const isTypedSuccess = Effect.fnUntraced(function*(
   exit: Exit.Exit<unknown, unknown>,
   refusals: Array<StorageError> = []
@@ -157,13 +155,13 @@ export const isTypedSuccess = Effect.fnUntraced(function*(
   return false
 })
 
-/** While the disk fails, something is tried again for ever. */
+/** A bound, because a failing disk causes retries without end. */
 const idleSecondsMax = 40
 
-/** Longer than what failed waits before it is tried again. */
+/** Longer than the pause before a retry. */
 const quietSeconds = 6
 
-/** Until no disk operation was begun for some seconds of virtual time. */
+/** Waits until the store has begun no disk operation for some seconds. */
 export const idle = Effect.fnUntraced(function*(disk: FaultyDisk.FaultyDisk, memory: DiskMemory.DiskMemory) {
   let quiet = 0
   let before = -1
@@ -187,7 +185,7 @@ export const runSteps = Effect.fnUntraced(function*(trial: Trial, steps: Readonl
   return true
 })
 
-/** Everything the store holds, by a scan and by asking for each key. */
+/** All cells of the store, by scans in both directions and by look-ups. */
 export const read = Effect.fnUntraced(function*({ ledger, life }: Trial) {
   const { storage } = life!
   const scanned = yield* Stream.runCollect(storage.scan())
@@ -204,13 +202,13 @@ export const read = Effect.fnUntraced(function*({ ledger, life }: Trial) {
   return stored as ReadonlyMap<string, Cell>
 })
 
-/** Opens the store after whatever happened to it, and looks at everything that was promised. */
+/** Opens the store after a disturbance, and checks all promises. */
 const examine = Effect.fnUntraced(function*(trial: Trial) {
   yield* open(trial)
   const stored = yield* read(trial)
   const problem = Ledger.problem(trial.ledger, stored, true)
   if (problem !== undefined) return problem
-  // From here on what is there is there for good.
+  // All cells that it has now must stay.
   for (const one of stored.values()) trial.ledger.acknowledged.set(one.key, one)
   trial.ledger.unanswered.length = 0
   if (!(yield* take(trial, [[cell("a", 100_001), cell("afterwards", 100_002)]]))) return "it refuses writes"
@@ -235,13 +233,12 @@ const examine = Effect.fnUntraced(function*(trial: Trial) {
   return trial.defects[0] ?? again
 })
 
-/** The store keeps its promises after what happened to it. */
 export const assertSound = Effect.fnUntraced(function*(trial: Trial, where: string) {
   const problem = yield* Effect.catchCause(examine(trial), (cause) => Effect.succeed(Cause.pretty(cause)))
   if (problem !== undefined) assert.fail(`${where}: ${problem}`)
 })
 
-/** Files beyond the manifest's, of a store that has just flushed: its logs are all in tables. */
+/** Files that the manifest does not name, after a flush, when there is no log. */
 const leaks = (memory: DiskMemory.DiskMemory): ReadonlyArray<string> => {
   const files = memory.files()
   const lines = Bytes.utf8(files.get(`${directory}/MANIFEST`)!).trim().split("\n")
@@ -257,7 +254,7 @@ const leaks = (memory: DiskMemory.DiskMemory): ReadonlyArray<string> => {
   return Array.from(files.keys()).filter((path) => path.startsWith(`${directory}/`) && !known.has(path))
 }
 
-/** A store that has gone through the setup of a workload. */
+/** A store after the setup of a workload. */
 export const prepare = Effect.fnUntraced(function*({ settings, setup }: Workload, seed: number) {
   const trial = make(settings, seed)
   yield* open(trial)

@@ -10,7 +10,7 @@ type How = "power off" | "killed"
 
 const hows: ReadonlyArray<How> = ["power off", "killed"]
 
-/** How much a crash takes away is drawn from the seed; of a killed process nothing is lost. */
+/** The seed decides how much a power failure takes; a killed process loses nothing. */
 const seedsOf = (how: How) => how === "killed" ? [1] : [1, 2]
 
 const arm = ({ life, memory }: Trial.Trial, how: How, at: number) => {
@@ -19,7 +19,7 @@ const arm = ({ life, memory }: Trial.Trial, how: How, at: number) => {
   life!.disk.setPlan(({ number }) => number >= from ? "killed" : undefined)
 }
 
-/** The n-th operation of a start that comes to nothing. */
+/** Crashes a start at its n-th operation. */
 const crashWhileOpening = Effect.fnUntraced(function*(trial: Trial.Trial, how: How, at: number) {
   const disk = FaultyDisk.make(trial.memory.disk)
   if (how === "power off") trial.memory.powerOffAt(at)
@@ -32,7 +32,7 @@ const crashWhileOpening = Effect.fnUntraced(function*(trial: Trial.Trial, how: H
   return crashed
 })
 
-/** The store that the n-th operation of the workload crashed, or all of the workload without a crash. */
+/** A store that crashed at the n-th operation of the workload, or after the workload if that has fewer. */
 const crashed = Effect.fnUntraced(function*(workload: Workload, how: How, at: number, seed: number) {
   const trial = yield* Trial.prepare(workload, seed)
   arm(trial, how, at)
@@ -62,15 +62,13 @@ describe("a crash at every single disk operation leaves what was acknowledged, n
 
   for (const how of hows) {
     inVirtualTime(`${how} during recovery, and once more during the recovery after that`, function*() {
-      const workload = beforeRecovery()
       for (const seed of seedsOf(how)) {
         let crashes = 0
-        // Where the store died first decides what its next start finds.
         for (const first of [3, 17, 22, 31, 38]) {
           for (let second = 1, isCrashed = true; isCrashed; second++) {
             const third = 1 + (second * 5) % 17
             const number = seed * 1_000_000 + first * 1000 + second
-            const { trial } = yield* crashed(workload, how, first, number)
+            const { trial } = yield* crashed(beforeRecovery, how, first, number)
             isCrashed = yield* crashWhileOpening(trial, how, second)
             yield* crashWhileOpening(trial, how, third)
             yield* Trial.assertSound(trial, `${how} at ${first}, ${second} and ${third}, seed ${number}`)

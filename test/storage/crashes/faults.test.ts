@@ -31,7 +31,7 @@ const arm = (disk: FaultyDisk.FaultyDisk, { count, fault }: Disturbance, at: num
   disk.setPlan(({ number }) => number >= from && number < from + count ? fault : undefined)
 }
 
-/** What was acknowledged is served; a read fails only when the disk failed while it read. */
+/** Acknowledged cells can be read; a read fails only if one of its disk operations failed. */
 const readAll = Effect.fnUntraced(function*({ ledger, life }: Trial.Trial, where: string) {
   const { disk, storage } = life!
   for (const [key, expected] of ledger.acknowledged) {
@@ -44,7 +44,7 @@ const readAll = Effect.fnUntraced(function*({ ledger, life }: Trial.Trial, where
   }
 })
 
-/** A full disk is called that, whatever it was needed for; a disk that fails is never taken for damage. */
+/** The error says that the disk is full, or that it failed, and never reports damage. */
 const takeDisturbed = Effect.fnUntraced(function*(
   trial: Trial.Trial,
   step: Step,
@@ -58,7 +58,7 @@ const takeDisturbed = Effect.fnUntraced(function*(
   yield* readAll(trial, where)
 })
 
-/** The store finds out by itself that it can go on: nobody writes meanwhile. */
+/** The store notices without a write that the fault is gone. */
 const recoversByItself = Effect.fnUntraced(function*({ life }: Trial.Trial, where: string) {
   for (let second = 0; second < 60; second++) {
     if ((yield* life!.storage.stats).refusing === undefined) return
@@ -70,10 +70,10 @@ const recoversByItself = Effect.fnUntraced(function*({ life }: Trial.Trial, wher
 
 const afterwards: ReadonlyArray<Step> = [[[cell("a", 90_000), cell("new", 90_001)], [cell("b", 90_002)]]]
 
-/** Of what is in tables by then, a power failure cannot show that a log would have lost it. */
+/** Hides losses of the log from the power failure: `afterwards` shows those. */
 const flushed: ReadonlyArray<Step> = [...afterwards, "flush", "idle"]
 
-/** Whether the n-th operation is one of the workload's. */
+/** Returns whether the workload has an n-th operation. */
 const failAt = Effect.fnUntraced(function*(
   workload: Workload,
   disturbance: Disturbance,
@@ -118,14 +118,13 @@ describe("a disk operation that fails is a typed error and no more: reads go on,
 
   for (const disturbance of disturbances) {
     inVirtualTime(`each operation of a recovery ${disturbance.name}`, function*() {
-      const workload = beforeRecovery()
       let operations = 0
       for (const first of [5, 17, 22, 31, 38]) {
         for (let at = 1, isHit = true; isHit; at++) {
           const where = `crash at ${first}, then operation ${at} ${disturbance.name}`
-          const trial = yield* Trial.prepare(workload, first * 1000 + at)
+          const trial = yield* Trial.prepare(beforeRecovery, first * 1000 + at)
           trial.memory.powerOffAt(first)
-          yield* Trial.runSteps(trial, workload.steps)
+          yield* Trial.runSteps(trial, beforeRecovery.steps)
           yield* Trial.crash(trial, "power off")
           const disk = FaultyDisk.make(trial.memory.disk)
           arm(disk, disturbance, at)

@@ -1,8 +1,7 @@
-/** Nobody waits for a dead process for ever. */
+/** Fails calls to a process that has died. */
 import { Effect } from "effect"
 import { DiskError, type StorageError } from "../../../src/disk/StorageError.ts"
 
-/** Waits for so long for a process that has died, since it does not hear of that. */
 const patience = "2 seconds"
 
 export const orGiveUp = <A, E>(

@@ -1,6 +1,6 @@
 /**
- * What a store does while it is disturbed. Each begins with a setup in peace, so that the first disk operation that is
- * disturbed belongs to what the workload is named after.
+ * The calls of a store that a test disturbs. The setup is not disturbed, so that the first disturbed disk operation
+ * belongs to the work that the workload is named after.
  */
 import type { Cell } from "../../../src/domain/cell/Cell.ts"
 import type * as Engine from "../../../src/storage/Engine.ts"
@@ -13,7 +13,7 @@ export type Step =
   | "flush"
   | "compact"
   | "snapshot"
-  /** Until the background has nothing to do. */
+  /** Waits until the background work is done. */
   | "idle"
 
 export interface Workload {
@@ -21,11 +21,11 @@ export interface Workload {
   readonly settings: Partial<Engine.Options>
   readonly setup: ReadonlyArray<Step>
   readonly steps: ReadonlyArray<Step>
-  /** So that a workload that does not do what its name says any more is found. */
+  /** Finds a workload that no longer does its work. */
   readonly operationsMin: number
 }
 
-/** Cells with counters that rise, so that a later one is newer than whatever an earlier call may have left. */
+/** Counters rise, so that a later cell is newer than all earlier ones. */
 const writing = () => {
   let counter = 0
   const put = (key: string, bytes = 60): Cell => cell(key, ++counter, `${key}@${counter} `.repeat(bytes / 10))
@@ -36,77 +36,60 @@ const writing = () => {
   return { put, remove, round }
 }
 
+const workload = (
+  name: string,
+  settings: Workload["settings"],
+  operationsMin: number,
+  stepsOf: (write: ReturnType<typeof writing>) => Pick<Workload, "setup" | "steps">
+): Workload => ({ name, settings, operationsMin, ...stepsOf(writing()) })
+
 const small = { memtableBytesMax: 2000 }
 
-const logRotation = (): Workload => {
-  const { put, remove, round } = writing()
-  return {
-    name: "writes that fill one memtable after the other",
-    settings: small,
-    setup: [[[put("a"), put("b"), put("deleted")]]],
-    steps: [
-      [[put("a"), put("b")], [remove("deleted"), put("c", 500)]],
-      ...round(6),
-      [[put("large", 3000), put("a")], [put("b")], [put("c")]],
-      ...round(4),
-      [[remove("a"), put("z")]],
-      "idle"
-    ],
-    operationsMin: 40
-  }
-}
+const logRotation = workload("writes that fill one memtable after the other", small, 40, ({ put, remove, round }) => ({
+  setup: [[[put("a"), put("b"), put("deleted")]]],
+  steps: [
+    [[put("a"), put("b")], [remove("deleted"), put("c", 500)]],
+    ...round(6),
+    [[put("large", 3000), put("a")], [put("b")], [put("c")]],
+    ...round(4),
+    [[remove("a"), put("z")]],
+    "idle"
+  ]
+}))
 
-const flush = (): Workload => {
-  const { put, remove, round } = writing()
-  return {
-    name: "a flush",
-    settings: {},
-    setup: [[[put("a"), put("b"), put("deleted")]], "flush", ...round(4), [[remove("deleted"), put("a")]]],
-    steps: ["flush", [[put("b")]], "idle"],
-    operationsMin: 15
-  }
-}
+const flush = workload("a flush", {}, 15, ({ put, remove, round }) => ({
+  setup: [[[put("a"), put("b"), put("deleted")]], "flush", ...round(4), [[remove("deleted"), put("a")]]],
+  steps: ["flush", [[put("b")]], "idle"]
+}))
 
-/** So small that a handful of flushes fills more than one level below level 0. */
+/** So small that a few flushes fill more than one level below level 0. */
 const levels = { memtableBytesMax: 2000, level0Tables: 2, tableBytes: 700, levelBytes: 1500, blockBytes: 300 }
 
-const compaction = (): Workload => {
-  const { put, remove, round } = writing()
-  return {
-    name: "compactions through several levels",
-    settings: levels,
-    setup: [
-      [[put("a"), put("deleted")]],
-      ...round(4),
-      "flush",
-      [[put("b"), remove("deleted")]],
-      ...round(3),
-      "flush",
-      "idle",
-      [[put("a")]]
-    ],
-    steps: ["flush", ...round(3), "flush", [[put("c"), remove("b")]], "idle"],
-    operationsMin: 60
-  }
-}
+const compaction = workload("compactions through several levels", levels, 60, ({ put, remove, round }) => ({
+  setup: [
+    [[put("a"), put("deleted")]],
+    ...round(4),
+    "flush",
+    [[put("b"), remove("deleted")]],
+    ...round(3),
+    "flush",
+    "idle",
+    [[put("a")]]
+  ],
+  steps: ["flush", ...round(3), "flush", [[put("c"), remove("b")]], "idle"]
+}))
 
-const fullCompaction = (): Workload => {
-  const { put, remove, round } = writing()
-  return {
-    name: "a compaction of everything",
-    settings: levels,
-    setup: [[[put("a"), put("deleted")]], ...round(5), "flush", "idle", [[put("b"), remove("deleted")]]],
-    steps: [[[put("a")]], "compact", [[put("c"), remove("b")]], "idle"],
-    operationsMin: 40
-  }
-}
+const fullCompaction = workload("a compaction of everything", levels, 40, ({ put, remove, round }) => ({
+  setup: [[[put("a"), put("deleted")]], ...round(5), "flush", "idle", [[put("b"), remove("deleted")]]],
+  steps: [[[put("a")]], "compact", [[put("c"), remove("b")]], "idle"]
+}))
 
 /** The tombstones meet what they hide at different times: on the way down, in the last level, and not yet. */
-const purge = (): Workload => {
-  const { put, remove, round } = writing()
-  return {
-    name: "the dropping of tombstones",
-    settings: { ...levels, tombstones: "purge" },
+const purge = workload(
+  "the dropping of tombstones",
+  { ...levels, tombstones: "purge" },
+  50,
+  ({ put, remove, round }) => ({
     setup: [
       [[put("a"), put("b"), put("c"), put("deleted")]],
       ...round(4),
@@ -117,39 +100,26 @@ const purge = (): Workload => {
       "idle",
       [[remove("b"), remove("k7"), remove("never there")]]
     ],
-    steps: ["flush", "idle", [[remove("c"), put("a")]], "compact", [[put("deleted")]], "idle"],
-    operationsMin: 50
-  }
-}
+    steps: ["flush", "idle", [[remove("c"), put("a")]], "compact", [[put("deleted")]], "idle"]
+  })
+)
 
-const snapshot = (): Workload => {
-  const { put, remove, round } = writing()
-  return {
-    name: "snapshots",
-    settings: levels,
-    setup: [[[put("a"), put("deleted")]], ...round(3), "flush", "idle", [[put("b"), remove("deleted")]]],
-    steps: ["snapshot", [[put("a"), remove("b")]], "flush", "snapshot", "idle"],
-    operationsMin: 40
-  }
-}
+const snapshot = workload("snapshots", levels, 40, ({ put, remove, round }) => ({
+  setup: [[[put("a"), put("deleted")]], ...round(3), "flush", "idle", [[put("b"), remove("deleted")]]],
+  steps: ["snapshot", [[put("a"), remove("b")]], "flush", "snapshot", "idle"]
+}))
 
 export const workloads: ReadonlyArray<Workload> = [
-  logRotation(),
-  flush(),
-  compaction(),
-  fullCompaction(),
-  purge(),
-  snapshot()
+  logRotation,
+  flush,
+  compaction,
+  fullCompaction,
+  purge,
+  snapshot
 ]
 
-/** Leaves logs, tables and files of unfinished work for the next start to deal with. */
-export const beforeRecovery = (): Workload => {
-  const { put, remove, round } = writing()
-  return {
-    name: "a recovery",
-    settings: small,
-    setup: [[[put("a"), put("b"), put("deleted")]], "flush", ...round(6), [[remove("deleted")]], "idle"],
-    steps: [[[put("a"), put("b")]], ...round(5), "flush", ...round(2)],
-    operationsMin: 30
-  }
-}
+/** Leaves logs, tables and files of unfinished work to the next start. */
+export const beforeRecovery = workload("a recovery", small, 30, ({ put, remove, round }) => ({
+  setup: [[[put("a"), put("b"), put("deleted")]], "flush", ...round(6), [[remove("deleted")]], "idle"],
+  steps: [[[put("a"), put("b")]], ...round(5), "flush", ...round(2)]
+}))

@@ -13,9 +13,9 @@ import {
   contentsOf,
   directory,
   open,
-  openScoped,
   pathsOf,
   plain,
+  stage,
   tombstone,
   until,
   withSettings,
@@ -50,7 +50,7 @@ describe("a snapshot", () => {
     const memory = DiskMemory.make(1)
     const linksAllowed = Latch.makeUnsafe(false)
     const link: typeof memory.disk.link = (from, to) => Effect.andThen(linksAllowed.await, memory.disk.link(from, to))
-    const storage = yield* openScoped({ disk: { ...memory.disk, link } }, { blockCacheBytesMax: 0 })
+    const { storage } = yield* stage({ blockCacheBytesMax: 0 }, { ...memory, disk: { ...memory.disk, link } })
     yield* filled(storage)
     const fiber = yield* Effect.forkChild(storage.snapshot(target))
     yield* until(Effect.map(storage.stats, ({ flushes }) => flushes === 3))
