@@ -20,8 +20,9 @@ export default defineConfig({
           include: ["test/integration/**/*.test.ts"],
           // Each file starts a cluster of processes. One at a time, so that they do not compete for the processor.
           fileParallelism: false,
-          testTimeout: 180_000,
-          hookTimeout: 120_000
+          // Ends what hangs, as above: later than `eventually` in Cluster.ts, which says what it waited for.
+          testTimeout: 3_600_000,
+          hookTimeout: 1_800_000
         }
       }
     ],

@@ -1,5 +1,5 @@
-/** Writers and readers that run until told to stop, and remember what was acknowledged and what failed. */
-import type { Cluster } from "./Cluster.ts"
+/** Writers and readers that run until they are stopped, and remember what was acknowledged and what failed. */
+import { type Cluster, send } from "./Cluster.ts"
 
 export interface Load {
   /** Value by key of every acknowledged write. */
@@ -27,13 +27,13 @@ export const start = (cluster: Cluster, nodes: ReadonlyArray<number>, workers: n
   }
   const put = (node: number, key: string, value: string) =>
     attempt(`put ${key} through node${node + 1}`, async () => {
-      const answer = await fetch(cluster.keyUrl(node, key), { method: "PUT", body: value })
+      const answer = await send(cluster.keyUrl(node, key), { method: "PUT", body: value })
       const text = await answer.text()
       return answer.status === 201 || answer.status === 204 ? undefined : `${answer.status} ${text}`
     })
   const get = (node: number, key: string, value: string) =>
     attempt(`get ${key} through node${node + 1}`, async () => {
-      const answer = await fetch(cluster.keyUrl(node, key))
+      const answer = await send(cluster.keyUrl(node, key))
       const text = await answer.text()
       reads++
       return answer.status === 200 && text === value ? undefined : `${answer.status} ${text}`

@@ -2,7 +2,7 @@
 import { once } from "node:events"
 import { connect } from "node:net"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { Cluster } from "./Cluster.ts"
+import { Cluster, send } from "./Cluster.ts"
 
 interface Refusal {
   readonly what: string
@@ -73,7 +73,7 @@ describe("bad input", () => {
   afterAll(() => cluster.stop())
 
   it.each(refusals)("is refused: $what", async ({ body, headers, method, path, status, tag }) => {
-    const answer = await fetch(`${cluster.url(0)}${path}`, {
+    const answer = await send(`${cluster.url(0)}${path}`, {
       method: method ?? "GET",
       ...(body === undefined ? {} : { body }),
       ...(headers === undefined ? {} : { headers })
@@ -91,7 +91,7 @@ describe("bad input", () => {
 
   it("is refused: a peer's request without the secret, which neither reads nor writes", async () => {
     for (const path of ["/internal/kv", "/internal/read", "/gossip"]) {
-      const answer = await fetch(`${cluster.url(0)}${path}`, { method: "POST", body: "{}" })
+      const answer = await send(`${cluster.url(0)}${path}`, { method: "POST", body: "{}" })
       await answer.text()
       assert.strictEqual(answer.status, 401, path)
     }
@@ -99,9 +99,9 @@ describe("bad input", () => {
 
   it("left every node ready, and nothing written", async () => {
     for (const node of [0, 1, 2]) {
-      const ready = await fetch(`${cluster.url(node)}/readyz?verbose`)
+      const ready = await send(`${cluster.url(node)}/readyz?verbose`)
       assert.strictEqual(ready.status, 200, await ready.text())
-      const answer = await fetch(cluster.keyUrl(node, "a"))
+      const answer = await send(cluster.keyUrl(node, "a"))
       await answer.text()
       assert.strictEqual(answer.status, 404)
     }
