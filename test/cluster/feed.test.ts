@@ -1,4 +1,4 @@
-/** Whatever brings a cell to a node's store, those who follow the store hear of it. */
+/** The feed of a node's store reports every cell, whichever path brought it. */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration } from "effect"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
@@ -14,12 +14,12 @@ const cell = (name: string, counter: number): Cell => ({
   value: { bytes: new TextEncoder().encode(`${name} `.repeat(400)), contentType: "text/plain" }
 })
 
-/** No path but the one that the test takes brings anything in time. */
+/** Nothing arrives by another path than the one under test. */
 const quiet = { comparisonInterval: Duration.hours(10) }
 
 const told = (node: SimulatedNode) => node.follower!.seen.Applied
 
-/** The follower of the node has heard of so many changes more, and has what the store has. */
+/** The follower of the node has had this many changes since, and has what the store has. */
 const assertTold = (node: SimulatedNode, before: number, changes: number) => {
   assert.isUndefined(node.run(node.follower!.check))
   assert.strictEqual(told(node) - before, changes)
