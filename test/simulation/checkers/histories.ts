@@ -3,7 +3,6 @@
  * and, in seconds, its times.
  */
 import type { NodeId } from "../../../src/domain/NodeId.ts"
-import type { SeededRandom } from "../../../src/domain/SeededRandom.ts"
 import type * as Version from "../../../src/domain/Version.ts"
 import type {
   Disturbance,
@@ -110,80 +109,3 @@ export const run = (operations: ReadonlyArray<Operation>, details: Partial<Run> 
 /** The ids of the operations that each violation shows. */
 export const shown = (violations: ReadonlyArray<Violation>): ReadonlyArray<ReadonlyArray<number>> =>
   violations.map(({ operations }) => operations.map(({ id }) => id))
-
-export interface AtomicOptions {
-  readonly clients: number
-  readonly operations: number
-  /** Of outcomes that the client does not learn. */
-  readonly unknownShare: number
-  readonly deleteShare: number
-}
-
-/** Clients of a real atomic register, each with one operation at a time, interleaved at random. */
-export const atomicHistory = (random: SeededRandom, options: AtomicOptions): ReadonlyArray<Operation> => {
-  const history: Array<Operation> = []
-  const open = new Map<number, Open>()
-  const late: Array<Open> = []
-  const register: Register = { value: undefined, version: undefined, counter: 0 }
-  let place = 0
-  while (history.length < options.operations || open.size > 0) {
-    place++
-    if (late.length > 0 && random.chance(0.2)) takeEffect(register, late.shift()!)
-    const client = random.below(options.clients)
-    const current = open.get(client)
-    if (current === undefined) {
-      if (history.length < options.operations) open.set(client, begin(random, options, history, client, place))
-    } else if (current.seen === undefined && !random.chance(0.1 * options.unknownShare)) takeEffect(register, current)
-    else {
-      open.delete(client)
-      end(random, options, current, place)
-      if (current.seen === undefined && random.chance(0.5)) late.push(current)
-    }
-  }
-  return history
-}
-
-interface Register {
-  value: string | undefined
-  version: Version.Version | undefined
-  counter: number
-}
-
-interface Open {
-  readonly operation: Operation
-  seen: Outcome | undefined
-}
-
-const begin = (
-  random: SeededRandom,
-  { deleteShare }: AtomicOptions,
-  history: Array<Operation>,
-  client: number,
-  place: number
-): Open => {
-  const kind = random.chance(0.5) ? "get" : random.chance(deleteShare) ? "delete" : "put"
-  const value = kind === "put" ? `value ${place}` : undefined
-  const begun = operation(kind, [place, place], undefined, { value, client, id: history.length })
-  history.push(begun)
-  return { operation: begun, seen: undefined }
-}
-
-const takeEffect = (register: Register, open: Open): void => {
-  const { kind, value } = open.operation
-  if (kind !== "get") {
-    register.value = value
-    register.version = at(++register.counter)
-  }
-  open.seen = { _tag: "Ok", version: register.version, value: register.value }
-}
-
-const end = (
-  random: SeededRandom,
-  { unknownShare }: AtomicOptions,
-  { operation: ending, seen }: Open,
-  place: number
-) => {
-  ending.ended = place
-  ending.endedMillis = place * 1000
-  ending.outcome = seen === undefined || random.chance(unknownShare) ? unknown("ConnectionLost") : seen
-}
