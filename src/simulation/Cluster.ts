@@ -1,7 +1,4 @@
-/**
- * N nodes, each the production Layers in a process of its own, over the simulated network and disks; and the handles by
- * which faults get at them.
- */
+/** N nodes, each the production Layers in a process of its own, over the simulated network and disks. */
 import { Cause, Context, Effect, Exit, Layer, Logger, Metric, References, Scope } from "effect"
 import { ClusterConfig, type ClusterSettings } from "../config/ClusterConfig.ts"
 import { NodeConfig, type NodeSettings } from "../config/NodeConfig.ts"
@@ -33,7 +30,7 @@ export interface ClusterOptions {
   readonly nodes: number
   readonly settings?: Partial<NodeSettings>
   readonly clusterSettings?: Partial<ClusterSettings>
-  /** What a node consists of, where it is less than everything. */
+  /** The layers of a node, where a test needs less than all. */
   readonly layer?: NodeLayer
 }
 
@@ -106,7 +103,7 @@ export class Cluster {
     return node
   }
 
-  /** Starts its process; `undefined` in `services` until its Layers are built. Fails with what the node printed. */
+  /** Starts its process. `services` is `undefined` until its Layers are built. The failure is the output of the node. */
   boot(node: SimulatedNode, onExit: (failure: string | undefined) => void): void {
     const life = ++this.lives
     const process = new Process(
@@ -138,7 +135,7 @@ export class Cluster {
     })
   }
 
-  /** `kill -9` after some further steps, or, with `power`, the machine itself: what was not synced is lost. */
+  /** `kill -9` after some further steps; with `power` the machine dies, and loses writes that were not synced. */
   crash(node: SimulatedNode, steps: number, power: boolean): void {
     const die = () => {
       this.world.trace(`${node.name} ${power ? "loses power" : "is killed"}`)
@@ -160,13 +157,13 @@ export class Cluster {
     node.replaceDisk(this.newDisk(`${node.name} disk ${++this.lives}`))
   }
 
-  /** Whether it knows every node, and lacks nothing that it ever acknowledged. */
+  /** Whether it knows every node and has recovered. */
   isReady(node: SimulatedNode): boolean {
     const status = node.services && node.ask(node.replicator.status)
     return status !== undefined && !status.recovering && node.ring.current().nodes.length === this.nodes.length
   }
 
-  /** Whoever follows a store by its feed has what it holds. */
+  /** Raises an alarm when a follower of a store by its feed does not have what the store holds. */
   checkFeeds(): void {
     for (const node of this.members) {
       const exit = node.services && node.follower && node.attempt(node.follower.check, feedMillisMax)
@@ -180,7 +177,7 @@ export class Cluster {
     return DiskMemory.make(this.random.fork(label).below(2 ** 31))
   }
 
-  /** Before repair hides it: does the node hold what it had taken before? */
+  /** Before repair hides it: does the node still hold every cell that it had accepted? */
   private checkMemory(node: SimulatedNode): void {
     for (const [key, promised] of node.promised) {
       node.process!.run(node.storage.version(key), Context.empty(), (exit) => {
@@ -235,7 +232,7 @@ export class Cluster {
     this.alarms.push({ node: node.name, atMillis: this.world.now(), text })
   }
 
-  /** A fiber in the background that dies of a defect tells nobody else. */
+  /** Nothing else reports a fiber in the background that died of a defect. */
   private watchFibers(node: SimulatedNode): Metric.FiberRuntimeMetricsService {
     return {
       recordFiberStart: () => {},
@@ -253,7 +250,7 @@ export class Cluster {
   private logger(node: SimulatedNode) {
     return Logger.make(({ cause, message }) => {
       const text = `${String(message)}${cause.reasons.length === 0 ? "" : ` ${Cause.pretty(cause)}`}`
-      // Without its stack, which is another one on each host.
+      // Without its stack, which differs from host to host.
       this.world.trace(`${node.name} logs ${text.split("\n", 1)[0]!.slice(0, 200)}`)
       // On a healthy disk every error is news.
       if (alarming.test(text) || (!node.isDamaged && !node.isFull)) this.alarm(node, text)
@@ -266,10 +263,7 @@ const feedMillisMax = 60_000
 
 const addressOf = (place: number): string => `10.0.0.${place}:8080`
 
-/**
- * Its store, which writes down every cell that it accepts: whoever brought it, it must be there after a crash. And
- * somebody follows it by its feed.
- */
+/** Its store, with a record of every cell that it accepts, which must survive a crash, and with a follower of its feed. */
 const watched = (node: SimulatedNode): typeof Storage.layer =>
   Layer.effect(
     Storage,

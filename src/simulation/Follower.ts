@@ -1,4 +1,4 @@
-/** A copy of a store that knows nothing but a view and the feed, and notices when they do not fit together. */
+/** A copy of a store made from a view and the feed alone: it notices when they do not fit together. */
 import { Effect, type Scope, Semaphore } from "effect"
 import type { StorageError } from "../disk/StorageError.ts"
 import * as CellModule from "../domain/cell/Cell.ts"
@@ -13,15 +13,15 @@ import type { Storage } from "../storage/Storage.ts"
 type Store = Pick<Storage["Service"], "changes" | "view">
 
 export interface Follower {
-  /** Takes in what changes, as it comes. */
+  /** Takes in changes as they come. */
   readonly run: Effect.Effect<never, StorageError>
-  /** Takes in what changed, compares itself with the store, and says what is wrong, if something is. */
+  /** Takes in all changes so far and compares itself with the store; `undefined` when nothing is wrong. */
   readonly check: Effect.Effect<string | undefined, StorageError>
   /** How often each kind of change came. */
   readonly seen: Readonly<Record<Change["_tag"] | "unknown", number>>
 }
 
-/** Keys that were read again, and the last change that this showed. */
+/** Keys that were read again, and the last change that the reading contains. */
 interface Reading {
   readonly from: string
   readonly to: string | undefined

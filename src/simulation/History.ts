@@ -1,14 +1,14 @@
 /**
- * What the clients of one run saw, in virtual time, and what the cluster held in the end: all that checkers look at.
+ * The operations of a run's clients and the cluster's final state: the input of all checkers.
  *
  * `began` and `ended` are places in one global order of events, so that "before" has one meaning; `beganMillis` and
  * `endedMillis` are the virtual times of the same two moments.
  */
 import type { Version } from "../domain/Version.ts"
 
-/** What became of an operation, as its client knows it. */
+/** The outcome of an operation, as its client knows it. */
 export type Outcome =
-  /** Acknowledged; a read carries what it saw: an absent key has no version, a deleted one has no value. */
+  /** Acknowledged. In a read's answer an absent key has no version, and a deleted one no value. */
   | { readonly _tag: "Ok"; readonly version: Version | undefined; readonly value: string | undefined }
   /** Surely without effect. `error` is the typed error's `_tag`. */
   | { readonly _tag: "NotApplied"; readonly error: string; readonly detail: string }
@@ -25,7 +25,7 @@ export interface Operation {
   readonly node: string
   readonly kind: "put" | "delete" | "get"
   readonly key: string
-  /** Of a put: unique in the whole run. */
+  /** Only a put has one; no two puts of a run have the same. */
   readonly value: string | undefined
   /** Replicas asked for: W of a write, R of a read. */
   readonly quorum: number
@@ -65,8 +65,8 @@ export interface FinalState {
 }
 
 /**
- * What a replica told a coordinator that it had taken, and no longer held when it started again; or, when tables
- * rotted, what it answered less than, or did not hold when it said that all was repaired.
+ * A cell that a replica had accepted and no longer held when it started again; or, when tables rotted, answered with an
+ * older one, or still lacked when it called the range whole.
  */
 export interface Forgotten {
   readonly node: string
@@ -93,7 +93,7 @@ export interface Run {
   readonly final: FinalState
   readonly forgotten: ReadonlyArray<Forgotten>
   readonly forgottenHints: ReadonlyArray<ForgottenHints>
-  /** What nodes said at the level of errors that no fault explains, such as two cells with one version. */
+  /** Errors in the nodes' logs that no fault explains, such as two cells with one version. */
   readonly alarms: ReadonlyArray<{ readonly node: string; readonly atMillis: number; readonly text: string }>
   /** How long a client waits for an operation at most, as the node promises it. */
   readonly requestTimeoutMillis: number

@@ -1,9 +1,9 @@
 /**
- * The simulated network: messages between processes, late, lost, twice, out of order or not at all.
+ * The simulated network: messages between processes, late, lost, twice or out of order.
  *
- * An exchange is one request and its answer. What a fault does to it is what a connection shows to a program: an answer
- * that never comes (its caller has timeouts), or a connection that is refused or reset. Each direction has links of its
- * own, so a partition may be one-way.
+ * An exchange is one request and its answer. A fault shows as it would to a program: the answer never comes (the caller
+ * has timeouts), or the connection is refused or reset. Each direction is a link of its own, so a partition may be
+ * one-way.
  */
 import { Effect, Exit, type Fiber } from "effect"
 import * as Bytes from "../domain/bytes.ts"
@@ -12,7 +12,7 @@ import { PeerFailed } from "../peer/PeerError.ts"
 import type { Kind } from "./peerMessages.ts"
 import type { Process, World } from "./World.ts"
 
-/** Somebody on the network. `machineIsUp`: whether its kernel answers for a process that is gone. */
+/** `machineIsUp`: whether its kernel answers for a process that is gone. */
 export interface Host {
   readonly name: string
   readonly address: string
@@ -25,7 +25,7 @@ export interface Host {
   ) => Fiber.Fiber<unknown, unknown> | undefined
 }
 
-/** What messages suffer on their way from one host to another. */
+/** Faults of messages on their way from one host to another. */
 export interface Weather {
   lossShare: number
   duplicateShare: number
@@ -62,9 +62,9 @@ export class Network {
   private readonly weathers = new Map<string, Weather>()
   private readonly open = new Set<Exchanging>()
   readonly counts: Counts = { messages: 0, lost: 0, duplicated: 0, late: 0 }
-  /** Of every link. */
+  /** On every link. */
   weather = clearWeather()
-  /** Takes note of every request. */
+  /** Called with every request. */
   onSent: (request: Sent) => void = () => {}
 
   constructor(world: World, wire: Process, random: SeededRandom) {
@@ -88,7 +88,7 @@ export class Network {
     else this.cuts.delete(`${from}>${to}`)
   }
 
-  /** Of one host's links, in both directions. */
+  /** On one host's links, in both directions. */
   weatherOf(host: string): Weather {
     const known = this.weathers.get(host)
     if (known !== undefined) return known
@@ -103,7 +103,7 @@ export class Network {
     this.weather = clearWeather()
   }
 
-  /** Resets the connections of a process that has died; those of a machine that is gone stay silent. */
+  /** Resets the connections of a process that died; those of a machine that is gone stay silent. */
   died(name: string, kernelIsUp: boolean): void {
     for (const exchange of this.open) {
       if (exchange.from === name) this.open.delete(exchange)
@@ -127,7 +127,7 @@ export class Network {
         from: from.name,
         to: to.name,
         finish: (answer) => {
-          // The caller may have died, or given up, while the answer was on its way.
+          // The caller may have died or stopped waiting while the answer was on its way.
           if (!this.open.delete(exchange)) return
           this.world.post(caller, () => resume(answer))
         }
@@ -147,7 +147,7 @@ export class Network {
     })
   }
 
-  /** Brings something to another host, unless the network loses it. */
+  /** Calls `arrive` when the message reaches the other host, unless the network loses it. */
   transmit(from: string, to: string, label: string, arrive: () => void): void {
     this.counts.messages++
     if (this.cuts.has(`${from}>${to}`) || this.chance(from, to, "lossShare")) {
@@ -199,7 +199,7 @@ interface Exchanging {
 const unreachable = (peer: string, detail: string) =>
   Effect.fail(new PeerFailed({ peer, reason: "unreachable", detail }))
 
-/** A defect of the server shows to its client as an answer that means nothing. */
+/** Its client sees a defect of the server as an answer without meaning. */
 const asFailure = (peer: string, exit: Exit.Failure<Uint8Array, PeerFailed>): Effect.Effect<never, PeerFailed> => {
   const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
   return failure === undefined

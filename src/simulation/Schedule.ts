@@ -25,12 +25,12 @@ export const faultKinds = [
 ] as const
 export type FaultKind = (typeof faultKinds)[number]
 
-/** What the kinds mean in detail is said where they are done: `faults.ts`. */
+/** `faults.ts` says what each kind does. */
 export interface Fault {
   readonly kind: FaultKind
   readonly atMillis: number
   readonly forMillis: number
-  /** Places of the nodes concerned. */
+  /** Places of the nodes that it hits. */
   readonly nodes: ReadonlyArray<number>
   /** How bad, in [0, 1). */
   readonly strength: number
@@ -44,7 +44,7 @@ export interface ScheduleOptions {
   readonly kinds: ReadonlyArray<FaultKind>
 }
 
-/** More often than the others: what happens most in real clusters, and what found most. */
+/** Drawn more often: these happen most in real clusters, and found most mistakes. */
 const weights: Partial<Record<FaultKind, number>> = {
   kill: 4,
   power: 4,
@@ -55,7 +55,7 @@ const weights: Partial<Record<FaultKind, number>> = {
   pause: 2
 }
 
-/** These destroy data for good, so a run has one of them at most: N - W is all that a quorum store survives. */
+/** These destroy data for good. A run has one of them at most: a quorum store survives N - W of them. */
 const destructive: ReadonlySet<FaultKind> = new Set(["bit-rot", "lost-disk"])
 
 export const draw = (random: SeededRandom, options: ScheduleOptions): ReadonlyArray<Fault> => {

@@ -1,8 +1,8 @@
 /**
  * One machine of a simulated cluster: its disk, its clock, its place in the network, and the process on it, if any runs.
  *
- * What is asked of a node lets virtual time pass until the answer is there, so a test is plain synchronous code. Like an
- * assertion, it throws when the answer is not the expected kind.
+ * Virtual time passes until a node has answered, so a test is plain synchronous code. Like an assertion, `run` throws an
+ * error of the node.
  */
 import { Cause, Context, Duration, Effect, Exit, type Fiber, Stream } from "effect"
 import type { Holdings } from "../anti-entropy/Holdings.ts"
@@ -31,7 +31,7 @@ export type Services = Coordinator | Gossip | Holdings | LamportClock | Metrics 
 
 export interface NodeOptions {
   readonly id: NodeId
-  /** Of the machine: two nodes may claim one id. */
+  /** The machine's: two nodes may claim one id. */
   readonly name: string
   readonly address: string
   readonly disk: DiskMemory.DiskMemory
@@ -46,22 +46,22 @@ export class SimulatedNode {
   readonly id: NodeId
   readonly name: string
   readonly host: Host
-  /** Of its next start. */
+  /** For its next start. */
   settings: Partial<NodeSettings>
   readonly clusterSettings: Partial<ClusterSettings>
   /** How many times slower than usual its disk is. */
   readonly diskSpeed = { factor: 1 }
   disk: DiskMemory.DiskMemory
   process: Process | undefined
-  /** Once its Layers are built. */
+  /** `undefined` until its Layers are built. */
   services: Context.Context<Services> | undefined
-  /** Of this life of its store. */
+  /** Follows the store of the present process. */
   follower: Follower | undefined
   machineIsUp = true
   /** Its clock is a property of the machine: it survives a restart. */
   clockOffsetMillis = 0
   slowness = 1
-  /** A byte of a closed file was flipped: some of its contents may be unreadable until they are repaired. */
+  /** A byte of a closed file was flipped: some cells may be unreadable until they are repaired. */
   isDamaged = false
   /** Its disk takes no more bytes. */
   isFull = false
@@ -124,7 +124,7 @@ export class SimulatedNode {
     if (this.process !== undefined) this.process.slowness = slowness
   }
 
-  // --- what runs in its process ---------------------------------------------------------------------------------
+  // --- its process ----------------------------------------------------------------------------------------------
 
   /** Begins an effect in the node, and lets no time pass. */
   begin<A, E>(effect: Effect.Effect<A, E, Services>): Fiber.Fiber<A, E> {
@@ -132,7 +132,7 @@ export class SimulatedNode {
     return this.process.run(effect, this.services, () => {})
   }
 
-  /** How an effect in the node ends; `undefined` when the node does not run, or it takes longer. */
+  /** The exit of an effect in the node; `undefined` when the node does not run, or the effect takes longer. */
   attempt<A, E>(
     effect: Effect.Effect<A, E, Services>,
     atMost: Duration.Input = patience

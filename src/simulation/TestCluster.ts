@@ -1,6 +1,6 @@
 /**
- * A cluster in the hands of a test: it begins with `TestCluster.started`, lets virtual time pass where the test says so
- * or where an answer takes time, and throws what is wrong, as assertions do. An hour costs what happens in it.
+ * A cluster for tests. Virtual time passes where the test says so or where an answer takes time. Like an assertion, its
+ * methods throw what is wrong.
  *
  *     const cluster = TestCluster.started({ nodes: 3, seed: 1 })
  *     const [node1, node2] = cluster.nodes
@@ -66,7 +66,7 @@ export class TestCluster extends Cluster {
     return others.every((lines) => lines === first)
   }
 
-  /** Until they answer; a node that does not start throws what it printed. */
+  /** Starts them and waits until they answer; throws the output of a node that does not start. */
   start(...nodes: ReadonlyArray<SimulatedNode>): void {
     let open = nodes.length
     let failure: string | undefined
@@ -80,12 +80,12 @@ export class TestCluster extends Cluster {
     if (failure !== undefined) throw new Error(failure)
   }
 
-  /** The process dies, as with `kill -9`; what it wrote survives in the system's caches. */
+  /** The process dies, as with `kill -9`; its writes survive in the system's caches. */
   kill(...nodes: ReadonlyArray<SimulatedNode>): void {
     for (const node of nodes) this.crash(node, 0, false)
   }
 
-  /** The machine dies, and what was not synced is lost, in part or whole. */
+  /** The machine dies, and writes that were not synced are lost, in part or whole. */
   losePower(...nodes: ReadonlyArray<SimulatedNode>): void {
     for (const node of nodes) this.crash(node, 0, true)
   }
@@ -96,7 +96,7 @@ export class TestCluster extends Cluster {
     this.replaceDisk(node)
   }
 
-  /** Everything between two nodes is lost, both ways, until `heal`. */
+  /** All messages between two nodes are lost, both ways, until `heal`. */
   cut(left: SimulatedNode, right: SimulatedNode): void {
     this.network.cut(left.name, right.name)
     this.network.cut(right.name, left.name)

@@ -34,18 +34,14 @@ export const make = (): Totals => ({
 })
 
 export const add = (totals: Totals, verdict: Verdict): void => {
-  const { acknowledged, convergedAfterMillis, faults, holesClosed, messages, operations, virtualMillis } =
-    verdict.figures
   totals.seeds++
-  totals.virtualMillis += virtualMillis
-  totals.operations += operations
-  totals.acknowledged += acknowledged
-  totals.messages += messages.messages
-  totals.lost += messages.lost
-  totals.duplicated += messages.duplicated
-  totals.late += messages.late
-  totals.holesClosed += holesClosed
-  totals.convergedAfterMillisMax = Math.max(totals.convergedAfterMillisMax, convergedAfterMillis ?? 0)
-  for (const [kind, times] of Object.entries(faults)) totals.faults[kind] = (totals.faults[kind] ?? 0) + times
   if (verdict.broken.length > 0) totals.failures.push(verdict)
+  const { figures } = verdict
+  if (figures === undefined) return
+  for (const name of ["virtualMillis", "operations", "acknowledged", "holesClosed"] as const) {
+    totals[name] += figures[name]
+  }
+  for (const name of ["messages", "lost", "duplicated", "late"] as const) totals[name] += figures.messages[name]
+  totals.convergedAfterMillisMax = Math.max(totals.convergedAfterMillisMax, figures.convergedAfterMillis ?? 0)
+  for (const [kind, times] of Object.entries(figures.faults)) totals.faults[kind] = (totals.faults[kind] ?? 0) + times
 }

@@ -1,6 +1,6 @@
 /**
  * Clients: each sends one operation after another to nodes of its choice, on few hot keys and many cold ones, tries again
- * after what it cannot know, and sometimes leaves before the answer. What they see is the history.
+ * after an unknown outcome, and sometimes leaves before the answer. Their operations are the history.
  */
 import { Cause, Context, Effect, Exit } from "effect"
 import { Coordinator } from "../coordinator/Coordinator.ts"
@@ -32,7 +32,7 @@ export const drawOptions = (random: SeededRandom, untilMillis: number): Workload
   untilMillis
 })
 
-/** A client gives up after this long without an answer: longer than a node lets a request take. */
+/** How long a client waits for an answer: longer than a node lets a request take. */
 const patienceMillis = 8000
 
 export class Workload {
@@ -95,7 +95,7 @@ export class Workload {
       quorum: random.chance(0.9) ? 2 : random.chance(0.5) ? 3 : 1
     }
     this.send(intent, leavesAfterMillis, ({ outcome }) => {
-      // As an application does: what may or may not have happened is tried again, at another node.
+      // As an application does: it tries an unknown outcome again, at another node.
       if (outcome?._tag === "Unknown" && kind !== "get" && this.world.now() < this.options.untilMillis) {
         this.act(client, random, key)
       } else this.think(client, random)
@@ -228,7 +228,7 @@ const outcomeOf = (exit: Exit.Exit<Seen, WriteQuorumNotReached | ReadQuorumNotRe
   return { _tag: isUnknown ? "Unknown" : "NotApplied", error, detail }
 }
 
-/** For the trace, which a stack would make another one on each host. */
+/** For the trace, without a stack, which differs from host to host. */
 const describe = (outcome: Outcome): string =>
   outcome._tag === "Ok"
     ? `${outcome.version?.counter ?? "-"} ${outcome.version?.nodeId ?? ""} ${outcome.value?.slice(0, 12) ?? "absent"}`

@@ -25,7 +25,7 @@ interface Timer {
 interface Task {
   readonly process: Process
   readonly run: () => void
-  /** Of those that are ready together, lower ones run first. */
+  /** Among tasks that are ready together, lower ones run first. */
   readonly priority: number
 }
 
@@ -33,7 +33,7 @@ export class World {
   private elapsedMillis = 0
   private sequence = 0
   private ready: Array<Task> = []
-  /** None of what is ready has a priority. */
+  /** All ready tasks have priority 0. */
   private isOrdered = true
   private readonly timers: Array<Timer> = []
   private readonly hash = xxhash64.stream()
@@ -49,7 +49,7 @@ export class World {
     return this.elapsedMillis
   }
 
-  /** Takes what happened into the trace, by whose hash two runs are compared. */
+  /** Adds a line to the trace. Two runs are the same when the hashes of their traces are. */
   trace(line: string): void {
     this.events++
     const stamped = `${this.elapsedMillis.toFixed(3)} ${line}\n`
@@ -61,7 +61,7 @@ export class World {
     return this.hash.digest().toString(16).padStart(16, "0")
   }
 
-  /** A whole number that rises with each call: a place in the order of everything. */
+  /** A number that rises with each call: a place in the order of all events. */
   nextSequence(): number {
     return ++this.sequence
   }
@@ -71,7 +71,7 @@ export class World {
     this.isOrdered &&= priority === 0
   }
 
-  /** Runs it in the process after so many milliseconds, unless the returned function was called before. */
+  /** Runs it in the process after this time. The returned function cancels it. */
   after(process: Process, millis: number, run: () => void): () => void {
     const timer: Timer = {
       atMillis: this.elapsedMillis + Math.max(0, millis),
@@ -85,7 +85,7 @@ export class World {
     }
   }
 
-  /** Lets time pass until the condition holds or the moment has come; tells whether it held. */
+  /** Lets time pass until the condition holds, at most until that moment; returns whether it held. */
   runUntil(isDone: () => boolean, untilMillis: number): boolean {
     for (;;) {
       this.runReady()
@@ -123,9 +123,9 @@ export class Process {
   private tasks = 0
   private killAt = Number.POSITIVE_INFINITY
   private onKilled: (() => void) | undefined
-  /** What its wall clock shows beyond the world's time. */
+  /** How far its wall clock is ahead of the world's time. */
   clockOffsetMillis = 0
-  /** How much longer its timers take. */
+  /** Its timers take this many times as long. */
   slowness = 1
 
   constructor(world: World, name: string, random: SeededRandom, references: Context.Context<never>) {
@@ -172,14 +172,14 @@ export class Process {
     this.onKilled?.()
   }
 
-  /** Dies when it has done so many further steps, between any two of its awaits. */
+  /** Dies after this many further steps, between any two of its awaits. */
   killAfter(steps: number, onKilled: () => void): void {
     this.onKilled = onKilled
     if (steps <= 0) this.kill()
     else this.killAt = this.tasks + steps
   }
 
-  /** Runs an effect in this process; `onExit` is called within it, and never when it dies before. */
+  /** Runs an effect in this process, and `onExit` too, unless it dies before. */
   run<A, E, R>(
     effect: Effect.Effect<A, E, R>,
     services: Context.Context<R>,

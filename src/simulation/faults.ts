@@ -1,7 +1,8 @@
-/** What each kind of fault does to the cluster, and how it ends. */
+/** How each kind of fault begins and ends. */
 import type { Cluster } from "./Cluster.ts"
 import type { Disturbance } from "./History.ts"
-import type { Fault, FaultKind } from "./Schedule.ts"
+import type { Weather } from "./Network.ts"
+import type { Fault } from "./Schedule.ts"
 import type { SimulatedNode } from "./SimulatedNode.ts"
 import type { World } from "./World.ts"
 
@@ -15,8 +16,8 @@ export interface FaultsOptions {
 
 export interface Faults {
   readonly disturbances: ReadonlyArray<Disturbance>
-  readonly injected: ReadonlyMap<FaultKind, number>
-  /** Ends whatever still goes on. */
+  readonly injected: Readonly<Record<string, number>>
+  /** Ends those that are under way. */
   readonly endAll: () => void
 }
 
@@ -24,7 +25,7 @@ export interface Faults {
 export const begin = (options: FaultsOptions): Faults => {
   const { cluster, schedule, world } = options
   const disturbances: Array<Disturbance> = []
-  const injected = new Map<FaultKind, number>()
+  const injected: Record<string, number> = {}
   const underWay = new Set<() => void>()
   for (const fault of schedule) {
     world.after(cluster.outside, fault.atMillis, () => {
@@ -32,7 +33,7 @@ export const begin = (options: FaultsOptions): Faults => {
       const end = inject(options, fault, nodes, disturbances)
       if (end === undefined) return
       world.trace(`fault ${fault.kind} ${nodes.map(({ id }) => id).join(" ")}`)
-      injected.set(fault.kind, (injected.get(fault.kind) ?? 0) + 1)
+      injected[fault.kind] = (injected[fault.kind] ?? 0) + 1
       const endOnce = () => {
         if (underWay.delete(endOnce)) end()
       }
@@ -49,7 +50,7 @@ export const begin = (options: FaultsOptions): Faults => {
   }
 }
 
-/** Does it, and returns how to end it; `undefined` when it cannot happen now, such as to a node that is down already. */
+/** Returns how to end the fault; `undefined` when it cannot happen now, such as to a node that is down already. */
 const inject = (
   { cluster, restart, world }: FaultsOptions,
   { kind, strength }: Fault,
@@ -70,7 +71,7 @@ const inject = (
   const names = nodes.map(({ id }) => id as string)
 
   const crash = (power: boolean, whileDown: (node: SimulatedNode) => void = () => {}) => {
-    // A machine loses power with what a killed process left in its caches, too.
+    // A machine whose process was killed still loses its caches with the power.
     const hit = nodes.filter(({ machineIsUp, process }) => process !== undefined || (power && machineIsUp))
     if (hit.length === 0) return undefined
     const over = disturb(hit.map(({ id }) => id))
@@ -95,6 +96,16 @@ const inject = (
       over()
     }
   }
+  const worsen = (weather: Weather, of: keyof Weather, value: number, concerned: ReadonlyArray<string>) => {
+    if (weather[of] > 0) return undefined
+    const over = disturb(concerned)
+    weather[of] = value
+    return () => {
+      weather[of] = 0
+      over()
+    }
+  }
+
   const others = everybody.filter((name) => !names.includes(name))
   const bothWays = names.flatMap((name) => others.flatMap((other) => [[name, other], [other, name]] as const))
 
@@ -128,36 +139,16 @@ const inject = (
     case "isolate":
       return cut(bothWays, names)
     case "one-way":
-      // Who cannot send can do without that peer, as with any that is away.
+      // The sender can do without that peer, as with any that is away.
       return cut([[names[0]!, names[1]!]], [names[1]!])
     case "loss":
+      return worsen(network.weather, "lossShare", 0.02 + strength * 0.3, everybody)
     case "duplicate":
-    case "delay": {
-      const { duplicateShare, extraDelayMillisMax, lossShare } = network.weather
-      if ((kind === "loss" ? lossShare : kind === "duplicate" ? duplicateShare : extraDelayMillisMax) > 0) {
-        return undefined
-      }
-      const over = kind === "duplicate" ? () => {} : disturb(everybody)
-      const { weather } = network
-      if (kind === "loss") weather.lossShare = 0.02 + strength * 0.3
-      else if (kind === "duplicate") weather.duplicateShare = 0.05 + strength * 0.4
-      else weather.extraDelayMillisMax = 5 + strength * 1500
-      return () => {
-        if (kind === "loss") weather.lossShare = 0
-        else if (kind === "duplicate") weather.duplicateShare = 0
-        else weather.extraDelayMillisMax = 0
-        over()
-      }
-    }
-    case "slow-link": {
-      if (network.weatherOf(node.id).extraDelayMillisMax > 0) return undefined
-      const over = disturb(names)
-      network.weatherOf(node.id).extraDelayMillisMax = 20 + strength * 3000
-      return () => {
-        network.weatherOf(node.id).extraDelayMillisMax = 0
-        over()
-      }
-    }
+      return worsen(network.weather, "duplicateShare", 0.05 + strength * 0.4, [])
+    case "delay":
+      return worsen(network.weather, "extraDelayMillisMax", 5 + strength * 1500, everybody)
+    case "slow-link":
+      return worsen(network.weatherOf(node.id), "extraDelayMillisMax", 20 + strength * 3000, names)
     case "slow-disk": {
       if (node.diskSpeed.factor > 1) return undefined
       const over = disturb(names)

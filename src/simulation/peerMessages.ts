@@ -1,6 +1,6 @@
 /**
- * What nodes say to each other as bytes: the production encodings of batches, gossip, probes and lines, without HTTP
- * around them. `answer` is the server's side, `client` the caller's.
+ * Messages between nodes as bytes: the production encodings of batches, gossip, probes and lines, without HTTP around
+ * them. `answer` is the server's side, `client` the caller's.
  */
 import { Context, Effect, Schema, Stream } from "effect"
 import { Holdings } from "../anti-entropy/Holdings.ts"
@@ -18,8 +18,7 @@ import { GossipMessage, GossipReply } from "../peer/PeerProtocol.ts"
 import * as StreamEnd from "../peer/StreamEnd.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 
-export const kinds = ["write", "read", "gossip", "probe", "digests", "versions", "cells"] as const
-export type Kind = (typeof kinds)[number]
+export type Kind = "write" | "read" | "gossip" | "probe" | "digests" | "versions" | "cells"
 
 /** Sends a message to an address and brings its answer back. */
 export type Exchange = (address: string, kind: Kind, body: Uint8Array) => Effect.Effect<Uint8Array, PeerFailed>
@@ -47,7 +46,7 @@ const keys = json(Schema.Struct({ keys: Schema.Array(Key) }))
 
 type Services = Gossip | Holdings | Replicator
 
-/** What the node that runs these services answers. Its failures are those that reach the caller. */
+/** The answer of the node that runs these services. Its failures are those that reach the caller. */
 export const answer = (
   services: Context.Context<Services>,
   self: string,

@@ -1,7 +1,7 @@
 /**
- * Looks at nodes whose tables rotted. When one notices that cells of a range of keys are lost: does it answer for these
- * keys with less than it had taken, instead of not at all? And when it says that the range is whole again: does it hold
- * every write that had been acknowledged when the loss was noticed? A comparison would soon hide both.
+ * Watches nodes whose tables rotted. When one notices that a range of keys lost cells, it must not answer for these keys
+ * with older cells than it had accepted. When it calls the range whole again, it must hold every write that had been
+ * acknowledged when the loss was noticed. A comparison would soon hide both mistakes.
  */
 import { Effect } from "effect"
 import { Key } from "../domain/Key.ts"
@@ -20,12 +20,11 @@ export interface RepairsOptions {
 }
 
 export interface Repairs {
-  /** Holes that nodes closed. */
   readonly closed: () => number
 }
 
 const everyMillis = 50
-/** Repair lets everything end first that was under way: this much at least. */
+/** Repair first waits for operations under way: this long at least. */
 const graceMillis = 5000
 
 export const watch = ({ cluster, operations, world }: RepairsOptions): Repairs => {
@@ -82,7 +81,7 @@ export const watch = ({ cluster, operations, world }: RepairsOptions): Repairs =
   return { closed: () => closed }
 }
 
-/** Of each key of the hole, what more than one replica had taken by then. */
+/** For each key of the hole, the newest version that more than one replica had taken by then. */
 const newestAcknowledged = (operations: ReadonlyArray<Operation>, hole: Hole, untilMillis: number) => {
   const newest = new Map<string, Version.Version>()
   for (const { endedMillis, key, kind, outcome, quorum } of operations) {

@@ -1,8 +1,9 @@
-/** What `npm run simulate` prints. */
+/** The output of `npm run simulate`. */
+import type { Violation } from "./History.ts"
 import { faultKinds } from "./Schedule.ts"
 import type { Options } from "./simulate.ts"
 import type { Totals } from "./Totals.ts"
-import type { Broken, Verdict } from "./verdict.ts"
+import type { Verdict } from "./verdict.ts"
 
 export const help =
   `Runs whole clusters on virtual time, one a seed, under faults drawn from the seed, and checks every promise.
@@ -98,7 +99,7 @@ const command = ({ kinds, minutes, nodes, seed }: Options, keep: ReadonlyArray<n
 
 /** Two runs of one seed that differ: the simulator, or the store, draws on something outside the seed. */
 export const unequal = (verdict: Verdict, before: string): Verdict => {
-  const broken: Broken = {
+  const broken: Violation = {
     promise: "determinism",
     detail: `its trace has the hash ${before} and then ${verdict.traceHash}`,
     operations: []

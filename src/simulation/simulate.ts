@@ -3,10 +3,10 @@
  *
  * 1. The nodes start and find each other.
  * 2. Clients work while the schedule's faults happen.
- * 3. Faults end, whoever is down starts, and replicas must agree within the bound without any client's help, also those
- *    whose tables rotted.
+ * 3. Faults end, all nodes start, and replicas must agree within the bound without any client's help, also those whose
+ *    tables rotted.
  * 4. Every key is read by quorum.
- * 5. The whole cluster loses power and starts again: what the disks hold now is the final state.
+ * 5. The whole cluster loses power and starts again: the final state is what the disks hold then.
  */
 import { Duration, Exit, Stream } from "effect"
 import type { NodeSettings } from "../config/NodeConfig.ts"
@@ -42,7 +42,7 @@ export interface Result {
   readonly schedule: ReadonlyArray<Schedule.Fault>
   readonly traceHash: string
   readonly figures: Figures
-  /** What kept the run from its end, such as a node that did not start; a violation of its own. */
+  /** Why the run did not reach its end, such as a node that did not start; a violation of its own. */
   readonly stuck: string | undefined
 }
 
@@ -52,7 +52,7 @@ export interface Figures {
   readonly operations: number
   readonly acknowledged: number
   readonly messages: Counts
-  readonly faults: ReadonlyMap<Schedule.FaultKind, number>
+  readonly faults: Readonly<Record<string, number>>
   /** Ranges of keys that rotted and were made whole. */
   readonly holesClosed: number
   readonly convergedAfterMillis: number | undefined
@@ -71,7 +71,7 @@ class Simulation {
   private readonly random: SeededRandom.SeededRandom
   private readonly world: World
   private readonly cluster: Cluster
-  /** All that the seed draws, and those of them that happen. */
+  /** All faults of the seed, and those of them that happen. */
   private readonly drawn: ReadonlyArray<Schedule.Fault>
   private readonly schedule: ReadonlyArray<Schedule.Fault>
   private stuck: string | undefined
@@ -164,9 +164,9 @@ class Simulation {
     if (node.process !== undefined) return whenReady()
     this.cluster.boot(node, (failure) => {
       if (failure === undefined) return this.awaitReady(node, whenReady)
-      // What an operator does with a log that rotted: an empty disk instead.
+      // The log rotted: an operator puts in an empty disk.
       if (node.isDamaged) return this.startAgain(node, 0, () => this.cluster.replaceDisk(node), whenReady)
-      // What a supervisor does with a process that ends.
+      // A supervisor starts a process again.
       if (node.isFull) return this.startAgain(node, 1000, () => {}, whenReady)
       this.stuck ??= `${node.id} does not start: ${failure}`
     })
@@ -180,7 +180,7 @@ class Simulation {
     })
   }
 
-  /** It may die meanwhile, and be started by another fault's end. */
+  /** It may die meanwhile, and be started at the end of another fault. */
   private awaitReady(node: SimulatedNode, whenReady: () => void): void {
     if (this.cluster.isReady(node)) return whenReady()
     this.world.after(this.cluster.outside, 200, () => this.awaitReady(node, whenReady))
@@ -220,7 +220,7 @@ class Simulation {
     )
   }
 
-  /** Whether it can read all that it stored. Nobody knows before everything was read. */
+  /** Whether it can read everything that it stored: it reads everything to know. */
   private isWhole(node: SimulatedNode): boolean {
     if (!node.isDamaged) return true
     const cells = this.cellsOf(node)
@@ -256,7 +256,7 @@ class Simulation {
 
   private powerCycle(): void {
     if (this.stuck !== undefined) return
-    // With `FSYNC=interval`, what was acknowledged a second ago is synced.
+    // With `FSYNC=interval`, a write is synced a second after it was acknowledged.
     this.world.runUntil(() => false, this.world.now() + 2000)
     for (const node of this.cluster.nodes) this.cluster.crash(node, 0, true)
     for (const node of this.cluster.nodes) this.start(node, () => {})

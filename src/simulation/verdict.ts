@@ -1,60 +1,31 @@
-/** A run and what its checkers say of it, in a form that goes from a worker to the terminal. */
+/** A run with the verdict of its checkers, in a form that a worker can post. */
 import { checkAll } from "./checkers/index.ts"
-import type { Operation } from "./History.ts"
+import type { Violation } from "./History.ts"
 import { minimise } from "./minimise.ts"
 import type { Fault } from "./Schedule.ts"
-import { type Options, type Result, simulate } from "./simulate.ts"
-
-export interface Broken {
-  readonly promise: string
-  readonly detail: string
-  readonly operations: ReadonlyArray<Operation>
-}
+import { type Figures, type Options, simulate } from "./simulate.ts"
 
 export interface Verdict {
   readonly seed: number
   readonly traceHash: string
-  readonly broken: ReadonlyArray<Broken>
+  readonly broken: ReadonlyArray<Violation>
   readonly schedule: ReadonlyArray<Fault>
-  readonly figures: Omit<Result["figures"], "faults"> & { readonly faults: Readonly<Record<string, number>> }
+  /** `undefined` when the run ended with an exception. */
+  readonly figures: Figures | undefined
 }
 
-/** Runs a seed. What keeps a run from its end breaks `progress`, and an exception in its loop `no-defect`. */
+/** Runs a seed. A run that does not reach its end breaks `progress`, and an exception in its loop `no-defect`. */
 export const judge = (options: Options): Verdict => {
+  const { seed } = options
   try {
-    return judged(options)
+    const { figures, run, schedule, stuck, traceHash } = simulate(options)
+    // A run that did not reach its end has no final state to check.
+    const broken = stuck === undefined ? checkAll(run) : [{ promise: "progress", detail: stuck, operations: [] }]
+    return { seed, traceHash, broken, schedule, figures }
   } catch (thrown) {
     const detail = thrown instanceof Error ? thrown.stack ?? thrown.message : String(thrown)
-    return {
-      seed: options.seed,
-      traceHash: "",
-      broken: [{ promise: "no-defect", detail, operations: [] }],
-      schedule: [],
-      figures: {
-        virtualMillis: 0,
-        events: 0,
-        operations: 0,
-        acknowledged: 0,
-        messages: { messages: 0, lost: 0, duplicated: 0, late: 0 },
-        faults: {},
-        holesClosed: 0,
-        convergedAfterMillis: undefined
-      }
-    }
-  }
-}
-
-const judged = (options: Options): Verdict => {
-  const { figures, run, schedule, stuck, traceHash } = simulate(options)
-  const broken: Array<Broken> = stuck === undefined ? [] : [{ promise: "progress", detail: stuck, operations: [] }]
-  // A run that did not reach its end has no final state to speak of.
-  if (stuck === undefined) broken.push(...checkAll(run))
-  return {
-    seed: options.seed,
-    traceHash,
-    broken,
-    schedule,
-    figures: { ...figures, faults: Object.fromEntries(figures.faults) }
+    const broken = [{ promise: "no-defect", detail, operations: [] }]
+    return { seed, traceHash: "", broken, schedule: [], figures: undefined }
   }
 }
 

@@ -3,12 +3,12 @@ import { Cause, Context, Duration, Effect, Exit, type Scope } from "effect"
 import * as SeededRandom from "../domain/SeededRandom.ts"
 import { Process, World } from "./World.ts"
 
-/** Nobody waits for longer than this: whatever takes longer hangs. */
+/** An effect that takes longer hangs. */
 const patience = Duration.days(365)
 
 /**
- * Runs an effect to its end, at once and synchronously: time passes when all its fibers wait, and only then. It throws
- * what the effect fails with, and when the effect hangs.
+ * Runs an effect to its end, synchronously: time passes when all its fibers wait, and only then. Throws the error of the
+ * effect, and when the effect hangs.
  */
 export const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>, seed = 1): A => {
   const world = new World()

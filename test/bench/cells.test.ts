@@ -43,7 +43,7 @@ describe("cells", () => {
   it.each([100, 1024])("values of %i bytes compress to about a half, and are the same for both stores", (sizeBytes) => {
     const [left, right] = [values(sizeBytes, 7), values(sizeBytes, 7)]
     const text: Array<Buffer> = []
-    // More than the pool holds, so that what stands at its end is seen as well.
+    // More values than the pool holds, so that its end is used as well.
     for (let count = 0; count < 3_000_000 / sizeBytes; count++) {
       const value = left()
       assert.strictEqual(value.length, sizeBytes)

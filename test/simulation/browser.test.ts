@@ -8,7 +8,7 @@ import { judge, type Verdict } from "../../src/simulation/verdict.ts"
 
 type Take = (event: { readonly data: Options }) => void
 
-/** The worker in a realm that has nothing but JavaScript, and of the web what it needs. */
+/** The worker in a realm of JavaScript alone, with the few web APIs that it needs. */
 const startWorker = async (code: string) => {
   let take: Take | undefined
   const posted: Array<unknown> = []

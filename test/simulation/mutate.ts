@@ -64,7 +64,7 @@ const simulate = (directory: string, { faults }: Mutation): Promise<Report> =>
     const kinds = faults === undefined ? [] : ["--fault", faults.join(",")]
     const parameters = ["--disable-warning=ExperimentalWarning", script, "--json", "--seeds", flags.seeds, ...kinds]
     execFile(process.execPath, parameters, { maxBuffer: 1 << 28 }, (error, output, errors) => {
-      // 1 says that a promise was broken, which is what is wanted.
+      // 1 says that a promise was broken, as it should be.
       if (error !== null && error.code !== 1) reject(new Error(errors || error.message))
       else resolve(JSON.parse(output) as Report)
     })

@@ -5,11 +5,11 @@ export interface Mutation {
   readonly name: string
   /** `find` stands in the file exactly once. Files are named from `src`. */
   readonly changes: ReadonlyArray<{ readonly file: string; readonly find: string; readonly replace: string }>
-  /** Draws only from these kinds: what few of all runs would touch. */
+  /** Draws only from these kinds, for mistakes that few of all runs would touch. */
   readonly faults?: ReadonlyArray<FaultKind>
 }
 
-/** Tables rot in most of these runs, as far as they have some, instead of in one of thirty. */
+/** Tables rot in most of these runs, instead of in one of thirty. */
 const rot: ReadonlyArray<FaultKind> = ["bit-rot", "bit-rot", "bit-rot", "bit-rot", "kill", "isolate", "loss"]
 
 const one = (

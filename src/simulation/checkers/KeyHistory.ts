@@ -1,8 +1,4 @@
-/**
- * A run's history cut by key, with what several checkers ask of it: who was acknowledged, who read, who wrote a value.
- *
- * Pure.
- */
+/** A run's history by key: its acknowledged writes, its reads, and the put of each value. Pure. */
 import * as Version from "../../domain/Version.ts"
 import type { FinalCell, FinalState, Operation, Run } from "../History.ts"
 
@@ -12,7 +8,7 @@ export interface Shown {
   readonly value: string | undefined
 }
 
-/** What an operation that succeeded showed its client. */
+/** The answer of an operation that succeeded. */
 export interface Seen extends Shown {
   readonly operation: Operation
 }
@@ -23,7 +19,6 @@ export interface Stamped extends Seen {
 
 export interface KeyHistory {
   readonly key: string
-  readonly operations: ReadonlyArray<Operation>
   /** Acknowledged writes, by their end. */
   readonly acknowledged: ReadonlyArray<Stamped>
   /** Reads that were answered, by their beginning. */
@@ -61,7 +56,6 @@ const make = (key: string, operations: ReadonlyArray<Operation>): KeyHistory => 
   }
   return {
     key,
-    operations,
     acknowledged: acknowledged.sort(byEnd),
     reads: reads.sort(byBeginning),
     putsByValue,
@@ -83,7 +77,7 @@ export const newest = (all: ReadonlyArray<Stamped>): Stamped | undefined => {
   return found
 }
 
-/** What each node holds of a key at the end, by key, then by node. */
+/** The final cells by key, then by node. */
 export const finalCellsByKey = (final: FinalState): ReadonlyMap<string, ReadonlyMap<string, FinalCell>> => {
   const byKey = new Map<string, Map<string, FinalCell>>()
   for (const [node, cells] of final.cells) {

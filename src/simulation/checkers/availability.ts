@@ -1,6 +1,6 @@
 /**
- * With N = 3 and W = R = 2, one node may be down, slow or cut off and every operation still succeeds; and whatever
- * happens elsewhere, an operation ends in time.
+ * With N = 3 and W = R = 2, one node may be down, slow or cut off and every operation still succeeds; and an operation
+ * ends in time, unless its coordinator is disturbed.
  */
 import type { Checker, Disturbance, Operation, Run, Violation } from "../History.ts"
 import { operationWords } from "./words.ts"
@@ -11,7 +11,7 @@ import { operationWords } from "./words.ts"
  */
 export const settleMillis = 15_000
 
-/** What a client may see beyond the promised time: the way there and back over a slow link. */
+/** Beyond the promised time: the way there and back over a slow link. */
 export const slackMillis = 1_000
 
 export const availability: Checker = (run) => {

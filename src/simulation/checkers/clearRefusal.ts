@@ -2,7 +2,7 @@
 import type { Checker, Operation } from "../History.ts"
 import { operationWords } from "./words.ts"
 
-/** The store's errors, then what a client calls the end of its connection and of its patience. */
+/** The store's errors, then the client's own. */
 export const knownErrors: ReadonlySet<string> = new Set([
   "WriteQuorumNotReached",
   "ReadQuorumNotReached",

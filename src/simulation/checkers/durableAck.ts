@@ -1,9 +1,9 @@
 /**
- * At the end every replica of a key holds each acknowledged write of it, or a newer one, unless as much was destroyed as
- * held it; no node holds what nobody wrote; and no replica has forgotten what it had taken before: at its start, or, when
- * tables rotted, without saying so.
+ * In the end every replica of a key holds each acknowledged write of it, or a newer one, unless all copies may have been
+ * destroyed; no node holds a cell that nobody wrote; and no replica forgot a cell that it had taken: at its start, or,
+ * when tables rotted, without saying so.
  *
- * A tombstone is never purged so far, so a replica without a cell has lost it.
+ * No tombstone is purged so far, so a replica without a cell has lost it.
  */
 import * as Version from "../../domain/Version.ts"
 import type { Checker, FinalCell, Forgotten, Operation, Run, Violation } from "../History.ts"

@@ -22,11 +22,11 @@ export interface Stuck {
   readonly urgent: Operation
   /** The longest order without them. */
   readonly after: ReadonlyArray<Operation>
-  /** What the register held after these. */
+  /** The value in the register after these. */
   readonly holding: string | undefined
 }
 
-/** A history of a few hundred operations takes about as many steps; one that takes these, about a second, is hostile. */
+/** About a second. A history of a few hundred operations takes about as many steps. */
 export const stepsMax = 500_000
 
 export const checkRegister = (operations: ReadonlyArray<Operation>, steps = stepsMax): Verdict => {
@@ -156,9 +156,9 @@ const fillWindow = (state: Search): void => {
 }
 
 /**
- * A step that can come first in any order that there is from here:
- * - a read of what the register holds, which changes nothing;
- * - once nobody will read what it holds any more, a write that nobody will read either.
+ * A step that can come first in any order from here:
+ * - a read of the register's present value, which changes nothing;
+ * - once no read of the present value is left, a write that nobody will read either.
  */
 const forcedStep = ({ pendingReads, register: { steps }, value, window }: Search): number | undefined => {
   const isRead = pendingReads[value]! > 0
@@ -189,8 +189,8 @@ const choicesOf = (state: Search): ReadonlyArray<number> => {
 }
 
 /**
- * Whether no way led here before. What the register holds does not matter: where there is a choice, no read can come
- * next, and a write replaces it.
+ * Whether no way led here before. The register's value does not matter: where there is a choice, no read can come next,
+ * and a write replaces it.
  */
 const isNew = ({ deletesUsed, isDone, low, window }: Search, visited: Set<string>): boolean => {
   const configuration = `${low} ${isDone.subarray(low, window.at(-1)).join("")} ${deletesUsed}`

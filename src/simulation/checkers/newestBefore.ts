@@ -1,8 +1,8 @@
 /**
- * The sweep behind the promises about order: for each operation, the newest version that it must know of.
+ * For each operation, the newest version that it must know of.
  *
- * Two operations on a key share a replica when their quorums together exceed the replication factor, so the later of two
- * such must know what the earlier one left. One pass over both in order, instead of all pairs.
+ * Two operations on a key share a replica when their quorums together exceed the replication factor; then the later one
+ * must know the version of the earlier one. One pass over both in order, instead of all pairs.
  */
 import * as Version from "../../domain/Version.ts"
 import type { Run } from "../History.ts"

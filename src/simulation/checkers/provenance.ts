@@ -1,11 +1,11 @@
-/** Whether somebody can have written what a client or a replica shows. */
+/** Whether any client can have written the cell that a read or a replica shows. */
 import * as Version from "../../domain/Version.ts"
 import type { Operation } from "../History.ts"
 import { byVersion, type KeyHistory, type Shown, type Stamped } from "./KeyHistory.ts"
 import { shortened } from "./words.ts"
 
 export interface Provenance {
-  /** Why nobody can have written `shown` before `before`, and the writes that tell; `undefined` when somebody can have. */
+  /** Why no client can have written `shown` before `before`, with the writes that show it; `undefined` when one can. */
   readonly madeUp: (shown: Shown, before: number) => MadeUp | undefined
 }
 

@@ -1,8 +1,8 @@
 /**
  * With R + W > N, a read that begins after a write was acknowledged returns that write or a newer one; and no read, of
- * any quorum, returns what nobody wrote.
+ * any quorum, returns a cell that nobody wrote.
  *
- * A tombstone is never purged so far, so an absent answer after an acknowledged delete breaks the promise as well.
+ * No tombstone is purged so far, so an absent answer after an acknowledged delete breaks the promise as well.
  */
 import * as Version from "../../domain/Version.ts"
 import type { Checker, Violation } from "../History.ts"

@@ -1,7 +1,7 @@
 /**
- * One key's history as a puzzle: the steps to be put in one order in which a register shows what the clients saw.
+ * One key's history as steps, to be put in an order in which a register shows what the clients saw.
  *
- * Pure. Values of puts are unique, which allows all of what follows:
+ * Pure. Values of puts are unique, so:
  * - A put whose value was read took effect before the first such read ended, whatever its own client learned.
  * - A put of unknown outcome that nobody read may be left out: taking effect could only hide another value.
  * - A delete of unknown outcome stays optional, since an absent answer does not say which delete it saw.
@@ -14,7 +14,7 @@ export interface Step {
   readonly began: number
   /** Its place is before this moment. */
   readonly ended: number
-  /** What it writes, or saw: an index, 0 for an absent key. */
+  /** The index of the value that it writes or saw; 0 for an absent key. */
   readonly value: number
   readonly isRead: boolean
 }

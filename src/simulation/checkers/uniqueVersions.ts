@@ -1,7 +1,4 @@
-/**
- * No two acknowledged writes, of whatever keys, share a version, none lacks one, and no node raised an alarm such as
- * about two cells with one version.
- */
+/** Every acknowledged write, of any key, has a version of its own, and no node raised an alarm. */
 import * as Version from "../../domain/Version.ts"
 import type { Checker, Violation } from "../History.ts"
 import { byVersion, keyHistories } from "./KeyHistory.ts"

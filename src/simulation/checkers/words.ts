@@ -14,7 +14,7 @@ export const shownWords = ({ value, version }: Shown): string => {
   return version === undefined ? what : `${what} at ${Version.format(version)}`
 }
 
-/** Values may be long, and are told apart by how they begin. */
+/** Values may be long, and differ in how they begin. */
 export const shortened = (value: string): string =>
   value.length <= shownCharactersMax ? value : `${value.slice(0, shownCharactersMax)}...`
 
