@@ -1,4 +1,4 @@
-/** The simulator as one module for a Web Worker. esbuild refuses what a browser could not load, such as `node:` imports. */
+/** The simulator as one module for a Web Worker. esbuild refuses imports that a browser cannot load, such as `node:`. */
 import { build } from "esbuild"
 import { fileURLToPath } from "node:url"
 
@@ -18,7 +18,7 @@ export const bundleSimulator = async (): Promise<Bundle> => {
     platform: "browser",
     format: "esm",
     target: "es2024",
-    // Effect looks there for settings. A worker has none, and without it the code runs outside of modules too.
+    // Effect looks there for settings. A worker has none; and without it the code also runs outside of modules.
     define: { "import.meta": "undefined" },
     metafile: true,
     write: false,

@@ -1,5 +1,5 @@
 /**
- * Checks what the tree promises: a folder of `src` imports only from the folders before it, no import cycles, no module
+ * Checks the structure of `src`: a folder imports only from the folders before it, there are no import cycles, no module
  * but a leaf reads the time, draws a random number, starts a timer or opens a file or a socket, and only `config` reads
  * the environment.
  *
@@ -81,10 +81,10 @@ export const floorsOf: Readonly<Record<string, ReadonlyArray<string>>> = {
   ]
 }
 
-/** Folders of which other folders see one module. */
+/** Other folders may import only this module of the folder. */
 export const doors: Readonly<Record<string, string>> = { "server/lane": "server/lane/Lane.ts" }
 
-/** The only doors to the outside. Each with the reason why it is one. */
+/** The only doors to the outside, each with its reason. */
 export const leaves: Readonly<Record<string, string>> = {
   "server/lane/connections.ts": "the inbound network: a socket whose answer nobody reads is cut by Node's own timeout",
   "domain/bytesNode.ts": "Node's natives for bytes, found at run time: a browser does without them",
@@ -111,7 +111,7 @@ interface Ambient {
   readonly where?: (path: string) => boolean
 }
 
-/** What runs in a browser: a node without its edges, and the simulator, but for the entries that are leaves. */
+/** A node without its edges, and the simulator, except for the entries that are leaves. */
 const runsInBrowser = (path: string): boolean => {
   const folder = nameIn("", path)
   const place = folderOrder.indexOf(folder)
@@ -202,7 +202,7 @@ const cycles = (graph: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlyArra
   return found
 }
 
-/** Each use of what only a leaf may use, with what to use instead. */
+/** Each use of an API that only leaves may use, and its replacement. */
 const reached = (path: string, text: string): ReadonlyArray<readonly [use: string, instead: string]> =>
   ambients.flatMap(({ instead, pattern, where }) => {
     const match = where?.(path) === false ? null : pattern.exec(withoutComments(text))
@@ -221,7 +221,7 @@ const environmentProblems = (sources: Sources): ReadonlyArray<string> =>
     return match === null ? [] : [`${path} uses ${match[0]}: only config/ reads the environment`]
   })
 
-/** Every violation as a sentence; none means that the tree keeps its promise. */
+/** Every violation as a sentence. */
 export const problems = (sources: Sources): ReadonlyArray<string> => {
   const graph = graphOf(sources)
   const order = Array.from(graph).flatMap(([path, targets]) =>

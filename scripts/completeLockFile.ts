@@ -29,7 +29,7 @@ export interface LockFile {
 const systems = ["android", "darwin", "freebsd", "linux", "openharmony", "win32"]
 const processors = ["arm", "arm64", "ia32", "ppc64", "riscv64", "s390x", "x64"]
 
-/** What a package's name says about where it runs: `@oxfmt/binding-linux-arm64-musl` is for Linux, arm64, musl. */
+/** The platform in a package's name: `@oxfmt/binding-linux-arm64-musl` is for Linux, arm64, musl. */
 export const platformOf = (name: string): Pick<LockEntry, "os" | "cpu" | "libc"> | undefined => {
   const words = name.split(/[-/]/)
   const os = words.find((word) => systems.includes(word))
@@ -40,7 +40,7 @@ export const platformOf = (name: string): Pick<LockEntry, "os" | "cpu" | "libc">
   return { cpu: [cpu], ...(libc === undefined ? {} : { libc: [libc] }), os: [os] }
 }
 
-/** Optional dependencies that no entry of the lock file stands for, each with the entry it should have. */
+/** Optional dependencies without an entry in the lock file, each with the entry that it should have. */
 export const missing = (lock: LockFile): Readonly<Record<string, LockEntry>> => {
   const found: Record<string, LockEntry> = {}
   for (const [path, entry] of Object.entries(lock.packages)) {

@@ -1,7 +1,7 @@
 /**
- * The hash that `flake.nix` must name for the modules that Rondo needs to run: what `nix hash path` would say of a
- * folder with the `node_modules` that `npm ci --omit=dev --omit=optional --ignore-scripts` makes. Taken from the installed modules, so it needs neither Nix nor
- * the network. Prints it; a test compares it with the flake's.
+ * Prints the hash that `flake.nix` must name for the modules that Rondo needs to run: the result of `nix hash path` for a
+ * folder with the `node_modules` of `npm ci --omit=dev --omit=optional --ignore-scripts`. Computed from the installed
+ * modules, so it needs neither Nix nor the network. A test compares it with the flake's.
  *
  * Source: the NAR format, in E. Dolstra, "The Purely Functional Software Deployment Model" (2006), section 5.2.1.
  */
@@ -57,7 +57,7 @@ export const modulesHash = (root: string, lock: LockFile): string => {
   return `sha256-${hash.digest("base64")}`
 }
 
-/** That of this repository. */
+/** The hash of this repository. */
 export const installed = (): string => {
   const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "")
   return modulesHash(root, JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as LockFile)

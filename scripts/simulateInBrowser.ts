@@ -22,7 +22,7 @@ const howToInstall =
   "no Chromium found: install it (Debian: apt-get install chromium; Nix: nix-shell -p chromium; macOS: " +
   "brew install --cask google-chrome), or set CHROMIUM to the path of one\n"
 
-/** No window, no account, no talk with anybody but this server. */
+/** No window, no account, and no connection but to this server. */
 const flags = [
   "--headless",
   "--no-sandbox",
@@ -42,7 +42,7 @@ interface Seen {
   readonly host: string
 }
 
-/** Runs the worker and reports what came of it. */
+/** Runs the worker and posts its result. */
 const page = (options: Options) =>
   `<!doctype html><title>Rondo's simulator</title><script type="module">
 const report = (seen) => fetch("/seen", { method: "POST", body: JSON.stringify(seen) })
@@ -76,7 +76,7 @@ const findChromium = (): string | undefined => {
   return [...names.flatMap((name) => folders.map((folder) => join(folder, name))), onMac].find(isExecutable)
 }
 
-/** Serves the worker and its page on loopback, and calls `seen` with what the page posts. */
+/** Serves the worker and its page on loopback, and calls `seen` with the result that the page posts. */
 const serve = async (code: string, options: Options, seen: (seen: Seen) => void): Promise<Server> => {
   const server = createServer((request, response) => {
     if (request.url === "/seen") {
