@@ -10,8 +10,8 @@
  * - A file leaves the disk only when the replica took every cell in it, or it is too old. Delivering one again after a
  *   crash is harmless, since replicas merge by version.
  */
-import { Clock, Context, Duration, Effect, Layer, type Scope, Semaphore } from "effect"
-import { NodeConfig, type NodeSettings } from "../config/NodeConfig.ts"
+import { Clock, Context, Duration, Effect, Layer, Semaphore } from "effect"
+import { NodeConfig } from "../config/NodeConfig.ts"
 import { type AppendHandle, Disk } from "../disk/Disk.ts"
 import { type StorageError, UnknownFormat } from "../disk/StorageError.ts"
 import * as Bytes from "../domain/bytes.ts"
@@ -66,21 +66,12 @@ export class Hints extends Context.Service<Hints, {
   /** Delivers the peer's hints with `send`, oldest first; stops at its first failure. */
   readonly deliver: (peer: NodeId, send: Send) => Effect.Effect<void, PeerFailed | StorageError>
 }>()("rondo/replication/Hints") {
-  static readonly layer = Layer.effect(
-    Hints,
-    Effect.gen(function*() {
-      return yield* make(yield* Disk, yield* NodeConfig)
-    })
-  )
+  static readonly layer = Layer.effect(Hints, Effect.suspend(() => make))
 }
 
-export const make = Effect.fnUntraced(function*(
-  disk: Disk["Service"],
-  { dataDirectory, hintWindow, hintsBytesMaxPerPeer }: Pick<
-    NodeSettings,
-    "dataDirectory" | "hintWindow" | "hintsBytesMaxPerPeer"
-  >
-): Effect.fn.Return<Hints["Service"], StorageError, Scope.Scope> {
+const make = Effect.gen(function*() {
+  const disk = yield* Disk
+  const { dataDirectory, hintWindow, hintsBytesMaxPerPeer } = yield* NodeConfig
   const clock = yield* Clock.Clock
   /** Only one fiber at a time opens, writes and closes files. */
   const exclusively = Semaphore.withPermits(yield* Semaphore.make(1), 1)
@@ -105,7 +96,7 @@ export const make = Effect.fnUntraced(function*(
   )
   yield* Effect.addFinalizer(() => Effect.andThen(flushAll, forEachPeer(closeOpen)))
 
-  return {
+  return Hints.of({
     add: (peer, cell) => {
       const hints = hintsFor(peer)
       const line = hintLines.encode(cell)
@@ -143,7 +134,7 @@ export const make = Effect.fnUntraced(function*(
         dropped: hints.dropped,
         delivered: hints.delivered
       }))
-  }
+  })
 })
 
 const newPeer = (root: string, peer: NodeId): PeerHints => ({

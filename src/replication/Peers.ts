@@ -1,6 +1,6 @@
 /** One queue of writes and one of reads towards each peer, made when first needed. */
 import { Context, Duration, Effect, Layer, Scope } from "effect"
-import { NodeConfig, type NodeSettings } from "../config/NodeConfig.ts"
+import { NodeConfig } from "../config/NodeConfig.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import { Gossip } from "../gossip/Gossip.ts"
@@ -30,12 +30,7 @@ export class Peers extends Context.Service<Peers, {
   /** One request of its own, outside the queues: for deliveries in bulk. */
   readonly writeAll: (peer: NodeId, cells: ReadonlyArray<Cell>) => Effect.Effect<ReadonlyArray<WriteAnswer>, PeerFailed>
 }>()("rondo/replication/Peers") {
-  static readonly layer = Layer.effect(
-    Peers,
-    Effect.gen(function*() {
-      return yield* make(yield* PeerClient, yield* Gossip, yield* Metrics, yield* NodeConfig)
-    })
-  )
+  static readonly layer = Layer.effect(Peers, Effect.suspend(() => make))
 }
 
 /**
@@ -49,12 +44,11 @@ const silence = (peer: NodeId, timeout: Duration.Duration): Effect.Effect<never,
   return half.pipe(Effect.andThen(half), Effect.andThen(Effect.suspend(() => Effect.fail(failure()))))
 }
 
-export const make = Effect.fnUntraced(function*(
-  client: PeerClient["Service"],
-  gossip: Gossip["Service"],
-  metrics: Metrics["Service"],
-  { replicaTimeout }: Pick<NodeSettings, "replicaTimeout">
-): Effect.fn.Return<Peers["Service"], never, Scope.Scope> {
+const make = Effect.gen(function*() {
+  const client = yield* PeerClient
+  const gossip = yield* Gossip
+  const metrics = yield* Metrics
+  const { replicaTimeout } = yield* NodeConfig
   const scope = yield* Effect.scope
   const queues = new Map<NodeId, Queues>()
 
@@ -107,10 +101,10 @@ export const make = Effect.fnUntraced(function*(
 
   const queuesTo = (peer: NodeId): Effect.Effect<Queues> => Scope.provide(makeQueuesTo(peer), scope)
 
-  return {
+  return Peers.of({
     write: (peer, cell) => queues.get(peer)?.write(cell) ?? Effect.flatMap(queuesTo(peer), ({ write }) => write(cell)),
     read: (peer, request) =>
       queues.get(peer)?.read(request) ?? Effect.flatMap(queuesTo(peer), ({ read }) => read(request)),
     writeAll: (peer, cells) => ask(peer, Duration.times(replicaTimeout, 5), (address) => client.write(address, cells))
-  }
+  })
 })

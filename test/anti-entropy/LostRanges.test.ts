@@ -16,7 +16,7 @@ import * as Holes from "../../src/storage/manifest/Holes.ts"
 import { Storage } from "../../src/storage/Storage.ts"
 import { a, b, c, cell, d, failedBy, settle, version } from "../coordinator/requests.ts"
 import { plain } from "../domain/arbitraries.ts"
-import { type FakeStorage, gossip, hole, layerMock, mock, storage } from "../replicator/fakes.ts"
+import { type FakeStorage, gossip, hole, layerMock, storage } from "../replicator/fakes.ts"
 
 const tombstone = (key: string, counter: number): Cell => ({ ...cell(key, counter), value: undefined })
 
@@ -58,23 +58,6 @@ const start = Effect.fnUntraced(function*(
   }
   const storeOf = (address: string) => world.stores.get(address)!.service
   const failed = () => failedBy(b, "storage")
-  const ring = mock<Ring["Service"]>({
-    current: () => ({ epoch: world.epoch, nodes: world.nodes, preferenceLists: world.preferenceLists }),
-    partitionOf: () => 0
-  })
-  const client = mock<PeerClient["Service"]>({
-    versions: (address, _partitions, range) => {
-      world.asked.push(`${address} ${range!.from}..${range!.to}`)
-      world.onVersions()
-      return Stream.mapError(storeOf(address).scan(range), failed)
-    },
-    cells: (address, keys) =>
-      Stream.fromIterable(keys).pipe(
-        Stream.mapEffect((key) => Effect.mapError(storeOf(address).get(key), failed)),
-        Stream.filter((found) => found !== undefined)
-      ),
-    ...changes
-  })
   const services = yield* Layer.build(
     Layer.fresh(LostRanges.layer).pipe(
       Layer.provide([
@@ -82,9 +65,24 @@ const start = Effect.fnUntraced(function*(
         NodeConfig.layerTest({ replicaTimeout: Duration.seconds(1) }),
         Layer.succeed(Gossip, gossip(a, world)),
         layerMock(Intake, { giveBack: (cells, fills) => here.service.apply(cells, { fills }) }),
-        Layer.succeed(PeerClient, client),
+        layerMock(PeerClient, {
+          versions: (address, _partitions, range) => {
+            world.asked.push(`${address} ${range!.from}..${range!.to}`)
+            world.onVersions()
+            return Stream.mapError(storeOf(address).scan(range), failed)
+          },
+          cells: (address, keys) =>
+            Stream.fromIterable(keys).pipe(
+              Stream.mapEffect((key) => Effect.mapError(storeOf(address).get(key), failed)),
+              Stream.filter((found) => found !== undefined)
+            ),
+          ...changes
+        }),
         layerMock(Reconciler, { missedLocally: () => void world.filled++ }),
-        Layer.succeed(Ring, ring),
+        layerMock(Ring, {
+          current: () => ({ epoch: world.epoch, nodes: world.nodes, preferenceLists: world.preferenceLists }),
+          partitionOf: () => 0
+        }),
         Layer.succeed(Storage, here.service)
       ])
     )

@@ -18,7 +18,7 @@ import { Peers } from "../../src/replication/Peers.ts"
 import { Ring } from "../../src/ring/Ring.ts"
 import { Storage } from "../../src/storage/Storage.ts"
 import { a, b, c, cellOf, failedBy, settle } from "../coordinator/requests.ts"
-import { gossip, layerMock, mock, storage } from "../replicator/fakes.ts"
+import { gossip, layerMock, storage } from "../replicator/fakes.ts"
 
 const empty = ["0000000000000000-0"]
 
@@ -44,42 +44,6 @@ const start = Effect.fnUntraced(function*(
     settled: 0,
     marking: Effect.void as Effect.Effect<void, DiskFull>
   }
-  const ring = mock<Ring["Service"]>({
-    current: () => ({ epoch: 1, nodes: world.nodes, preferenceLists: [world.nodes] }),
-    partitionOf: () => 0
-  })
-  const client = mock<PeerClient["Service"]>({
-    digests: (address) =>
-      Effect.suspend(() => {
-        world.compared.push(address)
-        const failure = world.failure.get(address)
-        const isDamaged = world.damaged.has(address)
-        if (world.slow.has(address)) return Effect.never
-        return failure === undefined ? Effect.succeed({ digests: empty, isDamaged }) : Effect.fail(failure)
-      }),
-    versions: () => Stream.empty
-  })
-  const hints = mock<Hints["Service"]>({
-    pending: (peer) => world.pending.get(peer) ?? 0,
-    status: () => [{ peer: b, pending: 0, pendingBytes: 0, dropped: world.dropped, delivered: 0 }],
-    deliver: (peer, send) =>
-      Effect.gen(function*() {
-        yield* world.delivery
-        yield* send(Array.from({ length: world.pending.get(peer)! }, () => cellOf(1)))
-        world.pending.delete(peer)
-      })
-  })
-  const peers = mock<Peers["Service"]>({
-    writeAll: (peer, cells) =>
-      Effect.sync(() => {
-        world.sent.push(`${peer} ${cells.length}`)
-        return []
-      })
-  })
-  const identity = mock<Identity["Service"]>({
-    fresh: options?.fresh ?? false,
-    markSettled: Effect.suspend(() => Effect.map(world.marking, () => void world.settled++))
-  })
   const digests = Effect.succeed({ digests: empty, isDamaged: false })
   const services = yield* Layer.build(
     Layer.fresh(Reconciler.layer).pipe(
@@ -88,13 +52,44 @@ const start = Effect.fnUntraced(function*(
         ClusterConfig.layerTest(),
         NodeConfig.layerTest({ comparisonInterval: Duration.minutes(1) }),
         Layer.succeed(Gossip, gossip(a, world)),
-        Layer.succeed(Hints, hints),
+        layerMock(Hints, {
+          pending: (peer) => world.pending.get(peer) ?? 0,
+          status: () => [{ peer: b, pending: 0, pendingBytes: 0, dropped: world.dropped, delivered: 0 }],
+          deliver: (peer, send) =>
+            Effect.gen(function*() {
+              yield* world.delivery
+              yield* send(Array.from({ length: world.pending.get(peer)! }, () => cellOf(1)))
+              world.pending.delete(peer)
+            })
+        }),
         layerMock(Holdings, { digests }),
-        Layer.succeed(Identity, identity),
+        layerMock(Identity, {
+          fresh: options?.fresh ?? false,
+          markSettled: Effect.suspend(() => Effect.map(world.marking, () => void world.settled++))
+        }),
         layerMock(Intake, { takeIn: () => Effect.succeed([]) }),
-        Layer.succeed(PeerClient, client),
-        Layer.succeed(Peers, peers),
-        Layer.succeed(Ring, ring),
+        layerMock(PeerClient, {
+          digests: (address) =>
+            Effect.suspend(() => {
+              world.compared.push(address)
+              const failure = world.failure.get(address)
+              const isDamaged = world.damaged.has(address)
+              if (world.slow.has(address)) return Effect.never
+              return failure === undefined ? Effect.succeed({ digests: empty, isDamaged }) : Effect.fail(failure)
+            }),
+          versions: () => Stream.empty
+        }),
+        layerMock(Peers, {
+          writeAll: (peer, cells) =>
+            Effect.sync(() => {
+              world.sent.push(`${peer} ${cells.length}`)
+              return []
+            })
+        }),
+        layerMock(Ring, {
+          current: () => ({ epoch: 1, nodes: world.nodes, preferenceLists: [world.nodes] }),
+          partitionOf: () => 0
+        }),
         Layer.succeed(Storage, Object.assign(storage().service, { salvaged: options?.salvaged ?? false }))
       ])
     )

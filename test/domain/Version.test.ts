@@ -53,27 +53,23 @@ describe("Version", () => {
     for (const counter of [0, -1, 1.5, Number.NaN, Version.counterMax + 1]) assert.isFalse(isVersion(stamp(counter)))
   })
 
-  for (
-    const junk of [
-      "",
-      "51",
-      "51-node1",
-      "51--9f86d081884c",
-      "0-node1-9f86d081884c",
-      "051-node1-9f86d081884c",
-      "-51-node1-9f86d081884c",
-      "+51-node1-9f86d081884c",
-      "5e1-node1-9f86d081884c",
-      "51-node1-9F86D081884C",
-      "51-node1-9f86d081884",
-      "51-node1-9f86d081884c0",
-      "51-node1-9f86d081884c\n",
-      " 51-node1-9f86d081884c",
-      "51-no/de-9f86d081884c",
-      "51-.node-9f86d081884c",
-      `51-${"n".repeat(64)}-9f86d081884c`
-    ]
-  ) {
-    it(`does not take ${JSON.stringify(junk)} for a version`, () => assert.isUndefined(Version.parse(junk)))
-  }
+  it.each([
+    "",
+    "51",
+    "51-node1",
+    "51--9f86d081884c",
+    "0-node1-9f86d081884c",
+    "051-node1-9f86d081884c",
+    "-51-node1-9f86d081884c",
+    "+51-node1-9f86d081884c",
+    "5e1-node1-9f86d081884c",
+    "51-node1-9F86D081884C",
+    "51-node1-9f86d081884",
+    "51-node1-9f86d081884c0",
+    "51-node1-9f86d081884c\n",
+    " 51-node1-9f86d081884c",
+    "51-no/de-9f86d081884c",
+    "51-.node-9f86d081884c",
+    `51-${"n".repeat(64)}-9f86d081884c`
+  ])("does not take %j for a version", (junk) => assert.isUndefined(Version.parse(junk)))
 })

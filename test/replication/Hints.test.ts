@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { crc32 } from "node:zlib"
+import { NodeConfig } from "../../src/config/NodeConfig.ts"
 import { writeAtomically } from "../../src/disk/Disk.ts"
 import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import * as Bytes from "../../src/domain/bytes.ts"
@@ -9,7 +10,7 @@ import type { Cell } from "../../src/domain/cell/Cell.ts"
 import { Key } from "../../src/domain/Key.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
-import * as Hints from "../../src/replication/Hints.ts"
+import { Hints } from "../../src/replication/Hints.ts"
 import { b, c, cellOf, failedBy, settle } from "../coordinator/requests.ts"
 import { plain } from "../domain/arbitraries.ts"
 
@@ -21,14 +22,12 @@ const start = Effect.fnUntraced(function*(
   options?: { readonly bytesMax?: number; readonly window?: Duration.Duration }
 ) {
   const scope = yield* Scope.make()
-  const hints = yield* Scope.provide(
-    Hints.make(memory.disk, {
-      dataDirectory: "data",
-      hintsBytesMaxPerPeer: options?.bytesMax ?? mebibyte,
-      hintWindow: options?.window ?? Duration.hours(3)
-    }),
-    scope
-  )
+  const config = NodeConfig.layerTest({
+    hintsBytesMaxPerPeer: options?.bytesMax ?? mebibyte,
+    hintWindow: options?.window ?? Duration.hours(3)
+  })
+  const layer = Layer.fresh(Hints.layer).pipe(Layer.provide([memory.layer, config]))
+  const hints = Context.get(yield* Layer.buildWithScope(layer, scope), Hints)
   yield* settle
   const add = (peer: NodeId, ...counters: ReadonlyArray<number>) => {
     for (const counter of counters) hints.add(peer, cellOf(counter))

@@ -1,22 +1,27 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Deferred, Duration, Effect, Fiber } from "effect"
+import { Clock, Context, Deferred, Duration, Effect, Fiber, Layer } from "effect"
+import { NodeConfig } from "../../src/config/NodeConfig.ts"
 import type { NodeId } from "../../src/domain/NodeId.ts"
-import * as Metrics from "../../src/observability/Metrics.ts"
-import type { PeerClient, WriteAnswer } from "../../src/peer/PeerClient.ts"
+import { Gossip } from "../../src/gossip/Gossip.ts"
+import { Metrics } from "../../src/observability/Metrics.ts"
+import { PeerClient, type WriteAnswer } from "../../src/peer/PeerClient.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
-import * as Peers from "../../src/replication/Peers.ts"
+import { Peers } from "../../src/replication/Peers.ts"
 import { a, b, c, cellOf, d, endingAfter, failedBy, key, settle, version } from "../coordinator/requests.ts"
-import { gossip, mock } from "../replicator/fakes.ts"
+import { gossip, layerMock } from "../replicator/fakes.ts"
 
 const accepted: WriteAnswer = { _tag: "Accepted", replaced: false }
 
 /** The peers of `a`, with an attempt's timeout of one second. `d` has no known address. */
 const start = Effect.fnUntraced(function*(client: Partial<PeerClient["Service"]>) {
   const reported: Array<NodeId> = []
-  const peers = yield* Peers.make(mock(client), gossip(a, { liveness: new Map(), reported }, [d]), Metrics.make(), {
-    replicaTimeout: Duration.seconds(1)
-  })
-  return { reported, peers }
+  const layer = Layer.fresh(Peers.layer).pipe(Layer.provide([
+    Layer.succeed(Gossip, gossip(a, { liveness: new Map(), reported }, [d])),
+    layerMock(PeerClient, client),
+    Metrics.layer,
+    NodeConfig.layerTest({ replicaTimeout: Duration.seconds(1) })
+  ]))
+  return { reported, peers: Context.get(yield* Layer.build(layer), Peers) }
 })
 
 describe("Peers", () => {

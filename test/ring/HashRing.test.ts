@@ -9,12 +9,11 @@ import * as HashRing from "../../src/ring/HashRing.ts"
 const partitions = 1024
 const replicas = 3
 
-const listsOf = (members: ReadonlyArray<HashRing.RingMember>) =>
-  HashRing.preferenceLists(HashRing.make(members), partitions, replicas)
+const listsOf = (members: ReadonlyArray<HashRing.RingMember>, count = partitions) =>
+  HashRing.preferenceLists(HashRing.make(members), count, replicas)
 
 /** Coarser partitions, for properties that hold with any number of them. */
-const coarseListsOf = (members: ReadonlyArray<HashRing.RingMember>) =>
-  HashRing.preferenceLists(HashRing.make(members), 64, replicas)
+const coarseListsOf = (members: ReadonlyArray<HashRing.RingMember>) => listsOf(members, 64)
 
 /** Nodes of different weights; few virtual nodes, since every property must hold for any number of them. */
 const Member = Schema.Struct({

@@ -107,35 +107,31 @@ describe("CellLine", () => {
   })
 
   const version = `"version":"51-node1-9f86d081884c"`
-  for (
-    const junk of [
-      "",
-      "null",
-      "[]",
-      "1",
-      `"key"`,
-      "{",
-      "{}",
-      `{"end":true}`,
-      `{${version},"deleted":true}`,
-      `{"key":"k","deleted":true}`,
-      `{"key":1,${version},"deleted":true}`,
-      `{"key":"k","version":51,"deleted":true}`,
-      `{"key":"k","version":"51-node1","deleted":true}`,
-      `{"key":"k",${version}}`,
-      `{"key":"k",${version},"deleted":false}`,
-      `{"key":"k",${version},"deleted":"true"}`,
-      `{"key":"k",${version},"type":"t"}`,
-      `{"key":"k",${version},"value":"v"}`,
-      `{"key":"k",${version},"type":"t","value":1}`,
-      `{"key":"k",${version},"type":1,"value":"v"}`,
-      `{"key":"",${version},"deleted":true}`,
-      `{"key":"\\ud800",${version},"deleted":true}`,
-      `{"key":"${"€".repeat(342)}",${version},"deleted":true}`,
-      `{"key":"k",${version},"type":"t","value":"v`,
-      `{"key":"k",${version},"type":"t","value":"v"} {}`
-    ]
-  ) {
-    it(`does not take ${junk.slice(0, 80)} for a cell`, () => assert.isUndefined(CellLine.decode(junk)))
-  }
+  it.each([
+    "",
+    "null",
+    "[]",
+    "1",
+    `"key"`,
+    "{",
+    "{}",
+    `{"end":true}`,
+    `{${version},"deleted":true}`,
+    `{"key":"k","deleted":true}`,
+    `{"key":1,${version},"deleted":true}`,
+    `{"key":"k","version":51,"deleted":true}`,
+    `{"key":"k","version":"51-node1","deleted":true}`,
+    `{"key":"k",${version}}`,
+    `{"key":"k",${version},"deleted":false}`,
+    `{"key":"k",${version},"deleted":"true"}`,
+    `{"key":"k",${version},"type":"t"}`,
+    `{"key":"k",${version},"value":"v"}`,
+    `{"key":"k",${version},"type":"t","value":1}`,
+    `{"key":"k",${version},"type":1,"value":"v"}`,
+    `{"key":"",${version},"deleted":true}`,
+    `{"key":"\\ud800",${version},"deleted":true}`,
+    `{"key":"${"€".repeat(342)}",${version},"deleted":true}`,
+    `{"key":"k",${version},"type":"t","value":"v`,
+    `{"key":"k",${version},"type":"t","value":"v"} {}`
+  ])("does not take %j for a cell", (junk) => assert.isUndefined(CellLine.decode(junk)))
 })
