@@ -17,13 +17,26 @@
  */
 import * as Bytes from "../../domain/bytes.ts"
 
-export interface CachedBlock {
-  bytes: Uint8Array
+const sinceChance = 1
+const sinceAge = 2
+
+/** Its neighbours in the ring of all of them: itself when it is alone or no longer there, so it keeps no other in memory. */
+export class CachedBlock {
+  previous: CachedBlock = this
+  next: CachedBlock = this
   /** Since when it was looked at: `sinceChance`, `sinceAge`, both or neither. */
-  used: number
+  used = sinceAge
+  bytes: Uint8Array
   slab: Slab
   readonly slots: BlockSlots
   readonly index: number
+
+  constructor(bytes: Uint8Array, slab: Slab, slots: BlockSlots, index: number) {
+    this.bytes = bytes
+    this.slab = slab
+    this.slots = slots
+    this.index = index
+  }
 }
 
 /** The cached blocks of one table, by block index. */
@@ -62,9 +75,6 @@ const missesPerAdmission = 8
 /** When every block was used, a search for one that was not would go through the whole cache at once. */
 const chancesPerPutMax = 16
 
-const sinceChance = 1
-const sinceAge = 2
-
 /**
  * Each block is looked at once in so many seconds. So all that the rule costs is one read more of each block in that time:
  * of a full cache of 128 MiB some thousand a second, at most, of those that the system's page cache answers.
@@ -81,12 +91,14 @@ const liveShareMin = 3 / 4
 const sharedBytesMax = slabBytes / 8
 
 export const make = (bytesMax: number): BlockCache => {
-  /** The oldest first. */
-  const queue = new Set<CachedBlock>()
-  /** Goes on behind what was added and taken away meanwhile. */
-  let oldestFirst = queue.values()
-  let ageing = queue.values()
+  // A ring, because an iterator of a set keeps all that the set held when it grew, until the iterator moves on.
+  /** The oldest block, the newest before it. */
+  let oldest: CachedBlock | undefined
+  /** What is looked at next for its age, how many others before all were, and how many of them in one second. */
+  let ageing: CachedBlock | undefined
+  let unaged = 0
   let agedPerSecond = 0
+  let blocks = 0
   let sizeBytes = 0
   let heldBytes = 0
   let misses = 0
@@ -123,33 +135,48 @@ export const make = (bytesMax: number): BlockCache => {
     if (slab === current || slab.liveBytes >= liveShareMin * slab.memory.length) return
     heldBytes -= slab.memory.length
     for (const block of slab.blocks) {
-      if (block.slab === slab && queue.has(block)) moveTo(slabFor(block.bytes.length), block)
+      if (block.slab === slab && block.slots[block.index] === block) moveTo(slabFor(block.bytes.length), block)
     }
   }
 
+  const link = (block: CachedBlock) => {
+    blocks++
+    if (oldest === undefined) {
+      oldest = block
+      ageing = block
+      return
+    }
+    block.next = oldest
+    block.previous = oldest.previous
+    oldest.previous.next = block
+    oldest.previous = block
+  }
+
+  const unlink = (block: CachedBlock) => {
+    blocks--
+    const { next, previous } = block
+    if (oldest === block) oldest = next === block ? undefined : next
+    if (ageing === block) ageing = next === block ? undefined : next
+    previous.next = next
+    next.previous = previous
+    block.next = block
+    block.previous = block
+  }
+
   const remove = (block: CachedBlock) => {
-    queue.delete(block)
+    unlink(block)
     block.slots[block.index] = undefined
     sizeBytes -= block.bytes.length
     block.slab.liveBytes -= block.bytes.length
     clean(block.slab)
   }
 
-  const nextOldest = (): CachedBlock => {
-    const next = oldestFirst.next()
-    if (next.done !== true) return next.value
-    oldestFirst = queue.values()
-    return nextOldest()
-  }
-
   const evict = () => {
     let chances = chancesPerPutMax
-    while (sizeBytes > bytesMax) {
-      const oldest = nextOldest()
+    while (sizeBytes > bytesMax && oldest !== undefined) {
       if ((oldest.used & sinceChance) !== 0 && chances-- > 0) {
         oldest.used &= ~sinceChance
-        queue.delete(oldest)
-        queue.add(oldest)
+        oldest = oldest.next
       } else remove(oldest)
     }
   }
@@ -166,10 +193,10 @@ export const make = (bytesMax: number): BlockCache => {
       const known = slots[index]
       if (known !== undefined) return known.bytes
       const slab = slabFor(bytes.length)
-      const block = { bytes, used: sinceAge, slab, slots, index }
+      const block = new CachedBlock(bytes, slab, slots, index)
       moveTo(slab, block)
       slots[index] = block
-      queue.add(block)
+      link(block)
       sizeBytes += bytes.length
       evict()
       return block.bytes
@@ -180,16 +207,16 @@ export const make = (bytesMax: number): BlockCache => {
       }
     },
     age: () => {
-      agedPerSecond = Math.max(agedPerSecond, Math.ceil(queue.size / secondsUnused))
-      for (let count = 0; count < agedPerSecond; count++) {
-        const next = ageing.next()
-        if (next.done === true) {
-          ageing = queue.values()
-          agedPerSecond = 0
-          return
-        }
-        if ((next.value.used & sinceAge) === 0) remove(next.value)
-        else next.value.used &= ~sinceAge
+      if (unaged <= 0) {
+        unaged = blocks
+        agedPerSecond = Math.ceil(blocks / secondsUnused)
+      }
+      for (let count = 0; count < agedPerSecond && unaged > 0 && ageing !== undefined; count++) {
+        const block = ageing
+        ageing = block.next
+        unaged = Math.min(unaged - 1, blocks)
+        if ((block.used & sinceAge) === 0) remove(block)
+        else block.used &= ~sinceAge
       }
     },
     sizeBytes: () => sizeBytes,
