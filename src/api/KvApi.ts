@@ -10,7 +10,7 @@ import * as Problem from "./Problem.ts"
 
 const Bytes = Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array({ contentType: "*/*" }))
 
-/** What `GET` answers to `Accept: application/json`. */
+/** The answer of `GET` to `Accept: application/json`. */
 export const Envelope = Schema.Struct({
   key: Schema.String,
   /** Text if the bytes are valid UTF-8, otherwise base64, marked by `encoding`. */

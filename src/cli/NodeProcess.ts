@@ -1,7 +1,8 @@
 /** Leaf: operating-system processes, ports, and the pipe by which a child notices that its parent is gone. */
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { createServer } from "node:net"
+import { type CommandFailed, failed } from "./CommandFailed.ts"
 import { type Line, LineSplitter } from "./lines.ts"
 
 export interface Ending {
@@ -23,17 +24,11 @@ export interface Spawn {
   readonly onLine: (line: string, source: "stdout" | "stderr") => void
 }
 
-export class SpawnFailed extends Schema.TaggedError<SpawnFailed>()("SpawnFailed", { reason: Schema.String }) {
-  override get message() {
-    return `cannot start a process: ${this.reason}`
-  }
-}
-
 export class NodeProcess extends Context.Service<NodeProcess, {
   /** Whether `port` of this machine is free now. */
   readonly portIsFree: (port: number) => Effect.Effect<boolean>
   /** The child's standard input is a pipe that closes when this process ends, however it ends. */
-  readonly spawn: (options: Spawn) => Effect.Effect<Child, SpawnFailed>
+  readonly spawn: (options: Spawn) => Effect.Effect<Child, CommandFailed>
 }>()("rondo/cli/NodeProcess") {
   static readonly layer = Layer.succeed(NodeProcess, {
     portIsFree: (port) =>
@@ -48,7 +43,7 @@ export class NodeProcess extends Context.Service<NodeProcess, {
           env: options.environment,
           stdio: ["pipe", "pipe", "pipe"]
         })
-        child.once("error", (error) => resume(Effect.fail(new SpawnFailed({ reason: error.message }))))
+        child.once("error", (error) => resume(Effect.fail(failed(`cannot start a process: ${error.message}`))))
         child.once("spawn", () => resume(Effect.succeed(makeChild(child))))
         eachLine(child, "stdout", options.onLine)
         eachLine(child, "stderr", options.onLine)

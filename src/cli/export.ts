@@ -76,8 +76,7 @@ export const records = (addresses: ReadonlyArray<string>, secret: Redacted.Redac
           Stream.mapArray((cells) => {
             tally.done += cells.length
             return [cells.map(recordOf).join("")]
-          }),
-          Stream.mapError((error) => failed(error.message))
+          })
         )
     )
   )

@@ -2,25 +2,19 @@
  * Merges the cells of several nodes, each in key order, into one stream of the newest cell of each key, in key order.
  * It holds one chunk of each node in memory.
  */
-import { Effect, Option, Schema, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
 import * as Cell from "../domain/cell/Cell.ts"
 import * as Key from "../domain/Key.ts"
 import { Merger, type Order } from "../storage/merge/Merger.ts"
 import * as StreamSource from "../storage/merge/StreamSource.ts"
-
-/** A node sent its keys out of order, so the merge would miss some. */
-export class OutOfOrder extends Schema.TaggedError<OutOfOrder>()("OutOfOrder", { source: Schema.String }) {
-  override get message() {
-    return `${this.source} sent its keys out of order`
-  }
-}
+import { type CommandFailed, failed } from "./CommandFailed.ts"
 
 export interface Source<E, R> {
   readonly name: string
   readonly cells: Stream.Stream<Cell.Cell, E, R>
 }
 
-type Cells<E> = StreamSource.StreamSource<Cell.Cell, E | OutOfOrder>
+type Cells<E> = StreamSource.StreamSource<Cell.Cell, E | CommandFailed>
 
 const order: Order<Cells<unknown>> = {
   compare: (left, right) => Key.compare(left.head()!.key, right.head()!.key),
@@ -30,12 +24,14 @@ const order: Order<Cells<unknown>> = {
 const chunkCells = 512
 
 /** Tombstones are part of the result. */
-export const mergeCells = <E, R>(sources: ReadonlyArray<Source<E, R>>): Stream.Stream<Cell.Cell, E | OutOfOrder, R> =>
+export const mergeCells = <E, R>(
+  sources: ReadonlyArray<Source<E, R>>
+): Stream.Stream<Cell.Cell, E | CommandFailed, R> =>
   Stream.unwrap(
     Effect.map(
       Effect.forEach(
         sources,
-        ({ cells, name }) => StreamSource.make(cells, Effect.fail(new OutOfOrder({ source: name })))
+        ({ cells, name }) => StreamSource.make(cells, Effect.fail(failed(`${name} sent its keys out of order`)))
       ),
       (opened) => Stream.paginate(new Merger(opened, order), nextChunk)
     )

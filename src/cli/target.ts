@@ -132,11 +132,7 @@ export const problemKind = (answer: Answer): string => {
   return typeof tag === "string" ? `${answer.status} ${tag}` : String(answer.status)
 }
 
-const parseProblem = (answer: Answer): Record<string, unknown> => {
-  try {
-    const parsed: unknown = JSON.parse(answer.body.toString("utf8"))
-    return typeof parsed === "object" && parsed !== null ? parsed as Record<string, unknown> : {}
-  } catch {
-    return {}
-  }
-}
+const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
+
+const parseProblem = (answer: Answer): Readonly<Record<string, unknown>> =>
+  Option.getOrElse(decodeProblem(answer.body.toString()), () => ({}))

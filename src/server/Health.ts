@@ -14,7 +14,7 @@ import type { RingSnapshot } from "../ring/Ring.ts"
 import * as Holes from "../storage/manifest/Holes.ts"
 import type { StorageStats } from "../storage/Storage.ts"
 
-/** What all services reported at one moment. */
+/** The reports of all services at one moment. */
 export interface Observation {
   readonly self: NodeId
   readonly settings: ClusterSettings

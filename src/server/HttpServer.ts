@@ -21,19 +21,15 @@ import * as PeerHandlers from "./PeerHandlers.ts"
 import { PeerBatches } from "./PeerHandlers.ts"
 import * as unmatched from "./unmatched.ts"
 
-export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", { address: Schema.String }) {
-  override get message() {
-    return `${this.address} is taken: stop what listens there, or set LISTEN (or NODE_ADDR) to another host:port`
-  }
-}
-
-export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
+/** `code` is the system's, such as `EADDRINUSE` or `EACCES`. */
+export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", {
   address: Schema.String,
-  /** Such as `EACCES` or `EADDRNOTAVAIL`. */
   code: Schema.String
 }) {
   override get message() {
-    return `cannot listen on ${this.address}: ${this.code}; set LISTEN to an address of this machine`
+    return this.code === "EADDRINUSE"
+      ? `${this.address} is taken: stop what listens there, or set LISTEN (or NODE_ADDR) to another host:port`
+      : `cannot listen on ${this.address}: ${this.code}; set LISTEN to an address of this machine`
   }
 }
 
@@ -69,10 +65,8 @@ const routes = Layer.mergeAll(
 /** The configured address, with the port that the system chose for port 0. */
 export class BoundAddress extends Context.Service<BoundAddress, string>()("rondo/server/BoundAddress") {}
 
-const listenFailure = (address: string) => (error: HttpServerError.ServeError) => {
-  const code = String((error.cause as NodeJS.ErrnoException | undefined)?.code ?? error.cause)
-  return code === "EADDRINUSE" ? new PortInUse({ address }) : new ListenFailed({ address, code })
-}
+const cannotListen = (address: string) => ({ cause }: HttpServerError.ServeError) =>
+  new CannotListen({ address, code: String((cause as NodeJS.ErrnoException | undefined)?.code ?? cause) })
 
 /** Listens on `NodeConfig.listen` while the scope lives. Returns the bound address. */
 export const attach = Effect.fnUntraced(function*(server: Http.Server) {
@@ -87,7 +81,7 @@ export const attach = Effect.fnUntraced(function*(server: Http.Server) {
     recover: unmatched.recover
   }).pipe(
     Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(peerBodyBytesMax)),
-    Effect.mapError(listenFailure(listen))
+    Effect.mapError(cannotListen(listen))
   )
 })
 

@@ -5,15 +5,15 @@ import { cluster, health } from "./pages.ts"
 describe("statusTable", () => {
   it("shows members, quorums and storage in columns", () => {
     assert.deepStrictEqual(statusTable.render(cluster, health, 10_000).split("\n"), [
-      "degraded: 1024 of 1024 partitions have a quorum, 0 have all replicas",
+      "degraded: 4 of 4 partitions have a quorum, 0 have all replicas",
       "N = 3, W = 2, R = 2, ring epoch 3",
       "",
       "node   address         state  heard     partitions  share   hints for it  comparison",
-      "node1  127.0.0.1:8081  up     -         1024        33.1 %  -             -",
-      "node2  127.0.0.1:8082  down   10 s ago  1024        33.4 %  1,200         failed",
-      "node3  127.0.0.1:8083  up     now       1024        33.5 %  0             in sync",
+      "node1  127.0.0.1:8081  up     -         4           50.0 %  -             -",
+      "node2  127.0.0.1:8082  down   10 s ago  4           25.0 %  1,200         -",
+      "node3  127.0.0.1:8083  up     now       4           25.0 %  0             in sync",
       "",
-      "node1 (answering): 2 tables (1.5 KiB), 20 MiB log, 1,234 cells in memory, writable"
+      "node1 (answering): 2 tables (4.9 KiB), 20 MiB log, 1,234 cells in memory, writable"
     ])
   })
 

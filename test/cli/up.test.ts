@@ -43,8 +43,11 @@ const machine = (taken: ReadonlyArray<number> = [], obeys = true) => {
         })
     })
   )
-  const start = Effect.forkChild(
-    run(options, { command: "node", arguments: ["main.ts"], program: "/rondo/bin/rondo" }).pipe(Effect.provide(layer))
+  const launcher = { command: "node", arguments: ["main.ts"], program: "/rondo/bin/rondo" }
+  /** Completes once every process is there. */
+  const start = Effect.tap(
+    Effect.forkChild(run(options, launcher).pipe(Effect.provide(layer))),
+    TestClock.adjust("1 second")
   )
   return { spawned, signals, ready, written, end, start }
 }
@@ -62,7 +65,6 @@ describe("up", () => {
     Effect.gen(function*() {
       const { ready, spawned, start, written } = machine()
       yield* start
-      yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(spawned.map(({ environment }) => environment["NODE_ID"]), ["node1", "node2", "node3"])
       assert.deepStrictEqual(spawned[0]!.arguments, [
         "main.ts",
@@ -85,7 +87,6 @@ describe("up", () => {
     Effect.gen(function*() {
       const { spawned, start, written } = machine()
       yield* start
-      yield* TestClock.adjust("1 second")
       spawned[1]!.onLine("hello", "stdout")
       spawned[0]!.onLine("trouble", "stderr")
       assert.strictEqual(written.result, "node2 | hello\nnode1 | trouble\n")
@@ -120,7 +121,6 @@ describe("up", () => {
     Effect.gen(function*() {
       const { end, start, written } = machine()
       const fiber = yield* start
-      yield* TestClock.adjust("1 second")
       for (const index of [0, 1, 2]) yield* end(index, { code: 1, signal: undefined })
       assert.include((yield* Effect.flip(Fiber.join(fiber))).message, "all nodes have stopped")
       assert.include(written.result, "No node is running.")
@@ -131,7 +131,6 @@ describe("up", () => {
     Effect.gen(function*() {
       const { signals, start, written } = machine()
       const fiber = yield* start
-      yield* TestClock.adjust("1 second")
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(signals.toSorted(), ["SIGTERM 1", "SIGTERM 2", "SIGTERM 3"])
       assert.strictEqual(written.result, "")
@@ -141,7 +140,6 @@ describe("up", () => {
     Effect.gen(function*() {
       const { signals, start } = machine([], false)
       const fiber = yield* start
-      yield* TestClock.adjust("1 second")
       const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
       yield* TestClock.adjust("4999 millis")
       assert.strictEqual(signals.filter((signal) => signal.startsWith("SIGKILL")).length, 0)

@@ -38,6 +38,8 @@ const cells: Call = (client, address) => Stream.runCollect(client.cells(address,
 
 const calls = { write, read, gossip, probe, digests, versions, cells }
 
+const both = Effect.all({ client: PeerClient, server: PeerServer })
+
 /** The result of the call when the peer responds like this, and the request that the peer received. */
 const answered = Effect.fnUntraced(function*(call: Call, respond: Respond) {
   const server = yield* PeerServer
@@ -189,7 +191,7 @@ describe("PeerClientHttp", () => {
     }).pipe(Effect.provide(services)))
 
   it.effect.each(failures)(
-    "a peer that %s fails every call: %s, %s",
+    "a peer that %s fails every call",
     ([, respond, reason, detail]) =>
       Effect.gen(function*() {
         for (const [name, call] of Object.entries(calls)) {
@@ -207,8 +209,7 @@ describe("PeerClientHttp", () => {
 
   it.effect("an address where nobody listens is unreachable", () =>
     Effect.gen(function*() {
-      const server = yield* PeerServer
-      const client = yield* PeerClient
+      const { client, server } = yield* both
       yield* server.close
       for (const call of Object.values(calls)) {
         const failure = yield* Effect.flip(call(client, server.address))
@@ -229,8 +230,7 @@ describe("PeerClientHttp", () => {
 
   it.effect("an interrupted call lets its connection go", () =>
     Effect.gen(function*() {
-      const server = yield* PeerServer
-      const client = yield* PeerClient
+      const { client, server } = yield* both
       for (const call of Object.values(calls)) {
         const arrived = yield* Deferred.make<void>()
         const gone = closedAfter(server, () => Deferred.doneUnsafe(arrived, Effect.void))
@@ -243,8 +243,7 @@ describe("PeerClientHttp", () => {
 
   it.effect("batches that follow each other use one connection, and batches at the same time one each", () =>
     Effect.gen(function*() {
-      const server = yield* PeerServer
-      const client = yield* PeerClient
+      const { client, server } = yield* both
       const sockets = new Set<unknown>()
       server.respond((response, request) => {
         sockets.add(response.socket)
@@ -260,8 +259,7 @@ describe("PeerClientHttp", () => {
 
   it.effect("a connection is used again for 55 seconds, not for longer, and not when the peer wants it closed", () =>
     Effect.gen(function*() {
-      const server = yield* PeerServer
-      const client = yield* PeerClient
+      const { client, server } = yield* both
       const sockets = new Set<unknown>()
       const answer = PeerCodec.encodeWriteAnswers([accepted])
       server.respond((response, request) => {
@@ -298,8 +296,7 @@ describe("PeerClientHttp", () => {
 
   it.effect("a peer that does not answer in HTTP is unreachable, and its connection is closed", () =>
     Effect.gen(function*() {
-      const server = yield* PeerServer
-      const client = yield* PeerClient
+      const { client, server } = yield* both
       for (const garbage of ["220 smtp ready\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxy"]) {
         const gone = closedAfter(server, (response) => response.socket!.write(garbage))
         const failure = yield* Effect.flip(write(client, server.address))
@@ -311,8 +308,7 @@ describe("PeerClientHttp", () => {
 
   it.effect("a stream that is no longer read lets its connection go", () =>
     Effect.gen(function*() {
-      const server = yield* PeerServer
-      const client = yield* PeerClient
+      const { client, server } = yield* both
       const gone = closedAfter(server, (response) => response.writeHead(200).write(`${CellLine.encode(cell)}\n`))
       const first = yield* Stream.runHead(client.cells(server.address, [cell.key]))
       assert.strictEqual(first._tag, "Some")

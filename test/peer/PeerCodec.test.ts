@@ -63,7 +63,7 @@ const plainAnswer = ({ cell, version, ...rest }: ReadAnswer) => ({
 const decodeReadAnswers = (bytes: Uint8Array, answers: ReadonlyArray<ReadAnswer>) =>
   PeerCodec.decodeReadAnswers(bytes, answers.map(({ cell }) => ({ key: cell?.key ?? Key.make("k"), full: true })))
 
-/** What no sender of ours would send, since it checks before. */
+/** No sender of ours would send these, since it checks before. */
 const unsoundStamps: ReadonlyArray<readonly [what: string, version: Version]> = [
   ["a counter of zero", stamp({ counter: 0 })],
   ["a negative counter", stamp({ counter: -1 })],

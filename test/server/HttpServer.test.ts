@@ -319,7 +319,7 @@ describe("the port", () => {
       const listen = `127.0.0.1:${server.port}`
       const layer = serverLayer.pipe(Layer.provide([new Cluster().layer, configLayer({ listen })]))
       const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
-      assert.deepInclude(error, { _tag: "PortInUse", address: listen })
+      assert.deepInclude(error, { _tag: "CannotListen", address: listen, code: "EADDRINUSE" })
       assert.include(error.message, `${listen} is taken`)
     }))
 
@@ -327,7 +327,7 @@ describe("the port", () => {
     Effect.gen(function*() {
       const layer = serverLayer.pipe(Layer.provide([new Cluster().layer, configLayer({ listen: "192.0.2.1:80" })]))
       const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
-      assert.deepInclude(error, { _tag: "ListenFailed", address: "192.0.2.1:80", code: "EADDRNOTAVAIL" })
+      assert.deepInclude(error, { _tag: "CannotListen", address: "192.0.2.1:80", code: "EADDRNOTAVAIL" })
       assert.include(error.message, "EADDRNOTAVAIL")
     }))
 })

@@ -129,7 +129,7 @@ export class Cluster {
     return this.members.find(({ record }) => record.nodeId === nodeId)
   }
 
-  /** What no handler calls is left out, and dies when called. */
+  /** Methods that no handler calls are left out, and die when called. */
   readonly layer = Layer.mergeAll(
     Layer.fresh(Metrics.layer),
     Layer.mock(Coordinator, {

@@ -1,5 +1,5 @@
 /** A store's directory, opened by a command: it takes the lock that keeps nodes out, and errors say what to do next. */
-import { Effect, Logger, Schema, type Scope } from "effect"
+import { Effect, Logger, Option, Schema, type Scope, Stream } from "effect"
 import { DirectoryLocked, directoryOf, Disk } from "../../disk/Disk.ts"
 import * as DiskNode from "../../disk/DiskNode.ts"
 import { type Corruption, StorageError } from "../../disk/StorageError.ts"
@@ -7,6 +7,7 @@ import * as Bytes from "../../domain/bytes.ts"
 import * as Logging from "../../observability/Logging.ts"
 import * as Engine from "../../storage/Engine.ts"
 import * as ReadOnly from "../../storage/offline/ReadOnly.ts"
+import type * as Cursor from "../../storage/scan/Cursor.ts"
 import { CommandFailed, failed } from "../CommandFailed.ts"
 import type { Output } from "../Output.ts"
 
@@ -100,3 +101,13 @@ export const tombstonesOf = (disk: Disk["Service"], directory: string) =>
     (identity) =>
       identity !== undefined && Bytes.utf8(identity).includes(`"nodeId":"level"`) ? "purge" as const : "keep" as const
   )
+
+const cellsPerPage = 1024
+
+/** The cells of a cursor that are still to come. */
+export const cellsOf = (cursor: Cursor.Cursor) =>
+  Stream.paginate(cursor, (same) =>
+    Effect.map(
+      same.next(cellsPerPage),
+      (cells) => [cells, cells.length === 0 ? Option.none<Cursor.Cursor>() : Option.some(same)] as const
+    ))

@@ -22,7 +22,6 @@ import type * as options from "./options.ts"
 
 type Given = options.Given<typeof options.dump>
 
-const cellsPerPage = 1024
 const mayBeMissing = "a key there may be missing, or have an older value"
 
 export const run = (given: Given) =>
@@ -33,7 +32,7 @@ export const run = (given: Given) =>
       const { notice, noticeIsTerminal, result, resultIsTerminal } = yield* Output
       const stores = yield* Effect.forEach(given.directories, directory.openReadOnly)
       const sources = yield* Effect.forEach(stores, (store) =>
-        Effect.map(cursorOf(store, given), (cursor) => ({ name: store.directory, cells: pages(cursor) })))
+        Effect.map(cursorOf(store, given), (cursor) => ({ name: store.directory, cells: directory.cellsOf(cursor) })))
       const tally = Tally.make("dump")
       const print = (sources.length === 1 ? sources[0]!.cells : mergeCells(sources)).pipe(
         // Not before the merge: a tombstone hides the cell that another store still has.
@@ -112,10 +111,3 @@ const cursorOf = Effect.fnUntraced(function*(store: ReadOnly, given: Given) {
   }
   return Cursor.make([new TableSource([table], given.reverse, given.skipDamage)], [], options)
 })
-
-const pages = (cursor: Cursor.Cursor) =>
-  Stream.paginate(cursor, (same) =>
-    Effect.map(
-      same.next(cellsPerPage),
-      (cells) => [cells, cells.length === 0 ? Option.none<Cursor.Cursor>() : Option.some(same)] as const
-    ))

@@ -1,5 +1,5 @@
 /** `rondo storage inspect`: the parts of a store and their sizes. */
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import { Disk } from "../../disk/Disk.ts"
 import type { Cell } from "../../domain/cell/Cell.ts"
 import * as CellLine from "../../domain/cell/CellLine.ts"
@@ -25,8 +25,6 @@ export const run = (given: Given) =>
     })
   )
 
-const cellsPerPage = 1024
-
 /** The bytes of the newest cells: the size of a store without obsolete ones. */
 const measure = Effect.fnUntraced(function*(store: ReadOnly.ReadOnly, isQuiet: boolean) {
   const newest = { cells: 0, tombstones: 0, bytes: 0 }
@@ -35,13 +33,11 @@ const measure = Effect.fnUntraced(function*(store: ReadOnly.ReadOnly, isQuiet: b
     if (cell.value === undefined) newest.tombstones++
     newest.bytes += Buffer.byteLength(CellLine.encode(cell)) + 1
   }
-  const walk = Effect.gen(function*() {
-    const cursor = yield* store.cursor({ damage: "skip" })
-    for (let cells = yield* cursor.next(cellsPerPage); cells.length > 0; cells = yield* cursor.next(cellsPerPage)) {
-      cells.forEach(count)
-      yield* Effect.yieldNow
-    }
-  })
+  const cells = directory.cellsOf(yield* store.cursor({ damage: "skip" }))
+  const walk = Stream.runForEachArray(
+    cells,
+    (page) => Effect.andThen(Effect.sync(() => page.forEach(count)), Effect.yieldNow)
+  )
   const all = sum(Levels.all(store.levels), (table) => table.cells) + store.memtable.entries.size
   yield* progress.during(isQuiet, () => Effect.sync(() => `reading  ${progress.percent(newest.cells, all)}`), walk)
   return newest satisfies Newest

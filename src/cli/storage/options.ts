@@ -37,7 +37,7 @@ export const dump = {
   }),
   cells: onOff("cells", "Print cells with their versions, as tables hold them, instead of records"),
   tombstones: onOff("tombstones", "With --cells: print tombstones too"),
-  skipDamage: onOff("skip-damage", "Skip what is damaged"),
+  skipDamage: onOff("skip-damage", "Skip damaged parts"),
   quiet
 }
 

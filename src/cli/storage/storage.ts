@@ -12,7 +12,7 @@ const loaded = <Given, E, R>(load: () => Promise<Loaded<Given, E, R>>) => (given
   Effect.flatMap(Effect.promise(load), ({ run }) => run(given))
 
 const inspect = Command.make("inspect", options.inspect, loaded(() => import("./inspect.ts"))).pipe(
-  Command.withDescription("Show tables by level, keys, sizes, logs, what is lost, and read and space amplification"),
+  Command.withDescription("Show tables by level, keys, sizes, logs, lost ranges, and read and space amplification"),
   Command.withExamples([
     { command: "rondo storage inspect data/node1", description: "Show what a stopped node has on disk" },
     { command: "rondo storage inspect data/node1/snapshots/monday --full --json | jq .spaceAmplification" }

@@ -1,6 +1,6 @@
 /** The commands on real files in temporary directories. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Logger, Scope } from "effect"
+import { Effect, Logger } from "effect"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import type { Request } from "../../../src/cli/Http.ts"
@@ -8,9 +8,8 @@ import * as Record from "../../../src/cli/record.ts"
 import { Disk } from "../../../src/disk/Disk.ts"
 import * as DiskNode from "../../../src/disk/DiskNode.ts"
 import type { Cell } from "../../../src/domain/cell/Cell.ts"
-import * as Engine from "../../../src/storage/Engine.ts"
 import type { Storage } from "../../../src/storage/Storage.ts"
-import { cell, tombstone } from "../../storage/store.ts"
+import { cell, open, tombstone } from "../../storage/store.ts"
 import * as FakeHttp from "../FakeHttp.ts"
 import { run } from "../run.ts"
 import { temporaryDirectory } from "../temporary.ts"
@@ -29,15 +28,9 @@ const store = Effect.fnUntraced(
   function*(directory: string, fill: (storage: Storage["Service"]) => Effect.Effect<void, unknown>) {
     const disk = yield* Disk
     yield* disk.makeDirectory(directory)
-    const scope = yield* Scope.make()
-    const storage = yield* Engine.open(disk, {
-      directory,
-      fsync: "always",
-      memtableBytesMax: 1024 * 1024,
-      blockCacheBytesMax: 0
-    }).pipe(Scope.provide(scope))
+    const { close, storage } = yield* open({ disk }, { directory })
     yield* fill(storage)
-    yield* Scope.close(scope, Exit.void)
+    yield* close
     return directory
   },
   Effect.provide(DiskNode.layer)

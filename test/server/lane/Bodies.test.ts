@@ -1,8 +1,11 @@
-/** How many bodies may arrive together, and at what pace. */
+/** How many bodies may arrive together, at what pace, and one that is refused while it arrives. */
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { PassThrough } from "node:stream"
 import { Bodies, bytesTogetherMax } from "../../../src/server/lane/Bodies.ts"
+import * as requestBody from "../../../src/server/lane/requestBody.ts"
 import { configLayer } from "../fakes.ts"
 
 const kibibytes64 = 64 * 1024
@@ -54,3 +57,25 @@ it.effect("a body has ten seconds, and one more for each 64 KiB that has arrived
     yield* TestClock.adjust("1 second")
     assert.deepStrictEqual(late, ["idle", "steady"])
   }).pipe(Effect.provide(Layer.provide(Bodies.layer, configLayer()))))
+
+it.effect("a body for which there is no room together with others is refused and ends once", () =>
+  Effect.gen(function*() {
+    let ended = 0
+    const bodies = {
+      begin: (tooSlow: () => void) => ({ beganAtMillis: 0, bytes: 0, tooSlow }),
+      add: () => false,
+      end: () => {
+        ended++
+      }
+    }
+    const request = Object.assign(new PassThrough(), { headers: { "content-length": "3" } })
+    request.end("abc")
+    const body = yield* requestBody.receive(
+      request as unknown as IncomingMessage,
+      {} as unknown as ServerResponse,
+      10,
+      bodies
+    )
+    assert.strictEqual(body, "too-many")
+    assert.strictEqual(ended, 1)
+  }))
