@@ -31,11 +31,8 @@ interface Older {
   older: Older | undefined
 }
 
-/** The rounds after which the oldest and the newest of the open views were opened. */
-export interface OpenViews {
-  readonly oldest: number
-  readonly newest: number
-}
+/** The rounds after which the open views were opened, ascending. */
+export type OpenViews = ReadonlyArray<number>
 
 export interface Memtable {
   readonly entries: Map<string, Entry>
@@ -80,25 +77,37 @@ export const reserve = ({ entries }: Memtable, cell: Cell): Entry => {
   return entry
 }
 
+const noViews: OpenViews = []
+
 /** Puts the pending cell in the place of the one that readers saw, which open views go on seeing. */
-export const publish = (memtable: Memtable, entry: Entry, sequence: number, views?: OpenViews): void => {
+export const publish = (memtable: Memtable, entry: Entry, sequence: number, views: OpenViews = noViews): void => {
   const sizeBytes = sizeBytesOf(entry.pending!)
   memtable.sizeBytes += sizeBytes - entry.sizeBytes
   if (entry.cell === undefined) SortedRuns.add(memtable.runs, entry)
-  entry.older = views === undefined ? undefined : keptFor(views, entry)
+  entry.older = views.length === 0 ? undefined : keptFor(views, entry, sequence)
   entry.cell = entry.pending
   entry.sequence = sequence
   entry.pending = undefined
   entry.sizeBytes = sizeBytes
 }
 
-/** Of what the entry showed, what one of the views may still ask for. */
-const keptFor = (views: OpenViews, { cell, older, sequence }: Entry): Older | undefined => {
-  const isSeen = cell !== undefined && sequence <= views.newest
-  const kept = isSeen ? { cell, sequence, older } : older
-  for (let node = kept; node !== undefined; node = node.older) {
-    if (node.sequence <= views.oldest) node.older = undefined
+/** What the entry showed before a round, and one of the views still sees: it was opened before the next cell came. */
+const keptFor = (views: OpenViews, { cell, older, sequence }: Entry, round: number): Older | undefined => {
+  let view = views.length - 1
+  let next = round
+  let kept: Older | undefined
+  let last: Older | undefined
+  for (let node = cell === undefined ? older : { cell, sequence, older }; node !== undefined; node = node.older) {
+    while (view >= 0 && views[view]! >= next) view--
+    if (view < 0) break
+    if (views[view]! >= node.sequence) {
+      if (last === undefined) kept = node
+      else last.older = node
+      last = node
+    }
+    next = node.sequence
   }
+  if (last !== undefined) last.older = undefined
   return kept
 }
 

@@ -1,7 +1,7 @@
 /**
  * Things with keys, kept in sorted runs while they come in any order: short runs are sorted as they fill up, and two
- * neighbours are merged as soon as the later one is half as long. So there are few runs, each thing is moved once for each
- * doubling, and no step holds the event loop for more than some milliseconds.
+ * neighbours are merged as soon as the later one is half as long, up to a length. So there are few runs, each thing is moved
+ * once for each doubling, and no step holds the event loop for more than some milliseconds.
  *
  * Invariant
  * - A run is never changed: whoever holds one goes on reading it.
@@ -18,7 +18,7 @@ interface Keyed {
 export type Run<T extends Keyed> = ReadonlyArray<T>
 
 export interface SortedRuns<T extends Keyed> {
-  /** Longest first. */
+  /** In the order in which they came; behind those of full length the longest first. */
   readonly runs: Array<Run<T>>
   /** Came last, not sorted yet. */
   recent: Array<T>
@@ -31,6 +31,9 @@ const recentMax = 2048
 
 /** Merged in about a millisecond. */
 const mergeSlice = 4096
+
+/** How long a run may become while things are added: its merge is one step. */
+const runMax = 4 * mergeSlice
 
 type IsBefore = (left: string, right: string) => boolean
 
@@ -61,6 +64,7 @@ const seal = <T extends Keyed>(sorted: SortedRuns<T>): void => {
   // No two keys are equal.
   runs.push(recent.sort((left, right) => isBefore(left.key, right.key) ? -1 : 1))
   while (runs.length > 1 && 2 * runs.at(-1)!.length >= runs.at(-2)!.length) {
+    if (runs.at(-1)!.length + runs.at(-2)!.length > runMax) return
     const right = runs.pop()!
     const left = runs.pop()!
     const merged = new Array<T>(left.length + right.length)
@@ -73,14 +77,18 @@ const orderOf = <T extends Keyed>(sorted: SortedRuns<T>): IsBefore => sorted.has
 
 /** Everything in one run; others get their turn meanwhile. */
 export const inOne = Effect.fnUntraced(function*<T extends Keyed>(sorted: SortedRuns<T>) {
-  const runs = Array.from(sealed(sorted))
+  let runs = sealed(sorted)
   const isBefore = orderOf(sorted)
   while (runs.length > 1) {
-    const right = runs.pop()!
-    const left = runs.pop()!
-    const merged = new Array<T>(left.length + right.length)
-    for (const step = merging(left, right, merged, isBefore, mergeSlice); !step.next().done;) yield* Effect.yieldNow
-    runs.push(merged)
+    const longer: Array<Run<T>> = []
+    for (let index = 0; index < runs.length; index += 2) {
+      const left = runs[index]!
+      const right = runs[index + 1] ?? []
+      const merged = new Array<T>(left.length + right.length)
+      for (const step = merging(left, right, merged, isBefore, mergeSlice); !step.next().done;) yield* Effect.yieldNow
+      longer.push(merged)
+    }
+    runs = longer
   }
   return runs[0] ?? []
 })

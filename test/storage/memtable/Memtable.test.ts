@@ -49,11 +49,11 @@ describe("Memtable", () => {
       Memtable.publish(memtable, entry, sequence, views)
     }
     const seen = (sequence: number) => Memtable.visible(entry, sequence)?.version.counter
-    write(2, 1, { oldest: 0, newest: 0 })
-    write(3, 2, { oldest: 0, newest: 0 })
-    write(4, 3, { oldest: 0, newest: 2 })
+    write(2, 1, [0])
+    write(3, 2, [0])
+    write(4, 3, [0, 2])
     assert.deepStrictEqual([0, 2, 3, 9].map(seen), [1, 3, 4, 4])
-    write(5, 4, { oldest: 2, newest: 2 })
+    write(5, 4, [2])
     assert.deepStrictEqual([2, 4].map(seen), [3, 5])
     assert.isUndefined(entry.older!.older, "what only the closed view saw is gone")
     write(6, 5)
@@ -63,7 +63,7 @@ describe("Memtable", () => {
   it("hides a key that came after the view", () => {
     const memtable = Memtable.make()
     const entry = Memtable.reserve(memtable, cell("a", 1))
-    Memtable.publish(memtable, entry, 7, { oldest: 3, newest: 6 })
+    Memtable.publish(memtable, entry, 7, [3, 6])
     assert.isUndefined(Memtable.visible(entry, 6))
     assert.isDefined(Memtable.visible(entry, 7))
   })
