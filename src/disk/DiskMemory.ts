@@ -11,6 +11,7 @@ import { Effect, Latch, Layer } from "effect"
 import * as Bytes from "../domain/bytes.ts"
 import * as SeededRandom from "../domain/SeededRandom.ts"
 import { type AppendHandle, DirectoryLocked, directoryOf, Disk, type Link, type ReadHandle } from "./Disk.ts"
+import { MemoryFile } from "./MemoryFile.ts"
 import { DiskError, DiskFull, type StorageError } from "./StorageError.ts"
 
 /** The names under which operations are counted and made to fail. */
@@ -62,38 +63,8 @@ export interface DiskMemory {
   readonly damage: (path: string, offsetBytes: number) => void
 }
 
-class File {
-  /** How many of the bytes are known to be on the device. */
-  syncedBytes = 0
-  /** What the device still holds when the file was cut and not synced since. */
-  cutFrom: Uint8Array | undefined
-  private room: Uint8Array = Bytes.none
-  private length = 0
-
-  get bytes(): Uint8Array {
-    return this.room.subarray(0, this.length)
-  }
-
-  set bytes(bytes: Uint8Array) {
-    this.room = bytes
-    this.length = bytes.length
-  }
-
-  /** Takes twice the room it needs, or a log of many records would be copied once for each. */
-  append(bytes: Uint8Array): void {
-    const length = this.length + bytes.length
-    if (length > this.room.length) {
-      const room = Bytes.allocateOwn(2 * length)
-      room.set(this.bytes)
-      this.room = room
-    }
-    this.room.set(bytes, this.length)
-    this.length = length
-  }
-}
-
 /** A change of names that the directory has not been synced for. */
-type NameChange = readonly [path: string, file: File | undefined]
+type NameChange = readonly [path: string, file: MemoryFile | undefined]
 
 export const make = (seed: number): DiskMemory => new Model(seed).controls()
 
@@ -101,8 +72,8 @@ export const layer: Layer.Layer<Disk> = Layer.effect(Disk, Effect.sync(() => mak
 
 class Model {
   private readonly draw: () => number
-  private names = new Map<string, File>()
-  private durableNames = new Map<string, File>()
+  private names = new Map<string, MemoryFile>()
+  private durableNames = new Map<string, MemoryFile>()
   private readonly pending = new Map<string, Array<ReadonlyArray<NameChange>>>()
   private readonly locks = new Set<string>()
   private readonly counts = new Map<Operation, number>()
@@ -179,16 +150,16 @@ class Model {
         this.run("openAppend", path, () => {
           let file = this.names.get(path)
           if (file === undefined) {
-            file = new File()
+            file = new MemoryFile()
             this.rename(directoryOf(path), [[path, file]])
           }
-          if (options?.empty === true) cut(file, 0)
+          if (options?.empty === true) file.cut(0)
           return this.appendHandle(path, file)
         }),
       truncate: (path, sizeBytes) =>
         this.withFile("truncate", path, (file) => {
-          cut(file, sizeBytes)
-          settle(file, extentOf(file))
+          file.cut(sizeBytes)
+          file.settle(file.extent)
         }),
       rename: (from, to) =>
         this.withFile("rename", from, (file) => this.rename(directoryOf(to), [[from, undefined], [to, file]])),
@@ -234,7 +205,7 @@ class Model {
     }
   }
 
-  private readHandle(path: string, file: File): ReadHandle {
+  private readHandle(path: string, file: MemoryFile): ReadHandle {
     const life = this.life
     let closed = false
     return {
@@ -258,7 +229,7 @@ class Model {
     }
   }
 
-  private appendHandle(path: string, file: File): AppendHandle {
+  private appendHandle(path: string, file: MemoryFile): AppendHandle {
     const life = this.life
     return {
       append: (bytes) =>
@@ -270,17 +241,17 @@ class Model {
         ),
       sync: Effect.suspend(() => {
         // What is appended meanwhile need not be among it.
-        const begun = extentOf(file)
+        const begun = file.extent
         return Effect.andThen(
           Effect.andThen(Effect.yieldNow, this.syncs.await),
-          this.run("sync", path, () => life === this.life ? settle(file, begun) : dead("sync", path))
+          this.run("sync", path, () => life === this.life ? file.settle(begun) : dead("sync", path))
         )
       }),
       close: Effect.void
     }
   }
 
-  private withFile<A>(operation: Operation, path: string, use: (file: File) => A | DiskError) {
+  private withFile<A>(operation: Operation, path: string, use: (file: MemoryFile) => A | DiskError) {
     return this.run(operation, path, () => {
       const file = this.names.get(path)
       return file === undefined ? new DiskError({ operation, path, code: "ENOENT" }) : use(file)
@@ -341,7 +312,7 @@ class Model {
       }
     }
     this.pending.clear()
-    for (const file of new Set(this.durableNames.values())) lose(file, this.draw)
+    for (const file of new Set(this.durableNames.values())) file.lose(this.draw)
     this.names = new Map(this.durableNames)
     this.faults = []
     this.offAt = Number.POSITIVE_INFINITY
@@ -359,46 +330,9 @@ const dead = (operation: Operation, path: string) => new DiskError({ operation, 
 
 const unreadable = (operation: Operation, path: string) => new DiskError({ operation, path, code: "EIO" })
 
-const applyNames = (names: Map<string, File>, change: ReadonlyArray<NameChange>): void => {
+const applyNames = (names: Map<string, MemoryFile>, change: ReadonlyArray<NameChange>): void => {
   for (const [path, file] of change) {
     if (file === undefined) names.delete(path)
     else names.set(path, file)
   }
-}
-
-const cut = (file: File, sizeBytes: number): void => {
-  if (sizeBytes < file.syncedBytes) {
-    file.cutFrom ??= file.bytes.subarray(0, file.syncedBytes)
-    file.syncedBytes = sizeBytes
-  }
-  file.bytes = Bytes.copyOf(file.bytes, 0, sizeBytes)
-}
-
-/** A file when a sync of it begins. */
-interface Extent {
-  readonly lengthBytes: number
-  readonly cutFrom: Uint8Array | undefined
-}
-
-const extentOf = ({ bytes, cutFrom }: File): Extent => ({ lengthBytes: bytes.length, cutFrom })
-
-/** What was in the file when its sync began is on the device, unless it was cut since. */
-const settle = (file: File, { cutFrom, lengthBytes }: Extent): void => {
-  if (file.cutFrom !== cutFrom) return
-  file.syncedBytes = Math.max(file.syncedBytes, Math.min(lengthBytes, file.bytes.length))
-  file.cutFrom = undefined
-}
-
-const lose = (file: File, draw: () => number): void => {
-  const unsynced = file.bytes.length - file.syncedBytes
-  const kept = file.syncedBytes + Math.floor(draw() * (unsynced + 1))
-  const survivor = Bytes.copyOf(file.bytes, 0, kept)
-  // Pages reach the device in any order: a later one may be there when an earlier one is still empty.
-  if (draw() < 0.25) {
-    const from = file.syncedBytes + Math.floor(draw() * (kept - file.syncedBytes))
-    survivor.fill(0, from, from + Math.floor(draw() * (kept - from)))
-  }
-  file.bytes = file.cutFrom !== undefined && draw() < 0.5 ? file.cutFrom : survivor
-  file.syncedBytes = file.bytes.length
-  file.cutFrom = undefined
 }

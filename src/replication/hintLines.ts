@@ -8,7 +8,7 @@ import * as Bytes from "../domain/bytes.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import * as CellLine from "../domain/cell/CellLine.ts"
 
-/** Named by the first line. Files from before there was one begin with a hint, and are read too. */
+/** Named by the first line. A crash may leave a file without it, which is read all the same. */
 export const format = "rondo-hints-1"
 
 const checked = (line: string): string => `${Bytes.crc32(line).toString(16).padStart(8, "0")} ${line}\n`
