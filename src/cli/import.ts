@@ -31,9 +31,6 @@ interface Options {
   readonly quiet: boolean
 }
 
-const cannotRead = (file: string) => (error: { readonly message: string }) =>
-  failed(`cannot read ${file}: ${error.message}`)
-
 /** The file's lines; `tally` follows how much of it was read. */
 const lines = (file: string, tally: Tally.Tally) =>
   Stream.unwrap(Effect.gen(function*() {
@@ -49,19 +46,15 @@ const lines = (file: string, tally: Tally.Tally) =>
         })
       ),
       unzipped(file),
-      Stream.mapError(cannotRead(file)),
       split
     )
-  })).pipe(Stream.mapError((error) => error._tag === "CommandFailed" ? error : cannotRead(file)(error)))
+  })).pipe(Stream.mapError(({ message }) => failed(`cannot read ${file}: ${message}`)))
 
 const unzipped = (file: string) => <E extends { readonly message: string }>(bytes: Stream.Stream<Uint8Array, E>) =>
   file.endsWith(".gz")
     ? NodeStream.pipeThroughDuplex(bytes, {
       evaluate: () => createGunzip(),
-      onError: (cause) => ({
-        _tag: "BadGzip",
-        message: `not whole gzip (${cause instanceof Error ? cause.message : cause})`
-      })
+      onError: (cause) => ({ message: `not whole gzip (${cause instanceof Error ? cause.message : cause})` })
     })
     : bytes
 

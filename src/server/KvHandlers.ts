@@ -102,7 +102,8 @@ const make = Effect.gen(function*() {
           return placed(response, () =>
             Effect.match(coordinator.put(key, { bytes, contentType }, { w: replicas, timeout }), {
               onFailure: writeFailed,
-              onSuccess: stored(request, response)
+              onSuccess: (receipt) =>
+                written(request, response, receipt, receipt.replaced ? 204 : 201)
             }))
         }
       )
@@ -114,7 +115,7 @@ const make = Effect.gen(function*() {
       (key, { replicas, timeout }) =>
         Effect.match(coordinator.delete(key, { w: replicas, timeout }), {
           onFailure: writeFailed,
-          onSuccess: replaced(request, response)
+          onSuccess: (receipt) => written(request, response, receipt, 204)
         })
     )
 
@@ -183,12 +184,6 @@ const readFailed = (failure: CoordinatorError.ReadQuorumNotReached) => {
   const { failures, got, message, replicas, wanted } = failure
   return problemResponse(new Problem.ReadQuorumFailed({ detail: message, wanted, got, replicas, failures }))
 }
-
-const stored = (request: IncomingMessage, response: ServerResponse) => (receipt: WriteReceipt): Response =>
-  receipt.replaced ? replaced(request, response)(receipt) : written(request, response, receipt, 201)
-
-const replaced = (request: IncomingMessage, response: ServerResponse) => (receipt: WriteReceipt): Response =>
-  written(request, response, receipt, 204)
 
 const written = (
   request: IncomingMessage,

@@ -7,18 +7,13 @@ const secret = Redacted.make("a secret")
 describe("PeerAuth", () => {
   it("derives the same token on every node and in every release", () => {
     assert.strictEqual(PeerAuth.token(secret), "a93d2f5c049b5a5430f4b8eafe3ba4c78bde657afcd405adc97f3e39853b4a04")
-    assert.strictEqual(PeerAuth.token(Redacted.make("a secret")), PeerAuth.token(secret))
+    assert.strictEqual(PeerAuth.header(secret), `Bearer ${PeerAuth.token(secret)}`)
   })
 
   it("derives another token from another secret, and does not show the secret", () => {
     assert.notStrictEqual(PeerAuth.token(Redacted.make("a secret ")), PeerAuth.token(secret))
     assert.notStrictEqual(PeerAuth.token(Redacted.make("")), PeerAuth.token(secret))
     assert.notInclude(PeerAuth.header(secret), "a secret")
-  })
-
-  it("sends the token as a bearer", () => {
-    assert.match(PeerAuth.header(secret), /^Bearer [0-9a-f]{64}$/)
-    assert.strictEqual(PeerAuth.header(secret), `Bearer ${PeerAuth.token(secret)}`)
   })
 
   it("matches the very token and nothing else, of any length", () => {

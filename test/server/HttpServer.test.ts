@@ -312,25 +312,20 @@ it.effect("a server of HTTPS is served like one of HTTP, its lane too", () =>
     assert.strictEqual(yield* statusOf("GET", "/livez"), 200)
   }))
 
-describe("the port", () => {
-  it.effect("that is taken is named in the error", () =>
-    Effect.gen(function*() {
-      const server = yield* serve()
-      const listen = `127.0.0.1:${server.port}`
+it.effect("a port that cannot be had is named in the error, with the system's code", () =>
+  Effect.gen(function*() {
+    const { port } = yield* serve()
+    const ports = [
+      [`127.0.0.1:${port}`, "EADDRINUSE", "is taken: stop what listens there"],
+      ["192.0.2.1:80", "EADDRNOTAVAIL", "cannot listen on 192.0.2.1:80: EADDRNOTAVAIL"]
+    ] as const
+    for (const [listen, code, message] of ports) {
       const layer = serverLayer.pipe(Layer.provide([new Cluster().layer, configLayer({ listen })]))
       const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
-      assert.deepInclude(error, { _tag: "CannotListen", address: listen, code: "EADDRINUSE" })
-      assert.include(error.message, `${listen} is taken`)
-    }))
-
-  it.effect("that cannot be had is another error, with the system's code", () =>
-    Effect.gen(function*() {
-      const layer = serverLayer.pipe(Layer.provide([new Cluster().layer, configLayer({ listen: "192.0.2.1:80" })]))
-      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
-      assert.deepInclude(error, { _tag: "CannotListen", address: "192.0.2.1:80", code: "EADDRNOTAVAIL" })
-      assert.include(error.message, "EADDRNOTAVAIL")
-    }))
-})
+      assert.deepInclude(error, { _tag: "CannotListen", address: listen, code })
+      assert.include(error.message, message)
+    }
+  }))
 
 describe("a stop", () => {
   /** A PUT that waits inside the coordinator. */
