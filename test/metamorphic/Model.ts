@@ -1,5 +1,5 @@
 /**
- * What the engine is compared with: the newest cell of each key, in an array in the order of the keys' bytes.
+ * The model of a store: the newest cell of each key, in an array in the order of the keys' bytes.
  *
  * Pure, but for `take`.
  */
@@ -16,7 +16,7 @@ export interface Model {
   readonly cells: Array<Cell | undefined>
 }
 
-/** Not the engine's order of keys, but the one that it promises. */
+/** The order that the engine promises, without its code. */
 export const compareBytes = (left: string, right: string): number =>
   Buffer.compare(Buffer.from(left), Buffer.from(right))
 
@@ -29,12 +29,12 @@ export const make = (keys: ReadonlyArray<string>): Model => {
   }
 }
 
-/** A view: what comes later does not change it. */
+/** A view, which later writes do not change. */
 export const copy = (model: Model): Model => ({ ...model, cells: model.cells.slice() })
 
 export const get = (model: Model, key: string): Cell | undefined => model.cells[model.rankOf.get(key)!]
 
-/** Merges a cell in and says what the engine has to answer. */
+/** Merges a cell, and returns the answer that the engine must give. */
 export const take = (model: Model, cell: Cell): Applied => {
   const before = get(model, cell.key)
   const order = before === undefined ? 1 : CellModule.compare(cell, before)
@@ -43,7 +43,7 @@ export const take = (model: Model, cell: Cell): Applied => {
   return { _tag: "Accepted", replaced: order > 0 && before?.value !== undefined }
 }
 
-/** The cells of a range in its order, as copies of references: later changes of the model do not show. */
+/** The cells of a range in its order. Later writes do not change the result. */
 export const select = (model: Model, range: Range): ReadonlyArray<Cell> => {
   const found: Array<Cell> = []
   for (const cell of model.cells) {
@@ -56,7 +56,7 @@ export const select = (model: Model, range: Range): ReadonlyArray<Cell> => {
   return range.reverse === true ? found.reverse() : found
 }
 
-/** Where a cursor over these cells stands after it sought a key. */
+/** The position of a cursor over these cells after it has sought a key. */
 export const positionAt = (cells: ReadonlyArray<Cell>, key: string, reverse: boolean): number => {
   const found = cells.findIndex((cell) => reverse ? compareBytes(cell.key, key) <= 0 : compareBytes(cell.key, key) >= 0)
   return found === -1 ? cells.length : found

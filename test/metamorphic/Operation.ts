@@ -1,8 +1,8 @@
 /**
- * What a sequence consists of: plain data, so that a failing one is printed, shortened and run again.
+ * The operations of a sequence: plain data, so that a failing sequence can be printed, shortened and run again.
  *
  * Invariants
- * - A stamp says everything about a cell: the same key and version always come with the same contents.
+ * - A stamp determines its cell: the same key and version always have the same contents.
  */
 import type { Cell, Value } from "../../src/domain/cell/Cell.ts"
 import type { Key } from "../../src/domain/Key.ts"
@@ -12,7 +12,7 @@ import { Incarnation } from "../../src/domain/Version.ts"
 export interface Stamp {
   readonly key: string
   readonly counter: number
-  /** 1 or 2: which node wrote it. */
+  /** 1 or 2, the writing node. */
   readonly node: number
 }
 
@@ -24,9 +24,9 @@ export interface Range {
   readonly tombstones?: boolean
 }
 
-/** What clients do. Slots name what stays open; an operation on a slot that is not open does nothing. */
+/** Requests of clients. A slot names something that stays open; an operation on an empty slot does nothing. */
 export type Request =
-  /** Calls made at the same time, each of some cells. */
+  /** Concurrent calls with some cells each. */
   | { readonly _tag: "apply"; readonly calls: ReadonlyArray<ReadonlyArray<Stamp>> }
   | { readonly _tag: "get" | "version"; readonly key: string }
   /** Without a limit the scan runs to its end. */
@@ -40,14 +40,14 @@ export type Request =
   | { readonly _tag: "seek"; readonly slot: number; readonly key: string }
   | { readonly _tag: "flush" | "compact" | "verify" | "snapshot" }
 
-/** What happens to the store between them. */
+/** Disturbances between the requests. */
 export type Disturbance =
   /** Background work gets turns, and time passes. */
   | { readonly _tag: "pause"; readonly turns: number; readonly millis: number }
   | { readonly _tag: "restart" }
   /** `kill`: the process dies and the system lives. */
   | { readonly _tag: "crash"; readonly kill: boolean; readonly againAt?: number }
-  /** At the n-th disk operation from now, whatever that is. */
+  /** At the n-th disk operation from now. */
   | { readonly _tag: "crash soon"; readonly kill: boolean; readonly disk: number; readonly againAt?: number }
 
 export type Operation = Request | Disturbance
@@ -67,10 +67,10 @@ export const cellOf = (stamp: Stamp): Cell => ({
   value: valueOf(hash(`${stamp.counter}/${stamp.node}/${stamp.key}`))
 })
 
-/** Whether the cell of a stamp is a tombstone can be had by trying counters: a fifth of all are. */
+/** A fifth of all counters make a tombstone, so that a few tries find one. */
 export const isTombstone = (stamp: Stamp): boolean => cellOf(stamp).value === undefined
 
-/** Text that lines and JSON trip over, bytes that are no text, nothing at all, and more than a block holds. */
+/** Text that is hard for lines and JSON, binary, empty, and larger than a block. */
 const valueOf = (drawn: number): Value | undefined => {
   const size = drawn >>> 8
   switch (drawn % 20) {

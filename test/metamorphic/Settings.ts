@@ -1,25 +1,25 @@
 /**
- * Engine settings under which one sequence must give one answer, drawn from a seed: each dimension by itself, from its
- * extremes and its default.
+ * Engine settings, under all of which a sequence must give the same answers. A seed draws each setting by itself, from
+ * its extremes and its default.
  *
  * Pure.
  */
 import * as SeededRandom from "../../src/domain/SeededRandom.ts"
 import type * as Engine from "../../src/storage/Engine.ts"
 
-/** How often, per request, something happens between two. */
+/** The probability of each disturbance before a request. */
 export interface Disturb {
   readonly pause: number
   readonly restart: number
   readonly crash: number
-  /** The power stays on, because this store does not sync. */
+  /** The power never fails, because this store does not sync. */
   readonly onlyKill: boolean
 }
 
 type EngineSettings = Omit<Engine.Options, "directory">
 
 export interface Settings {
-  /** One for each start, in turn: a store may be opened with other settings than it was written with. */
+  /** One for each start, in turn: a store may be opened with other settings than before. */
   readonly engines: ReadonlyArray<EngineSettings>
   readonly disturb: Disturb
 }
@@ -29,7 +29,7 @@ const defaults: Settings = {
   disturb: { pause: 0, restart: 0, crash: 0, onlyKill: false }
 }
 
-/** The first is what a node starts with, undisturbed: when that fails, the settings are not to blame. */
+/** The first are the defaults without disturbances: if they fail, the settings are not to blame. */
 export const draw = (seed: number, count: number): ReadonlyArray<Settings> => {
   const random = SeededRandom.make(seed).fork("settings")
   return [defaults, ...Array.from({ length: count - 1 }, () => one(random))]
@@ -47,7 +47,7 @@ const one = ({ pick }: SeededRandom.SeededRandom): Settings => {
     bloomBitsPerKey: pick([1, 10, 10, 20]),
     tableBytes: pick([500, 4000, 4000, 16 * 1024 * 1024]),
     levelBytes: pick([500, 4000, 4000, 256 * 1024 * 1024]),
-    // Merged as soon as they are there, or left alone until writers are slowed down.
+    // From merges of single tables to merges only once writers are slowed down.
     level0Tables: pick([1, 2, 4, 30])
   })
   return {

@@ -1,4 +1,4 @@
-/** What stays open across operations, each with the part of the model that it has to show. */
+/** Streams, views and cursors that stay open across operations, and the cells that they must give. */
 import { Effect, Exit, Scope } from "effect"
 import type { Pull } from "effect"
 import type { StorageError } from "../../src/disk/StorageError.ts"
@@ -6,7 +6,6 @@ import type { Cell } from "../../src/domain/cell/Cell.ts"
 import type { Cursor, View } from "../../src/storage/Storage.ts"
 import type * as Model from "./Model.ts"
 
-/** A place in a list of cells. */
 export interface Place {
   readonly expected: ReadonlyArray<Cell>
   at: number
@@ -25,7 +24,7 @@ export interface OpenView {
 
 export interface OpenCursor extends Place {
   readonly cursor: Cursor
-  /** The slot of its view, with which it ends. */
+  /** The slot of its view, which ends it. */
   readonly view: number
   readonly reverse: boolean
 }

@@ -1,7 +1,7 @@
 /**
- * Whether what the engine says is what the model says; if not, a sentence.
+ * Compares the engine with the model; each function returns `undefined`, or a sentence about the difference.
  *
- * With `purges` a tombstone of the model may be missing: nobody can tell it from a key that never was.
+ * With `purges` a tombstone of the model may be missing, since it reads like an absent key.
  *
  * Pure.
  */
@@ -52,7 +52,7 @@ export const applied = (expected: Applied, found: Applied | undefined): string |
   return isEqual ? undefined : `expected the answer ${JSON.stringify(expected)}, got ${JSON.stringify(found)}`
 }
 
-/** Cells that follow each other in a scan, from a place on: the place behind them, or what is wrong. */
+/** Compares consecutive cells of a scan, and returns the place behind them or a sentence. */
 export const walk = (
   expected: ReadonlyArray<Cell>,
   from: number,
@@ -69,13 +69,13 @@ export const walk = (
   return at
 }
 
-/** Nothing is left behind a place. */
+/** No cell must follow the place. */
 export const isEnd = (expected: ReadonlyArray<Cell>, at: number, purges: boolean): boolean =>
   purges ? !expected.some((cell, place) => place >= at && cell.value !== undefined) : at >= expected.length
 
 /**
- * A call that was not answered is there as a whole, where nothing newer is, or not at all. What others brought, or what
- * was known before, does not tell that it is there.
+ * The store has all cells of a call without an answer, or newer ones, or it has none. A cell that another call also
+ * brought, or that was known before, is no evidence of the call.
  */
 export const allOrNothing = (
   call: ReadonlyArray<Cell>,

@@ -1,4 +1,4 @@
-/** One seed: its sequence under all its settings; when one of them disagrees with the model, the shortest way to that. */
+/** Runs the sequence of a seed under all its settings, and shortens the first failure. */
 import { Effect } from "effect"
 import { execute, type Failure } from "./execute.ts"
 import * as generate from "./generate.ts"
@@ -6,7 +6,7 @@ import type { Operation } from "./Operation.ts"
 import * as Settings from "./Settings.ts"
 import { shorten } from "./shorten.ts"
 
-/** Long enough for several flushes, compactions and restarts of every kind; short enough to be shortened. */
+/** Enough for several flushes, compactions and restarts of every kind, and few enough to shorten. */
 export const requestsPerSequence = 400
 export const settingsPerSequence = 8
 
@@ -44,6 +44,6 @@ export const report = ({ at, operations, problem, seed, settings }: Found): stri
     ""
   ].join("\n")
 
-/** Long keys repeat themselves. */
+/** Abbreviates repetitions in long keys. */
 const brief = (text: string): string =>
   text.replace(/(.{1,8}?)\1{9,}/gu, (all, part: string) => `${part}<${all.length / part.length} times>`)

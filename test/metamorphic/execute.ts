@@ -1,4 +1,4 @@
-/** Runs a sequence of operations under some settings, from an empty disk to a last look at everything. */
+/** Runs a sequence of operations under some settings, from an empty disk to a final check of everything. */
 import { Cause, Effect, Exit, Logger, Scope } from "effect"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import type { Operation } from "./Operation.ts"
@@ -7,12 +7,12 @@ import * as Run from "./Run.ts"
 import type { Settings } from "./Settings.ts"
 
 export interface Failure {
-  /** The place of the operation that failed; as many as there are operations when the end did. */
+  /** The index of the failed operation; the number of operations if the final check failed. */
   readonly at: number
   readonly problem: string
 }
 
-/** A crash at each try would never let it through; two come about, at most. */
+/** Two crashes can hit an operation, at most. */
 const triesMax = 5
 
 export const execute = Effect.fnUntraced(function*(
@@ -31,7 +31,7 @@ export const execute = Effect.fnUntraced(function*(
   return yield* end(run, problem === undefined ? undefined : { at: operations.length, problem })
 }, Effect.provide(Logger.layer([])))
 
-/** Tries an operation again when a crash, and nothing else, kept it from its answer. */
+/** Repeats an operation that failed because of a crash. */
 const attempt = Effect.fnUntraced(function*(run: Run.Run, operation: Operation) {
   for (let count = 0; count < triesMax; count++) {
     const pending = operation._tag === "apply" ? callsOf(run, operation) : []
@@ -56,7 +56,7 @@ const sentenceOf = (cause: Cause.Cause<unknown>): string => {
   return failure instanceof Error ? `it fails: ${failure.message}` : `a defect: ${Cause.pretty(cause)}`
 }
 
-/** Everything is there by every way of reading, before and after one more restart. */
+/** All ways of reading give everything, before and after one more restart. */
 const finish = Effect.fnUntraced(function*(run: Run.Run) {
   if (Run.isDead(run)) yield* Run.recover(run, [])
   run.memory.powerOffAt(Number.POSITIVE_INFINITY)

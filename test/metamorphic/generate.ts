@@ -35,7 +35,7 @@ export const sequence = (seed: number, length: number): Sequence => {
   return { keys, requests: Array.from({ length }, draw) }
 }
 
-/** Few keys are overwritten often; many make several tables and levels. */
+/** Few keys cause overwrites; many cause several tables and levels. */
 const keysOf = (random: Random): ReadonlyArray<string> => {
   const count = random.pick([5, 30, 30, 120])
   const few = Array.from({ length: random.pick([2, 4, letters.length]) }, () => random.pick(letters))
@@ -49,7 +49,7 @@ const keysOf = (random: Random): ReadonlyArray<string> => {
   return Array.from(keys)
 }
 
-/** A weight for each kind, of which every sequence makes its own mixture. */
+/** Each sequence scales the weights by itself. */
 const mixture = (random: Random) => {
   const weights: ReadonlyArray<readonly [Request["_tag"], number]> = [
     ["apply", 40],
@@ -123,7 +123,7 @@ const drawing = (random: Random, keys: ReadonlyArray<string>) => {
   }
 }
 
-/** Versions relative to what the key had when the sequence was drawn: newer, the same again, or older. */
+/** Versions relative to the key's newest one so far: newer, the same, or older. */
 const stamps = (random: Random, keys: ReadonlyArray<string>) => {
   const newest = new Map<string, Stamp>()
   let counterMax = 0
@@ -152,7 +152,7 @@ const stamps = (random: Random, keys: ReadonlyArray<string>) => {
   return { any, deletions: () => keys.filter(() => random.chance(0.7)).map(deletion) }
 }
 
-/** A key, or something beside one. */
+/** A key, or a text near one. */
 const boundOf = (random: Random, keys: ReadonlyArray<string>): string => {
   const key = random.pick(keys)
   const letter = random.pick(letters)
@@ -172,7 +172,7 @@ const prefixOf = (random: Random, keys: ReadonlyArray<string>): string => {
   return characters.slice(0, random.below(characters.length + 1)).join("")
 }
 
-/** Puts disturbances between the requests; the requests stay the same under all settings. */
+/** Adds disturbances between the requests, which stay the same under all settings. */
 export const disturbed = (
   requests: ReadonlyArray<Request>,
   seed: number,

@@ -1,4 +1,4 @@
-/** Does one request to the store and to the model, and compares what they say. */
+/** Performs an operation on the store and on the model, and compares the answers. */
 import { Cause, Effect, Exit, Scope, Stream } from "effect"
 import { DiskError, type StorageError } from "../../src/disk/StorageError.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
@@ -17,7 +17,7 @@ type Performed = Effect.Effect<void, StorageError | Run.Mismatch>
 const ensure = (problem: string | undefined): Effect.Effect<void, Run.Mismatch> =>
   problem === undefined ? Effect.void : Effect.fail(new Run.Mismatch({ problem }))
 
-/** `isRetry` after a crash: what was not answered may have happened before. */
+/** `isRetry`: a crash interrupted the operation, so it may have happened already. */
 export const perform = (run: Run.Run, operation: Operation, isRetry: boolean): Performed => {
   switch (operation._tag) {
     case "apply":
@@ -65,11 +65,11 @@ export const perform = (run: Run.Run, operation: Operation, isRetry: boolean): P
   }
 }
 
-/** The cells of an operation as this store may be asked to take them. */
+/** The calls of an operation, without cells to which this store's answer is open. */
 export const callsOf = (run: Run.Run, { calls }: Of<"apply">): ReadonlyArray<ReadonlyArray<Cell>> => {
   const cells = calls.map((call) => call.map(cellOf))
   if (!run.purges) return cells
-  // Whether it still knows the tombstone that an older cell would be told of is its own business.
+  // A purging store may or may not know the tombstone that supersedes an older cell.
   const model = Model.copy(run.model)
   return cells.map((call) =>
     call.filter((cell) => {
@@ -187,7 +187,7 @@ const seek = Effect.fnUntraced(function*(run: Run.Run, { key, slot }: Of<"seek">
   open.at = Model.positionAt(open.expected, key, open.reverse)
 })
 
-/** What cannot be read because the disk is off is no damage. */
+/** A read that fails because the disk is off is no damage. */
 const verify = Effect.fnUntraced(function*(run: Run.Run) {
   const { damage, holes } = yield* run.life.subject.verify
   if (Run.isDead(run)) return yield* new DiskError({ operation: "verify", path: "data", code: "KILLED" })

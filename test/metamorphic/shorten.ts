@@ -1,5 +1,5 @@
 /**
- * The operations that a failure needs: those up to it, then without the parts that it happens without.
+ * Shortens a failing sequence: cuts it after the failure, then leaves out parts that the failure does not need.
  *
  * Source: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (IEEE TSE 2002), simplified: by
  * halves, quarters and so on, once.
@@ -12,7 +12,7 @@ export interface Shortened extends Failure {
   readonly operations: ReadonlyArray<Operation>
 }
 
-/** A sequence of some hundred operations is down to what matters by then. */
+/** Enough for a sequence of some hundred operations. */
 const runsMax = 600
 
 export const shorten = Effect.fnUntraced(function*(

@@ -8,7 +8,7 @@ import type { Change } from "../../src/storage/Feed.ts"
 import { run } from "../inVirtualTime.ts"
 import { accepted, cell, numbered, pathsOf, stage, tombstone, withSettings, withStore, writeTable } from "./store.ts"
 
-/** A change in few words. */
+/** A short form of a change. */
 const brief = (change: Change): string => {
   switch (change._tag) {
     case "Applied":

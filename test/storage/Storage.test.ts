@@ -247,7 +247,7 @@ describe("FSYNC", () => {
   })
 })
 
-/** The disk, whose tables are synced only while the latch is open. */
+/** A disk that syncs tables only while the latch is open. */
 const holdingTableSyncs = () => {
   const latch = Latch.makeUnsafe(true)
   const memory = withHandles(DiskMemory.make(1), (path, handle) => ({

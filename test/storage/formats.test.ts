@@ -1,4 +1,4 @@
-/** A store as its files are, and files that other versions wrote. */
+/** A store from files in the repository, and files of other versions. */
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
@@ -94,10 +94,10 @@ describe("a store of format 2", () => {
   })
 })
 
-/** What `fixtures/write.ts` damaged. */
+/** `fixtures/write.ts` damaged these keys. */
 const isInHole = (name: string) => name >= "users/0150" && name < "users/0159"
 
-/** The same file as another version might write it: its first line says so, and its checksum holds. */
+/** The same file of another format, with a valid checksum. */
 const ofOtherFormat = (bytes: Uint8Array, from: string, to: string) => {
   const lines = Bytes.utf8(bytes).replace(from, to).trimEnd().split("\n").slice(0, -1)
   const body = lines.map((line) => `${line}\n`).join("")

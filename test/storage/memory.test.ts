@@ -13,7 +13,7 @@ const refer = Effect.fnUntraced(function*(storage: Storage["Service"], name: str
   return new WeakRef((yield* storage.get(key(name)))!)
 })
 
-/** What a job has looked at through a weak reference stays until the job ends. */
+/** A job keeps the target of a weak reference that it has read until it ends. */
 const afterThisJob = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 describe("memory", () => {

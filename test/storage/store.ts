@@ -1,4 +1,4 @@
-/** What the storage tests share: cells, and a store over a disk in memory that is opened, crashed and opened again. */
+/** Helpers of the storage tests: cells, answers, and stores on a disk in memory. */
 import { assert } from "@effect/vitest"
 import { Effect, Exit, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -21,7 +21,7 @@ export const key = (text: string) => text as Key
 /** Texts that lines, JSON, byte order or UTF-16 treat specially; few of them, so that keys share long prefixes. */
 const Letter = Schema.Literals([..."ab/\"\\\n\u0001ü\uFFEE\u{1F600}", "\",\"version\":\"", "{\"key\":\"a\""])
 
-/** What a property draws to get keys with `keysOf`: a schema for `Key` itself is met by too few random strings. */
+/** A property draws these for `keysOf`, because too few random strings match a schema of `Key`. */
 export const Letters = Schema.Array(Schema.Array(Letter))
 
 export const keysOf = (letters: typeof Letters.Type): ReadonlyArray<Key> =>
@@ -52,12 +52,12 @@ export const numbered = (count: number, valueBytes = 0, first = 0): ReadonlyArra
     return cell(name, index + 1, `${name}@${index + 1}`.padEnd(valueBytes, "x"))
   })
 
-/** The answers of `apply`: the cell is the newest of its key; so it is, in place of a value; there is a newer one. */
+/** Answers of `apply`: the cell is the newest of its key, it replaces a value, or there is a newer one. */
 export const accepted: Applied = { _tag: "Accepted", replaced: false }
 export const replacing: Applied = { _tag: "Accepted", replaced: true }
 export const superseded = (counter: number): Applied => ({ _tag: "Superseded", newest: version(counter) })
 
-/** What a cell says, comparable whatever class its bytes have. */
+/** A cell in a form that compares equal for all classes of bytes. */
 export const plain = (found: Cell | undefined) =>
   found === undefined
     ? undefined
@@ -81,7 +81,7 @@ export type Settings = Partial<Engine.Options>
 
 type OnDisk = Pick<DiskMemory.DiskMemory, "disk">
 
-/** Opens a store that is closed by hand, as a process is. */
+/** Opens a store that the test closes. */
 export const open = Effect.fnUntraced(function*({ disk }: OnDisk, settings: Settings = {}) {
   const scope = yield* Scope.make()
   const storage = yield* Engine.open(disk, {
@@ -96,7 +96,7 @@ export const open = Effect.fnUntraced(function*({ disk }: OnDisk, settings: Sett
   return opened
 })
 
-/** Opens a store that is closed with the test. */
+/** Opens a store that is closed at the end of the test. */
 export const openScoped = Effect.fnUntraced(function*(on: OnDisk, settings?: Settings) {
   const { storage } = yield* Effect.acquireRelease(open(on, settings), ({ close }) => close)
   return storage
@@ -109,7 +109,7 @@ export const crash = Effect.fnUntraced(function*(memory: DiskMemory.DiskMemory, 
   memory.powerOn()
 })
 
-/** A store on a disk in memory that a test opens, and the ways in which its process can end. */
+/** A store on a disk in memory, and the ways in which its process can end. */
 export interface Stage {
   readonly memory: DiskMemory.DiskMemory
   readonly storage: Storage["Service"]
@@ -150,7 +150,7 @@ export const withSettings =
 
 export const withStore = withSettings({})
 
-/** The disk, whose handles for appending are what `change` makes of them. */
+/** The disk, with changed handles for appending. */
 export const withHandles = (
   memory: DiskMemory.DiskMemory,
   change: (path: string, handle: AppendHandle) => AppendHandle
@@ -201,7 +201,7 @@ export const until = Effect.fnUntraced(function*<E, R>(
   assert.fail("it did not come to pass in 10,000 turns")
 })
 
-/** Lets a test's clock go on while it waits, because a store whose flush lags makes writers sleep. */
+/** Lets time pass on a test's clock, because a store whose flush lags makes writers sleep. */
 export const driven = <A, E>(effect: Effect.Effect<A, E>) =>
   Effect.raceFirst(effect, Effect.forever(Effect.andThen(Effect.yieldNow, TestClock.adjust("100 millis"))))
 

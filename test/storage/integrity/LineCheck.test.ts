@@ -10,7 +10,6 @@ import { inVirtualTime } from "../../inVirtualTime.ts"
 import { write } from "../sstable/tables.ts"
 import { cell, directory, tombstone } from "../store.ts"
 
-/** What is wrong, by the words alone. */
 const problemsOf = Effect.fnUntraced(function*(
   cells: ReadonlyArray<Cell>,
   change: (table: Table.Table) => Table.Table = (table) => table

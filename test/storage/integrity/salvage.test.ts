@@ -9,7 +9,7 @@ import { inVirtualTime } from "../../inVirtualTime.ts"
 import { orGiveUp } from "../crashes/giveUp.ts"
 import { collect, directory, numbered, pathsOf } from "../store.ts"
 
-/** One start of a node, as far as its disk is concerned. */
+/** Starts the part of a node that uses the disk. */
 const start = Effect.fnUntraced(function*(memory: DiskMemory.DiskMemory, salvage: boolean) {
   const scope = yield* Scope.make()
   const layers = Storage.layer.pipe(

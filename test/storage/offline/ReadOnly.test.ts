@@ -7,7 +7,7 @@ import type { ScanOptions } from "../../../src/storage/Storage.ts"
 import { inVirtualTime } from "../../inVirtualTime.ts"
 import { cell, collect, crash, directory, open, plain, tombstone, writeTable } from "../store.ts"
 
-/** A store of two tables and a log, whose node has stopped or was killed. */
+/** A store of two tables and a log, after its node was closed or killed. */
 const stopped = Effect.fnUntraced(function*(how: "closed" | "killed") {
   const memory = DiskMemory.make(1)
   const opened = yield* open(memory)
@@ -105,7 +105,7 @@ describe("a store that is only read", () => {
   inVirtualTime("distinguishes holes of the manifest from new ones", function*() {
     const { memory } = yield* stopped("closed")
     memory.damage(pathOf(memory, ".idx"), 5)
-    // A start moves the table aside and remembers what it held.
+    // A start moves the table aside and remembers its range.
     const opened = yield* open(memory)
     yield* opened.storage.flush
     yield* opened.close

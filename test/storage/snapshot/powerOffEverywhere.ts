@@ -1,4 +1,4 @@
-/** Disturbs what is done to a snapshot, or made of one, at each of its disk operations. */
+/** Power failures at each disk operation of work on a snapshot. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import * as DiskMemory from "../../../src/disk/DiskMemory.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as frame from "../../../src/storage/wal/frame.ts"
 
-/** Frames of the payloads, each knowing that all before it is durable, or that only `durableBytes` are. */
+/** Frames of the payloads; each says that all before it, or only `durableBytes`, are durable. */
 const log = (payloads: ReadonlyArray<string>, durableBytes?: number): Buffer => {
   let bytes = Buffer.alloc(0)
   for (const payload of payloads) {
