@@ -8,6 +8,11 @@ describe("the list of mutations", () => {
     assert.strictEqual(new Set(mutations.map(({ name }) => name)).size, mutations.length)
   })
 
+  it("has a row for each in docs/simulation.md", () => {
+    const page = readFileSync(new URL("../../docs/simulation.md", import.meta.url), "utf8")
+    assert.deepStrictEqual(mutations.filter(({ name }) => !page.includes(`\n| ${name} |`)), [])
+  })
+
   for (const { changes, name } of mutations) {
     it(`fits the sources: ${name}`, () => {
       for (const { file, find, replace } of changes) {

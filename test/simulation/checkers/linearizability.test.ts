@@ -97,6 +97,14 @@ describe("the search", () => {
     }
   })
 
+  it("visits a configuration once, so concurrent writes do not cost a step for each of their orders", () => {
+    const written = Array.from({ length: 8 }, (_, id) => [
+      put(`${id}`, [id, 100], 1, { id }),
+      get([10 + id, 110], 1, `${id}`)
+    ]).flat()
+    assert.isObject(checkRegister([...written, get([120, 121])], 10_000))
+  })
+
   it("gives up after its steps, and says so", () => {
     const history = [put("a", [1, 2], 1), get([3, 4], 1, "a")]
     assert.strictEqual(checkRegister(history, 2), "undecided")
