@@ -5,7 +5,7 @@
  * Invariants
  * - Appended bytes survive a crash once `sync` of that handle has succeeded; a created, renamed or removed name once
  *   `syncDirectory` of its directory has.
- * - An operation that fails has done nothing, a part or all of its work: whoever calls it decides what is safe then.
+ * - An operation that fails has done nothing, a part or all of its work: the caller decides what is safe then.
  */
 import { Context, Effect, Schema, type Scope } from "effect"
 import type { StorageError } from "./StorageError.ts"

@@ -1,8 +1,8 @@
 /**
  * `Disk` in memory, with the failures of a real one on demand.
  *
- * What a crash may take away follows POSIX, not any kind file system: bytes that were not synced, from the end and
- * possibly in the middle of a write; names that were created, renamed or removed since their directory was synced.
+ * A crash may take away as much as POSIX allows, more than usual file systems do: bytes that were not synced, from the
+ * end and possibly in the middle of a write; names that were created, renamed or removed since their directory was synced.
  * How much of that is lost is drawn from the seed, so the same seed and the same operations give the same disk.
  *
  * Source: Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014), section 2.
@@ -221,7 +221,7 @@ class Model {
               : Bytes.copyOf(file.bytes, offsetBytes, end)
           })
         ),
-      // Every read takes a turn, so that whatever can happen between asking and answering does.
+      // Every read takes a turn, so that other work happens between request and answer.
       readNow: () => false,
       close: Effect.sync(() => {
         closed = true

@@ -12,7 +12,7 @@ import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Bytes from "../domain/bytes.ts"
 import { type AppendHandle, DirectoryLocked, Disk, type Link, type ReadHandle } from "./Disk.ts"
-import { DiskError, DiskFull, isUnreadable, type StorageError } from "./StorageError.ts"
+import { DiskError, DiskFull, isMissing, isUnreadable, type StorageError } from "./StorageError.ts"
 
 /** Copying this much takes about 30 microseconds, as much as the event loop may well be held. */
 const synchronousAppendBytesMax = 64 * 1024
@@ -56,11 +56,7 @@ const open = (operation: string, file: string, flags: string) =>
   call<number>(operation, file, (done) => fs.open(file, flags, 0o644, done))
 
 const whenMissing = <A, B>(effect: Effect.Effect<A, StorageError>, instead: B) =>
-  Effect.catchIf(
-    effect,
-    (error) => error._tag === "DiskError" && error.code === "ENOENT",
-    () => Effect.succeed(instead)
-  )
+  Effect.catchIf(effect, isMissing, () => Effect.succeed(instead))
 
 const syncDirectory = (directory: string) =>
   Effect.acquireUseRelease(
@@ -117,7 +113,7 @@ const readRange = (
     if (length === 0) return done(null, Bytes.none)
     const end = offset + length
     const memory = Bytes.allocateOwn(memoryBytes)
-    // A copy: whoever holds it would keep all that lay around it.
+    // A copy, because a view would keep all the memory.
     const wanted = () => Bytes.copyOf(memory, offset - start, end - start)
     const step = (filled: number): void =>
       fs.read(descriptor, memory, filled, memory.length - filled, start + filled, (error, count) => {
@@ -140,7 +136,7 @@ const readsThroughPoolCount = 64
 let slowShare = 0
 let readsThroughPool = 0
 
-/** Whoever gets nothing reads through the pool, where a failure is told. */
+/** A caller that gets nothing reads through the pool, which reports the failure. */
 const readNow = (descriptor: number, offset: number, length: number, target: Uint8Array): boolean => {
   if (readsThroughPool > 0) {
     readsThroughPool--
@@ -238,7 +234,7 @@ const sqliteBusy = 5
 
 const isBusy = (cause: unknown): boolean => cause instanceof Error && "errcode" in cause && cause.errcode === sqliteBusy
 
-/** What a file system answers that has no second names, or not between these two places. */
+/** The answers of a file system that has no second names, or not between these two places. */
 const linkRefusals = new Set(["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK"])
 
 const link = (from: string, to: string): Effect.Effect<Link, StorageError> =>

@@ -1,7 +1,7 @@
 /**
  * Who owns this data directory: the node's name, the incarnation drawn when the directory was created, and how often
- * it has been started. Holds the lock that keeps a second process out, so whatever opens files in the directory needs
- * this service first.
+ * it has been started. Holds the lock that keeps a second process out, so a service that opens files in the directory
+ * needs this one first.
  *
  * Invariants
  * - A directory never changes its incarnation; a new directory never has one that was used before.
@@ -47,9 +47,9 @@ export class Identity extends Context.Service<Identity, {
   readonly incarnation: Incarnation
   /** 1 at the first start, one more at each. */
   readonly generation: number
-  /** The node has not been brought level since its directory was new or salvaged: it may lack what it acknowledged. */
+  /** The node was not in sync since its directory was new or salvaged: it may lack cells that it acknowledged. */
   readonly fresh: boolean
-  /** Records that the node has been brought level: it is not `fresh` at its next start. */
+  /** Records that the node is in sync: it is not `fresh` at its next start. */
   readonly markSettled: Effect.Effect<void, StorageError>
   /** Records that it has not. */
   readonly markUnsettled: Effect.Effect<void, StorageError>

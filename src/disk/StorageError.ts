@@ -1,4 +1,4 @@
-/** What can go wrong between the engine and its disk. */
+/** The errors that the engine can get from its disk. */
 import { Schema } from "effect"
 
 /** No space is left. Writes are refused and reads go on; the engine tries again by itself when space returns. */
@@ -47,6 +47,9 @@ export class UnknownFormat extends Schema.TaggedError<UnknownFormat>()("UnknownF
 
 export const StorageError = Schema.Union([DiskFull, DiskError, Corruption, UnknownFormat])
 export type StorageError = typeof StorageError.Type
+
+/** There is no such file. */
+export const isMissing = (error: StorageError): boolean => error._tag === "DiskError" && error.code === "ENOENT"
 
 /** The device could not read a place, though the request was sound. */
 export const isUnreadable = (error: StorageError): error is DiskError =>

@@ -1,4 +1,4 @@
-/** What became of a cell that was given to the store. */
+/** The store's answer to a cell. */
 import type { Version } from "../domain/Version.ts"
 
 export type Applied =

@@ -1,4 +1,4 @@
-/** What the compactor is asked for: to look whether there is something to merge, or to merge everything. */
+/** Requests to the compactor: to look whether there is something to merge, or to merge everything. */
 import { Effect, Latch } from "effect"
 import type { StorageError } from "../disk/StorageError.ts"
 import { waiterOf, Waiters } from "./Waiters.ts"
@@ -37,7 +37,7 @@ export class Compactions {
     this.underWay.tell()
   }
 
-  /** What stands in the way of one compaction stands in the way of the one that others wait for. */
+  /** The failure of any compaction would stop the one that others wait for, too. */
   refuse(failure: StorageError): void {
     this.underWay.tell(failure)
     this.requests.tell(failure)

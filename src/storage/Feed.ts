@@ -44,7 +44,7 @@ export interface Limits {
 export const defaults: Limits = { changesMax: 16_384, bytesMax: 32 * 1024 * 1024 }
 
 export interface Changes {
-  /** What came since it was last asked, in order. */
+  /** Changes since the last call, in order. */
   readonly takeNow: () => ReadonlyArray<Change>
   /** The same, and waits while there is nothing. For one fiber at a time. */
   readonly take: Effect.Effect<ReadonlyArray<Change>>

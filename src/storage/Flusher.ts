@@ -42,7 +42,7 @@ export const run = (state: State): Effect.Effect<never> =>
     )
   )
 
-/** What those hear who wait for a flush that broke a rule: it will break it again. */
+/** For callers that wait for a flush that broke a rule: it will break it again. */
 const refusalOf = ({ settings }: State) =>
   new DiskError({ operation: "flush", path: settings.directory, code: "BROKEN_RULE" })
 
@@ -92,7 +92,7 @@ const adopt = (state: State, table: Table.Table) =>
     }
   )
 
-/** Tries again until it succeeds, and tells those who wait of each failure. */
+/** Tries again until it succeeds, and reports each failure to those who wait. */
 const untilDone = <A>(state: State, attempt: Effect.Effect<A, StorageError>): Effect.Effect<A> =>
   Effect.catch(
     attempt,

@@ -1,4 +1,4 @@
-/** What the writer, who fills memtables, and the flusher, who writes them to tables, let each other know. */
+/** Requests of the writer, which fills memtables, to the flusher, which writes them to tables, and their outcome. */
 import { Effect, Latch } from "effect"
 import type { StorageError } from "../disk/StorageError.ts"
 import { Waiters } from "./Waiters.ts"

@@ -1,6 +1,6 @@
 /**
  * The tables of a store by level: level 0 holds flushed ones, which overlap; every other level is one run of tables in
- * key order that do not. Replaced as a whole, never changed: whoever holds it has a consistent set.
+ * key order that do not. Replaced and never changed, so a holder has a consistent set.
  *
  * Pure.
  */
@@ -13,7 +13,7 @@ export const levelCount = 7
 
 export const levelLast = levelCount - 1
 
-/** What a table is to whoever chooses among tables. */
+/** A table to those who choose among tables. */
 export interface Sized {
   readonly keyMin: string
   readonly keyMax: string

@@ -2,8 +2,8 @@
  * The tables that are the store, the ranges of keys of which cells were lost, and the numbers of its files: what the
  * manifest says, beside the tables that are open.
  *
- * Everything changes by `install`, which writes the manifest first. Levels and holes are replaced and never changed, so
- * whoever holds them has a consistent set.
+ * Everything changes by `install`, which writes the manifest first. Levels and holes are replaced and never
+ * changed, so a holder has a consistent set.
  */
 import { Effect, Semaphore } from "effect"
 import type { Disk } from "../disk/Disk.ts"

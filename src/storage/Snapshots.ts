@@ -1,12 +1,12 @@
 /**
  * The snapshots that a node keeps in its own data directory, by name, below `snapshots/`.
  *
- * What a crash left of one that was being written or removed goes away at the next start.
+ * The next start removes one that a crash left half written or half removed.
  */
 import { Context, Effect, Layer, Schema, Semaphore } from "effect"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import { Disk } from "../disk/Disk.ts"
-import type { StorageError } from "../disk/StorageError.ts"
+import { isMissing, type StorageError } from "../disk/StorageError.ts"
 import { bytesOf } from "./Levels.ts"
 import * as Manifest from "./manifest/Manifest.ts"
 import * as Snapshot from "./snapshot/Snapshot.ts"
@@ -77,8 +77,6 @@ export class Snapshots extends Context.Service<Snapshots, {
   )
 }
 
-const isMissing = (error: StorageError) => error._tag === "DiskError" && error.code === "ENOENT"
-
 const namesIn = (disk: Disk["Service"], parent: string): Effect.Effect<ReadonlyArray<string>, StorageError> =>
   Effect.map(
     Effect.catchIf(disk.list(parent), isMissing, () => Effect.succeed([])),
@@ -100,7 +98,7 @@ const remove = Effect.fnUntraced(function*(disk: Disk["Service"], parent: string
   yield* Snapshot.remove(disk, `${parent}/${name}`)
 })
 
-/** What cannot be looked at stays: it is no reason not to start. */
+/** A directory that cannot be read stays: it is no reason not to start. */
 const removeIncomplete = Effect.fnUntraced(function*(disk: Disk["Service"], parent: string) {
   const names = yield* Effect.orElseSucceed(namesIn(disk, parent), () => [])
   for (const name of names) {

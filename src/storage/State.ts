@@ -1,5 +1,5 @@
 /**
- * What the engine's parts share. Each group of what changes has one owner, which says who may change it and how; the
+ * Shared by the engine's parts. Each group of mutable fields has one owner, which says who may change it and how; the
  * rest never changes.
  */
 import type { Fsync } from "../config/NodeConfig.ts"
@@ -45,7 +45,7 @@ export interface State {
   readonly metrics: Metrics["Service"]
 }
 
-/** What recovery found in the directory. */
+/** Found in the directory by recovery. */
 export interface Recovered {
   readonly active: Memtable.Memtable
   readonly levels: Levels.Levels

@@ -80,8 +80,8 @@ export class Storage extends Context.Service<Storage, {
    * Opens the store in the data directory. `Identity` is needed for its lock: it comes first.
    *
    * To salvage a log is to lose what this node may have acknowledged, so the node counts as fresh from then on. That is
-   * written down before the log is touched: a crash in between would leave a log without a flaw and a node that passes
-   * for level. When there was nothing to salvage, it is taken back.
+   * written down before the log is touched: a crash in between would leave a log without a flaw and a node that
+   * seems to be in sync. When there was nothing to salvage, it is taken back.
    */
   static readonly layer: Layer.Layer<Storage, StorageError, Disk | Identity | Metrics | NodeConfig> = Layer.effect(
     Storage,

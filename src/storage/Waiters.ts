@@ -1,4 +1,4 @@
-/** Those who wait for the outcome of work that a fiber in the background does, and who are told of it together. */
+/** Callers that wait for the outcome of work in the background, and get it together. */
 import { Effect } from "effect"
 import type { StorageError } from "../disk/StorageError.ts"
 
@@ -16,7 +16,7 @@ export class Waiters {
     this.waiting.push(waiter)
   }
 
-  /** Whoever comes from now on waits for the next outcome. */
+  /** Callers that come later wait for the next outcome. */
   tell(failure?: StorageError): void {
     for (const waiter of this.take()) waiter(failure)
   }

@@ -121,7 +121,7 @@ export const make = (state: State): Writer => {
       for (const write of writes) write.resume(Effect.failCause(cause))
     })
 
-  /** What was decided without the cells of this round still holds. */
+  /** Answers that do not depend on the cells of this round still hold. */
   const refuseRound = (writes: ReadonlyArray<Write>, round: decide.Round, failure: StorageError) => {
     round.withdraw()
     for (const write of writes) write.resume(write.needsLog ? Effect.fail(failure) : decide.answerOf(write))
@@ -225,7 +225,7 @@ export const make = (state: State): Writer => {
     flush: Effect.callback((resume) => closed ? resume(Effect.fail(closedError())) : askAgain([resume])),
     run: Effect.forever(Effect.gen(function*() {
       yield* awaitWork
-      // Whatever else arrives in this turn of the event loop goes in the same round.
+      // Other calls in this turn of the event loop go in the same round.
       yield* Effect.yieldNow
       if (ticked) yield* Effect.uninterruptible(serveTick)
       if (flushRequests.length > 0) yield* Effect.uninterruptible(serveFlushes)

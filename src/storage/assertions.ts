@@ -1,6 +1,6 @@
 /**
- * Rules that always hold, checked while the store runs: for each manifest, each batch that is logged, and each table that
- * takes the place of a memtable or of other tables. A broken rule is a defect: nothing is written that breaks it.
+ * Rules that always hold, checked while the store runs: for each manifest, each batch for the log, and each table that
+ * takes the place of a memtable or of other tables. A broken rule is a defect: nothing that breaks it is written.
  *
  * Pure: each check returns the rule that is broken, in words, or `undefined`.
  */
@@ -21,11 +21,11 @@ export class BrokenRule extends Schema.TaggedError<BrokenRule>()("BrokenRule", {
 export const holds = (during: string, broken: string | undefined): Effect.Effect<void> =>
   broken === undefined ? Effect.void : Effect.die(new BrokenRule({ during, rule: broken }))
 
-/** What to do when a rule stopped the effect before it wrote anything. */
+/** Undoes preparations when a rule stopped the effect before it wrote anything. */
 export const onBroken = (undo: Effect.Effect<void>) =>
   Effect.tapDefect((defect) => defect instanceof BrokenRule ? undo : Effect.void)
 
-/** What a manifest says. */
+/** The contents of a manifest. */
 export interface Contents {
   readonly tables: ReadonlyArray<TableProperties & { readonly id: number; readonly level: number }>
   readonly logs: ReadonlyArray<number>

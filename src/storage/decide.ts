@@ -25,7 +25,7 @@ export interface Write {
   needsLog: boolean
   /** Why what the store holds of one of the keys could not be read. */
   failure: StorageError | undefined
-  /** What these hide counts as absent: the cells are what all other replicas hold of them. */
+  /** Cells that these hide count as absent: `cells` are the newest of all other replicas. */
   readonly fills: ReadonlyArray<Hole>
 }
 
@@ -42,7 +42,7 @@ const unknown = "unknown"
 /** What the store holds of a key that is not in the active memtable: its version alone where that decides. */
 type Stored = Cell.Cell | StoredVersion | undefined | typeof unknown
 
-/** A write of which only tables can tell something: it waits as a whole, so that it is taken as a whole or not at all. */
+/** A write that only tables can decide. All its cells wait, so that all or none are taken. */
 interface Deferred {
   readonly write: Write
   /** For each cell, what the store holds, or why that could not be read. */
@@ -56,7 +56,7 @@ const acceptedReplaced: Applied = { _tag: "Accepted", replaced: true }
 const newAnswer = Effect.succeed<ReadonlyArray<Applied>>([acceptedNew])
 const replacedAnswer = Effect.succeed<ReadonlyArray<Applied>>([acceptedReplaced])
 
-/** What the caller gets. Nearly all calls are of one cell that is accepted, and share their answers. */
+/** Nearly all calls are of one cell that is accepted, and share their answers. */
 export const answerOf = ({ applied, failure }: Write): Effect.Effect<ReadonlyArray<Applied>, StorageError> => {
   if (failure !== undefined) return Effect.fail(failure)
   if (applied.length !== 1) return Effect.succeed(applied)
@@ -235,7 +235,7 @@ export class Round {
 
   /** Against a cell in the active memtable, or one of this round. */
   private takeKnown(write: Write, index: number, entry: Memtable.Entry): void {
-    // Whatever is said of a pending cell holds only once that one is logged.
+    // An answer that depends on a pending cell holds only once that one is logged.
     if (entry.pending !== undefined) write.needsLog = true
     this.takeAgainst(write, index, entry.pending ?? entry.cell!, entry)
   }

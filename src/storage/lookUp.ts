@@ -14,7 +14,7 @@ import * as TableIndex from "./sstable/TableIndex.ts"
 
 export { mustRead } from "./sstable/Table.ts"
 
-/** What is looked into: the sorted runs, newest first, and the ranges of keys of which cells were lost. */
+/** The sorted runs, newest first, and the ranges of keys of which cells were lost. */
 export interface Tables {
   readonly runs: ReadonlyArray<ReadonlyArray<Table>>
   readonly holes: ReadonlyArray<Holes.Hole>

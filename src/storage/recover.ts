@@ -109,7 +109,7 @@ const forget = Effect.fnUntraced(function*(
   for (const { id } of gone) yield* moveAside(disk, directory, id)
 })
 
-/** For whoever wants to look at them: nothing reads them any more. */
+/** For people: nothing reads them any more. */
 const moveAside = Effect.fnUntraced(function*(disk: Disk["Service"], directory: string, id: number) {
   for (const path of [Table.dataPath(directory, id), Table.indexPath(directory, id)]) {
     yield* Effect.ignore(disk.rename(path, `${path}.damaged`))

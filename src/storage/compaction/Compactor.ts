@@ -46,7 +46,7 @@ export const run = (state: State, scope: Scope.Scope): Effect.Effect<never> =>
     )
   )
 
-/** What those hear who wait for a compaction that broke a rule: it will break it again. */
+/** For callers that wait for a compaction that broke a rule: it will break it again. */
 const refusalOf = ({ settings }: State) =>
   new DiskError({ operation: "compact", path: settings.directory, code: "BROKEN_RULE" })
 
@@ -75,7 +75,7 @@ const choose = (state: State): Chosen | undefined => {
   return picked === undefined ? undefined : { ...picked, answers: false }
 }
 
-/** Written anew where it is, without what cannot be read: what is lost becomes a hole that other replicas can fill. */
+/** It is rewritten on its level without the damaged blocks, which become holes that other replicas can fill. */
 const damagedTable = (levels: Levels.Levels) => {
   for (let target = 0; target < levels.length; target++) {
     const table = levels[target]!.find(({ damaged }) => damaged.size > 0)
@@ -182,7 +182,7 @@ const runsOf = (levels: Levels.Levels, chosen: ReadonlyArray<Table.Table>) => {
 const isLowest = (levels: Levels.Levels, merged: ReadonlyArray<Table.Table>, target: number): boolean => {
   const isMerged = new Set(merged)
   return levels.every((tables, level) => {
-    // What is above is newer. Level 0 is merged as a whole, unless one of its tables is written anew in its place.
+    // What is above is newer. Level 0 is merged as a whole, unless one of its tables is rewritten in its place.
     if (level < target) return true
     const others = tables.filter((table) => !isMerged.has(table))
     return merged.every((table) => overlapping(others, table).length === 0)
@@ -196,7 +196,7 @@ const reportLost = (holes: ReadonlyArray<Hole>) =>
         `byte ${offsetBytes}. They are asked of other replicas`
     ), { discard: true })
 
-/** Whoever asked for the compaction is told of the first failure and does not wait for the end. */
+/** Callers that wait for the compaction get the first failure and do not wait for the end. */
 const untilDone = (state: State, installed: Effect.Effect<void, StorageError>): Effect.Effect<void> =>
   Effect.catch(
     installed,

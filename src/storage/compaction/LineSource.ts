@@ -77,7 +77,7 @@ export class LineSource implements Source {
   readonly load: Effect.Effect<void, StorageError> = Effect.suspend(() => {
     const table = this.run[this.table]!
     const first = this.nextBlock
-    const end = spanEnd(table, first)
+    const end = TableIndex.spanEnd(table.index, first, spanBytes)
     if (end - first === 1) return this.loadOne(table, first)
     return Effect.catchIf(
       this.take(table, first, end),
@@ -135,13 +135,6 @@ export class LineSource implements Source {
 const quote = 0x22
 /** From the quotation mark behind the key to the version. */
 const versionOffset = `","version":"`.length
-
-const spanEnd = ({ index }: Table, first: number): number => {
-  const { offsets } = index
-  let end = first + 1
-  while (end < TableIndex.blockCount(index) && offsets[end + 1]! - offsets[first]! <= spanBytes) end++
-  return end
-}
 
 const compareKeys = (left: LineSource, right: LineSource): number => {
   if (!left.isUnescaped || !right.isUnescaped) return compare(left.key(), right.key())

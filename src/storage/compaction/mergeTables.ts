@@ -25,7 +25,7 @@ export interface Options extends TableWriter.Settings {
 export interface Merged {
   /** Complete tables, in key order; their files are durable, their names not yet. */
   readonly ids: ReadonlyArray<number>
-  /** What could not be read of the sources. */
+  /** Blocks of the sources that could not be read. */
   readonly holes: ReadonlyArray<Hole>
 }
 

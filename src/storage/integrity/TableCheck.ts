@@ -14,7 +14,7 @@ import { LineCheck } from "./LineCheck.ts"
 export interface TableCheck {
   /** Checks some more, and says how many bytes that took; `undefined` when there is nothing left. */
   readonly step: Effect.Effect<number | undefined>
-  /** What was found so far. */
+  /** Found so far. */
   readonly damage: ReadonlyArray<Holes.Hole>
 }
 
@@ -23,13 +23,13 @@ export interface Options {
   readonly directory: string
   /** Read at once, unless a block is larger. */
   readonly spanBytes: number
-  /** Write an index that is damaged on the disk anew from memory: without it the next start would lose the table. */
+  /** Replace a damaged index by the one in memory: without it the next start would lose the table. */
   readonly repairIndex: boolean
   /** Look at each line too, which takes ten times as long. */
   readonly lines?: boolean
 }
 
-/** Whoever checks a table retains it meanwhile. */
+/** The caller retains the table meanwhile. */
 export const make = (table: Table.Table, options: Options): TableCheck => {
   const damage: Array<Holes.Hole> = []
   const blocks = TableIndex.blockCount(table.index)
@@ -99,7 +99,7 @@ export const make = (table: Table.Table, options: Options): TableCheck => {
     step: Effect.suspend((): Effect.Effect<number | undefined> => {
       const first = block
       if (first === blocks) return Effect.undefined
-      block = first === -1 ? 0 : spanEnd(table.index, first, options.spanBytes)
+      block = first === -1 ? 0 : TableIndex.spanEnd(table.index, first, options.spanBytes)
       if (first === -1) return checkIndex
       const bytes = table.index.offsets[block]! - table.index.offsets[first]!
       return Effect.map(checkSpan(first, block), () => {
@@ -116,10 +116,3 @@ const writeIndex = (disk: Disk["Service"], path: string, index: TableIndex.Table
     onFailure: () => false,
     onSuccess: () => true
   })
-
-const spanEnd = (index: TableIndex.TableIndex, first: number, spanBytes: number): number => {
-  const { offsets } = index
-  let end = first + 1
-  while (end < TableIndex.blockCount(index) && offsets[end + 1]! - offsets[first]! <= spanBytes) end++
-  return end
-}

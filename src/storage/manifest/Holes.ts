@@ -29,7 +29,7 @@ export const ofTable = (
   { offsetBytes, path, reason }: Damage
 ): Hole => ({ from: keyMin, to: after(keyMax), counterMax, file: path, offsetBytes, reason })
 
-/** What a block that cannot be read may have held. */
+/** The range of keys that a block may have held. */
 export const ofBlock = (table: Table, block: number, damage: Damage): Hole => {
   const { firstKeys } = table.index
   const whole = ofTable(table, damage)

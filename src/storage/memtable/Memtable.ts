@@ -21,7 +21,7 @@ export interface Entry {
   older: Older | undefined
   /** Accepted, but not logged yet. */
   pending: Cell | undefined
-  /** What `cell` counts for; looking at it again would cost more than keeping it. */
+  /** Of `cell`: computing it again would cost more than keeping it. */
   sizeBytes: number
 }
 
@@ -41,11 +41,11 @@ export interface Memtable {
   sizeBytes: number
   /** The numbers of the logs that hold its cells. */
   readonly logs: Array<number>
-  /** What its cells took in the logs. */
+  /** Taken by its cells in the logs. */
   logBytes: number
 }
 
-/** What an entry costs beside its key and value, about: the objects of the cell and its version, and the map's slot. */
+/** About the cost of an entry beside its key and value: the objects of the cell and its version, and the map's slot. */
 const entryBytes = 200
 
 export const make = (): Memtable => ({
@@ -91,7 +91,7 @@ export const publish = (memtable: Memtable, entry: Entry, sequence: number, view
   entry.sizeBytes = sizeBytes
 }
 
-/** What the entry showed before a round, and one of the views still sees: it was opened before the next cell came. */
+/** The earlier cells that an open view sees: it was opened after the cell came and before the next one did. */
 const keptFor = (views: OpenViews, { cell, older, sequence }: Entry, round: number): Older | undefined => {
   let view = views.length - 1
   let next = round

@@ -15,7 +15,7 @@ import * as Memtable from "./Memtable.ts"
 import * as OpenViews from "./OpenViews.ts"
 import * as SortedRuns from "./SortedRuns.ts"
 
-/** What a view keeps of the memtables of its moment. */
+/** The memtables of one moment, for a view. */
 export interface Held {
   /** The last change that it shows. */
   readonly sequence: number
@@ -75,7 +75,7 @@ export class Memtables {
     return Memtable.get(this.current, key) ?? this.findFlushing(key)
   }
 
-  /** What the memtable that is being flushed has of the key. */
+  /** The cell of the memtable that is being flushed. */
   findFlushing(key: string): Cell | undefined {
     return this.full === undefined ? undefined : Memtable.get(this.full, key)
   }
@@ -154,7 +154,7 @@ export class Memtables {
     this.full = undefined
   }
 
-  /** What is visible now stays so for the holder, whatever becomes of it here. */
+  /** Keeps for the holder what is visible now. */
   hold(): Held {
     const { sequence } = this.feed
     const memtables = this.full === undefined ? [this.current] : [this.current, this.full]

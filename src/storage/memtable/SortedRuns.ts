@@ -1,10 +1,10 @@
 /**
  * Things with keys, kept in sorted runs while they come in any order: short runs are sorted as they fill up, and two
- * neighbours are merged as soon as the later one is half as long, up to a length. So there are few runs, each thing is moved
- * once for each doubling, and no step holds the event loop for more than some milliseconds.
+ * neighbours are merged as soon as the later one is half as long, up to a length. So there are few runs, each thing is
+ * moved once for each doubling, and no step holds the event loop for more than some milliseconds.
  *
  * Invariant
- * - A run is never changed: whoever holds one goes on reading it.
+ * - A run is never changed, so a reader can go on reading it.
  *
  * Source: Bentley and Saxe, "Decomposable Searching Problems I: Static-to-Dynamic Transformation" (1980), section 2.
  */

@@ -33,7 +33,7 @@ export interface StoredLog {
   readonly cells: number
   /** Bytes behind the last whole record, which a start cuts. */
   readonly tornBytes: number
-  /** What of it cannot be read. */
+  /** Why a part of it cannot be read. */
   readonly problem: string | undefined
 }
 
@@ -105,7 +105,7 @@ export const withoutManifest = (directory: string, names: ReadonlyArray<string>)
   })
 }
 
-/** Of a damaged log, its whole records. */
+/** Takes the whole records of a damaged log. */
 const readLog = Effect.fnUntraced(function*(disk: Disk["Service"], path: string, memtable: Memtable.Memtable) {
   const bytes = yield* disk.readFile(path)
   if (bytes === undefined) return { path, bytes: 0, cells: 0, tornBytes: 0, problem: "it is missing" }

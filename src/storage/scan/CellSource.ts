@@ -104,13 +104,13 @@ export class MemtableSource implements CellSource {
   }
 }
 
-/** A scan reads so many blocks one by one, as look-ups do and through the cache; then it is a long one. */
+/** Blocks that a scan reads one by one and through the cache, as look-ups do, before it counts as a long one. */
 const blocksAlone = 8
 
-/** A long scan reads so many blocks at once, past the cache: it must not push out what look-ups need. */
+/** Blocks that a long scan reads at once, past the cache: it must not push out those that look-ups need. */
 const blocksTogether = 8
 
-/** One sorted run of tables. Whoever walks it retains them meanwhile. */
+/** One sorted run of tables. The caller retains them meanwhile. */
 export class TableSource implements CellSource {
   /** Which table and which of its blocks come next. */
   private table = 0

@@ -12,11 +12,11 @@ const freeMax = 64
 
 const free: Array<Uint8Array> = []
 
-/** Memory of at least so many bytes, with any contents. */
+/** Memory of at least `lengthBytes`, with any contents. */
 export const take = (lengthBytes: number): Uint8Array =>
   lengthBytes <= spanBytes ? free.pop() ?? Bytes.allocateOwn(spanBytes) : Bytes.allocateOwn(lengthBytes)
 
-/** Takes it back from whoever does not look at it any more. */
+/** Takes it back when nobody reads it any more. */
 export const give = (memory: Uint8Array): void => {
   if (memory.length === spanBytes && free.length < freeMax) free.push(memory)
 }

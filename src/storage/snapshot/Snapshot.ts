@@ -1,12 +1,12 @@
 /**
  * A durable copy of a store as it was at one moment, in a directory of its own: its tables under second names (copies
- * where the file system has none) and a manifest of them. Tables never change, so what they share with the store stays
- * as it is whatever the store does next.
+ * where the file system has none) and a manifest of them. Tables never change, so the store and its snapshots can share
+ * them.
  *
  * Invariants
- * - The manifest is written last and removed first: a directory without one is no snapshot, whatever else is in it.
- * - A snapshot has no logs. It holds what the memtable held when it was turned over, so every call of `apply` is in it
- *   whole or not at all, and all that were answered before the snapshot was asked for are.
+ * - The manifest is written last and removed first: a directory without one is no snapshot, even if it has tables.
+ * - A snapshot has no logs. It holds what the memtable held when it was turned over, so it holds all
+ *   or none of the cells of a call of `apply`, and those of all calls that were answered before.
  */
 import { Effect, Schema, Semaphore } from "effect"
 import { directoryOf, type Disk, type Link } from "../../disk/Disk.ts"
@@ -28,7 +28,7 @@ export class SnapshotDirectoryTaken extends Schema.TaggedError<SnapshotDirectory
 export interface SnapshotReport {
   readonly directory: string
   readonly tables: number
-  /** Of all tables together: older cells of a key, and tombstones, count too. */
+  /** In all tables, with older cells of a key and tombstones. */
   readonly cells: number
   readonly bytes: number
   /** How much of these takes space of its own, because it could not be linked. */
@@ -68,15 +68,19 @@ const free = ({ tables }: ReturnType<typeof hold>) =>
 
 const fill = Effect.fnUntraced(function*({ disk, settings }: State, contents: Manifest.Manifest, directory: string) {
   const bytesCopied = yield* copyInto(disk, settings.directory, contents, directory)
-  const { tables } = contents
-  const report: SnapshotReport = {
-    directory,
-    tables: tables.length,
-    cells: tables.reduce((sum, { cells }) => sum + cells, 0),
-    bytes: Levels.bytesOf(tables),
-    bytesCopied
-  }
-  return report
+  return reportOf(directory, contents.tables, bytesCopied)
+})
+
+export const reportOf = (
+  directory: string,
+  tables: ReadonlyArray<Manifest.TableEntry>,
+  bytesCopied: number
+): SnapshotReport => ({
+  directory,
+  tables: tables.length,
+  cells: tables.reduce((sum, { cells }) => sum + cells, 0),
+  bytes: Levels.bytesOf(tables),
+  bytesCopied
 })
 
 /**

@@ -5,29 +5,25 @@
  */
 import { Effect, Schema } from "effect"
 import type { Disk } from "../../disk/Disk.ts"
-import { bytesOf } from "../Levels.ts"
+import { isMissing } from "../../disk/StorageError.ts"
 import * as Manifest from "../manifest/Manifest.ts"
 import * as Table from "../sstable/Table.ts"
 import * as Snapshot from "./Snapshot.ts"
 
-/** What is in the way, and what to do about it. */
+/** The message says why, and what to do about it. */
 export class CannotRestore extends Schema.TaggedError<CannotRestore>()("CannotRestore", {
   message: Schema.String
 }) {}
 
 export interface RestoreReport extends Snapshot.SnapshotReport {
-  /** What the snapshot had lost already. */
+  /** Ranges of which the snapshot had lost cells already. */
   readonly holes: number
 }
 
 /** Whether it can be done, as far as that can be told without reading the tables. Changes nothing. */
 export const prepare = Effect.fnUntraced(function*(disk: Disk["Service"], source: string, target: string) {
   const contents = yield* readSnapshot(disk, source)
-  const names = yield* Effect.catchIf(
-    disk.list(target),
-    (error) => error._tag === "DiskError" && error.code === "ENOENT",
-    () => Effect.succeed([])
-  )
+  const names = yield* Effect.catchIf(disk.list(target), isMissing, () => Effect.succeed([]))
   const others = names.filter((name) => name !== "LOCK")
   if (others.length > 0) {
     return yield* new CannotRestore({
@@ -56,14 +52,7 @@ export const restore = Effect.fnUntraced(function*(
     Snapshot.copyInto(disk, source, contents, target, missing),
     () => Effect.ignore(undo(disk, target, tables.map(({ id }) => id)))
   )
-  const report: RestoreReport = {
-    directory: target,
-    tables: tables.length,
-    cells: tables.reduce((sum, { cells }) => sum + cells, 0),
-    bytes: bytesOf(tables),
-    bytesCopied,
-    holes: contents.holes.length
-  }
+  const report: RestoreReport = { ...Snapshot.reportOf(target, tables, bytesCopied), holes: contents.holes.length }
   return report
 })
 

@@ -59,7 +59,7 @@ export interface BlockCache {
   readonly put: (slots: BlockSlots, index: number, bytes: Uint8Array) => Uint8Array
   /** Lets all blocks of a table go that nobody will read again. */
   readonly drop: (slots: BlockSlots) => void
-  /** To be called once a second: lets go of blocks that nobody has used for half a minute to a minute. */
+  /** To be called once a second: drops blocks that nobody has used for half a minute to a minute. */
   readonly age: () => void
   readonly sizeBytes: () => number
   /** The memory behind it. */
@@ -67,8 +67,8 @@ export interface BlockCache {
 }
 
 /**
- * A full cache takes one of so many blocks that were missed: what is read again and again comes in soon, and what is read
- * once costs neither memory nor what it would have pushed out.
+ * A full cache takes one of this many blocks that were missed: a block that is read often comes in soon, and one that is
+ * read once pushes no other out.
  */
 const missesPerAdmission = 8
 
@@ -76,8 +76,8 @@ const missesPerAdmission = 8
 const chancesPerPutMax = 16
 
 /**
- * Each block is looked at once in so many seconds. So all that the rule costs is one read more of each block in that time:
- * of a full cache of 128 MiB some thousand a second, at most, of those that the system's page cache answers.
+ * Each block is looked at once in this time, so the rule costs at most one more read of each: of a full cache of 128 MiB
+ * some thousand reads a second, which the system's page cache answers.
  */
 const secondsUnused = 30
 
@@ -94,7 +94,7 @@ export const make = (bytesMax: number): BlockCache => {
   // A ring, because an iterator of a set keeps all that the set held when it grew, until the iterator moves on.
   /** The oldest block, the newest before it. */
   let oldest: CachedBlock | undefined
-  /** What is looked at next for its age, how many others before all were, and how many of them in one second. */
+  /** The block whose age is looked at next, how many are left of this round, and how many are looked at in a second. */
   let ageing: CachedBlock | undefined
   let unaged = 0
   let agedPerSecond = 0

@@ -10,7 +10,14 @@
  */
 import { Effect } from "effect"
 import type { Disk, ReadHandle } from "../../disk/Disk.ts"
-import { Corruption, type DiskError, isUnreadable, type StorageError, UnknownFormat } from "../../disk/StorageError.ts"
+import {
+  Corruption,
+  type DiskError,
+  isMissing,
+  isUnreadable,
+  type StorageError,
+  UnknownFormat
+} from "../../disk/StorageError.ts"
 import * as Bytes from "../../domain/bytes.ts"
 import * as cellLines from "../../domain/cell/cellLines.ts"
 import type { BlockCache, BlockSlots } from "./BlockCache.ts"
@@ -56,7 +63,7 @@ export const dataPath = (directory: string, id: number): string => `${directory}
 export const indexPath = (directory: string, id: number): string => `${directory}/${fileNumber(id)}.idx`
 export const fileNumber = (id: number): string => String(id).padStart(6, "0")
 
-/** What all tables of a store share. */
+/** Shared by all tables of a store. */
 export interface Context {
   readonly disk: Disk["Service"]
   readonly directory: string
@@ -97,8 +104,6 @@ export const readIndex = Effect.fnUntraced(function*(disk: Disk["Service"], dire
   if (format === undefined) return yield* new Corruption({ path, offsetBytes: 0, reason: index })
   return yield* new UnknownFormat({ path, format, known: TableIndex.format })
 })
-
-const isMissing = (error: StorageError) => error._tag === "DiskError" && error.code === "ENOENT"
 
 const make = (
   id: number,

@@ -34,7 +34,13 @@ export interface TableIndex {
 export const format = "rondo-sstable-2"
 export const blockCount = (index: TableIndex): number => index.firstKeys.length
 
-export const lengthOf = ({ offsets }: TableIndex, block: number): number => offsets[block + 1]! - offsets[block]!
+/** Where a read of whole blocks ends that begins at `first`: it takes at most `spanBytes`, or one block. */
+export const spanEnd = (index: TableIndex, first: number, spanBytes: number): number => {
+  const { offsets } = index
+  let end = first + 1
+  while (end < blockCount(index) && offsets[end + 1]! - offsets[first]! <= spanBytes) end++
+  return end
+}
 
 export const encode = ({ bloom, checksums, firstKeys, offsets, properties }: TableIndex): Uint8Array => {
   const lengths = firstKeys.map((_, block) => offsets[block + 1]! - offsets[block]!)
@@ -53,7 +59,7 @@ interface Head extends TableProperties {
   readonly blocks: number
 }
 
-/** Whether the bytes are those that were written, of whatever format. */
+/** Whether the bytes are those that were written, in any format. */
 export const isIntact = (bytes: Uint8Array): boolean => {
   const bodyBytes = bodyBytesOf(bytes)
   return Bytes.utf8(bytes, bodyBytes) === checksumLine(bytes.subarray(0, bodyBytes))

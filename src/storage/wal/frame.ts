@@ -31,7 +31,6 @@ export interface Frame {
   readonly offset: number
   readonly payload: Uint8Array
   readonly end: number
-  readonly durableBytes: number
 }
 
 const markBytes = 3
@@ -53,12 +52,7 @@ export const at = (bytes: Uint8Array, offset: number): Frame | undefined => {
   const end = offset + headerBytes + Bytes.uint32At(bytes, offset + 8)
   if (end > bytes.length) return undefined
   if (Bytes.crc32(bytes.subarray(offset + 8, end)) !== Bytes.uint32At(bytes, offset + 4)) return undefined
-  return {
-    offset,
-    payload: bytes.subarray(offset + headerBytes, end),
-    end,
-    durableBytes: Bytes.uint32At(bytes, offset + 12)
-  }
+  return { offset, payload: bytes.subarray(offset + headerBytes, end), end }
 }
 
 export type Reading =
@@ -98,7 +92,7 @@ const wasDurable = (bytes: Uint8Array, damaged: number): boolean => {
   }
 }
 
-/** Every whole record, whatever lies between them. */
+/** Every whole record, also behind damaged ones. */
 export const salvage = (bytes: Uint8Array): ReadonlyArray<Frame> => {
   const frames: Array<Frame> = []
   for (let offset = 0; offset !== -1;) {
