@@ -81,18 +81,6 @@ describe("LocalCluster", () => {
     )
   })
 
-  it("tells how a node ended, how many go on, and the command that brings it back", () => {
-    const plan = LocalCluster.plan(options())
-    const node = plan.nodes[1]!
-    const killed = LocalCluster.deathMessage(plan, node, { code: undefined, signal: "SIGKILL" }, 2)
-    assert.include(killed, "node2 was killed by SIGKILL. 2 of 3 nodes still running.")
-    assert.include(killed, `cd /home/ada/rondo && ${LocalCluster.startCommand(plan, node)}`)
-    assert.include(
-      LocalCluster.deathMessage(plan, node, { code: 1, signal: undefined }, 0),
-      "node2 ended with exit code 1. No node is running."
-    )
-  })
-
   it("greets with the addresses, a request to try, and where the data is", () => {
     const plan = LocalCluster.plan(options())
     const pids = new Map(plan.nodes.map(({ id }, index) => [id, 100 + index]))
