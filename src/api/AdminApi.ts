@@ -46,7 +46,7 @@ export const Damage = Schema.Struct({
 export const Scrub = Schema.Struct({
   /** `false` between two passes. */
   running: Schema.Boolean,
-  /** Of the current pass, or else of the last one. */
+  /** Bytes reread by the current pass; between two passes, by the last one. */
   bytesDone: Schema.Int,
   bytesTotal: Schema.Int,
   /** Passes that ended since the start. */

@@ -14,7 +14,7 @@ export interface Extent {
 export class MemoryFile {
   /** How many of the bytes are known to be on the device. */
   private syncedBytes = 0
-  /** What the device still holds when the file was cut and not synced since. */
+  /** The bytes that the device still has of a file that was cut and not synced since. */
   private cutFrom: Uint8Array | undefined
   private room: Uint8Array = Bytes.none
   private length = 0
@@ -47,7 +47,7 @@ export class MemoryFile {
     this.replace(Bytes.copyOf(this.bytes, 0, sizeBytes))
   }
 
-  /** What was in the file when its sync began is on the device, unless it was cut since. */
+  /** A sync ended: the device has the bytes of its beginning, unless the file was cut meanwhile. */
   settle({ cutFrom, lengthBytes }: Extent): void {
     if (this.cutFrom !== cutFrom) return
     this.syncedBytes = Math.max(this.syncedBytes, Math.min(lengthBytes, this.length))

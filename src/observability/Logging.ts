@@ -5,12 +5,11 @@
  *
  * Values never appear in logs: a line names keys and sizes at most.
  */
-import { Array, Cause, Effect, Layer, Logger, References, String } from "effect"
+import { Array, Cause, Effect, Layer, Logger, References } from "effect"
+import { capitalize } from "effect/String"
 import * as LoggingConfig from "../config/LoggingConfig.ts"
 
-const asText = (
-  value: unknown
-): string => (typeof value === "string" ? value : JSON.stringify(value) ?? globalThis.String(value))
+const asText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value) ?? String(value))
 
 /** A line feed inside a message would let a client forge a line of its own. */
 const oneLine = (text: string): string => text.replaceAll("\r", "\\r").replaceAll("\n", "\\n")
@@ -33,5 +32,5 @@ export const human = Logger.make<unknown, string>(({ cause, date, fiber, logLeve
 export const layer = Layer.unwrap(Effect.map(LoggingConfig.load, ({ format, level }) =>
   Layer.mergeAll(
     Logger.layer([format === "json" ? Logger.consoleJson : Logger.withConsoleLog(human)]),
-    Layer.succeed(References.MinimumLogLevel, String.capitalize(level))
+    Layer.succeed(References.MinimumLogLevel, capitalize(level))
   )))

@@ -5,7 +5,7 @@
  * - A log is removed only when the manifest that names its cells' table is durable.
  */
 import { Effect } from "effect"
-import { DiskError, type StorageError } from "../disk/StorageError.ts"
+import type { StorageError } from "../disk/StorageError.ts"
 import * as assertions from "./assertions.ts"
 import * as Levels from "./Levels.ts"
 import type * as Memtable from "./memtable/Memtable.ts"
@@ -38,13 +38,11 @@ export const run = (state: State): Effect.Effect<never> =>
         for (const log of memtable.logs) {
           yield* Effect.ignore(state.disk.remove(pathOf(directory, log)))
         }
-      }).pipe(assertions.onBroken(Effect.sync(() => state.flushes.end(refusalOf(state)))))
+      }).pipe(
+        assertions.onBroken(Effect.sync(() => state.flushes.end(assertions.refusal("flush", state.settings.directory))))
+      )
     )
   )
-
-/** For callers that wait for a flush that broke a rule: it will break it again. */
-const refusalOf = ({ settings }: State) =>
-  new DiskError({ operation: "flush", path: settings.directory, code: "BROKEN_RULE" })
 
 /**
  * Sorts, encodes and writes the memtable; what a failed attempt wrote is removed.

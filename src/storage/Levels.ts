@@ -13,7 +13,7 @@ export const levelCount = 7
 
 export const levelLast = levelCount - 1
 
-/** A table to those who choose among tables. */
+/** The properties of a table by which compaction chooses. */
 export interface Sized {
   readonly keyMin: string
   readonly keyMax: string

@@ -5,6 +5,7 @@
  * Pure: each check returns the rule that is broken, in words, or `undefined`.
  */
 import { Effect, Schema } from "effect"
+import { DiskError } from "../disk/StorageError.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import { compare, keyBytesMax } from "../domain/Key.ts"
 import type { TableProperties } from "./sstable/TableIndex.ts"
@@ -24,6 +25,10 @@ export const holds = (during: string, broken: string | undefined): Effect.Effect
 /** Undoes preparations when a rule stopped the effect before it wrote anything. */
 export const onBroken = (undo: Effect.Effect<void>) =>
   Effect.tapDefect((defect) => defect instanceof BrokenRule ? undo : Effect.void)
+
+/** For callers that wait for work that broke a rule, because it will break the rule again. */
+export const refusal = (operation: string, path: string): DiskError =>
+  new DiskError({ operation, path, code: "BROKEN_RULE" })
 
 /** The contents of a manifest. */
 export interface Contents {

@@ -1,6 +1,6 @@
 /**
- * What a start and a reader of a stopped store share: opens the tables that a manifest names, and takes up the cells of
- * logs. Changes nothing on the disk.
+ * Opens the tables that a manifest names, and takes up the cells of logs, for a start and for a reader of a stopped
+ * store. Changes nothing on the disk.
  */
 import { Effect } from "effect"
 import { isUnreadable } from "../disk/StorageError.ts"

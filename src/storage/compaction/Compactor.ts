@@ -6,7 +6,7 @@
  */
 import { Effect, type Scope } from "effect"
 import type { Disk } from "../../disk/Disk.ts"
-import { DiskError, type StorageError } from "../../disk/StorageError.ts"
+import type { StorageError } from "../../disk/StorageError.ts"
 import { timed } from "../../observability/Metrics.ts"
 import * as assertions from "../assertions.ts"
 import * as Levels from "../Levels.ts"
@@ -42,13 +42,13 @@ export const run = (state: State, scope: Scope.Scope): Effect.Effect<never> =>
             Effect.andThen(Effect.sleep(retryDelay)),
             Effect.andThen(Effect.sync(() => state.compactions.wake()))
           ))
-      }).pipe(assertions.onBroken(Effect.sync(() => state.compactions.refuse(refusalOf(state)))))
+      }).pipe(
+        assertions.onBroken(Effect.sync(() => {
+          state.compactions.refuse(assertions.refusal("compact", state.settings.directory))
+        }))
+      )
     )
   )
-
-/** For callers that wait for a compaction that broke a rule: it will break it again. */
-const refusalOf = ({ settings }: State) =>
-  new DiskError({ operation: "compact", path: settings.directory, code: "BROKEN_RULE" })
 
 const compactAll = Effect.fnUntraced(function*(state: State, scope: Scope.Scope) {
   for (let chosen = choose(state); chosen !== undefined; chosen = choose(state)) {
@@ -131,7 +131,7 @@ const compact = Effect.fnUntraced(function*(
         state.memtables.lost(holes)
       }
     )
-  ).pipe(assertions.onBroken(discard(options, merged)))
+  ).pipe(assertions.onBroken(discard(options, merged, ids)))
   yield* reportLost(holes)
   for (const table of old) yield* removeWhenFree(disk, settings.directory, table, scope)
 }, (compacted, { memtables }) => Effect.ensuring(compacted, Effect.sync(() => memtables.dropPurge())))
@@ -162,15 +162,12 @@ const openAll = (
       return table
     })).pipe(
       Effect.tap((all) => assertions.holds("a compaction", brokenBy(all))),
-      Effect.onError(() => Effect.andThen(discard(options, opened), mergeTables.removeAll(options, ids)))
+      Effect.onError(() => discard(options, opened, ids))
     )
 }
 
-const discard = (options: mergeTables.Options, tables: ReadonlyArray<Table.Table>): Effect.Effect<void> =>
-  Effect.andThen(
-    Effect.forEach(tables, ({ close }) => close),
-    mergeTables.removeAll(options, tables.map(({ id }) => id))
-  )
+const discard = (options: mergeTables.Options, opened: ReadonlyArray<Table.Table>, ids: ReadonlyArray<number>) =>
+  Effect.andThen(Effect.forEach(opened, ({ close }) => close), mergeTables.removeAll(options, ids))
 
 /** Each table of level 0 by itself, and what is chosen of the other levels as runs. */
 const runsOf = (levels: Levels.Levels, chosen: ReadonlyArray<Table.Table>) => {
@@ -182,7 +179,7 @@ const runsOf = (levels: Levels.Levels, chosen: ReadonlyArray<Table.Table>) => {
 const isLowest = (levels: Levels.Levels, merged: ReadonlyArray<Table.Table>, target: number): boolean => {
   const isMerged = new Set(merged)
   return levels.every((tables, level) => {
-    // What is above is newer. Level 0 is merged as a whole, unless one of its tables is rewritten in its place.
+    // Upper levels are newer. A merge takes all of level 0, unless it rewrites one of its tables in place.
     if (level < target) return true
     const others = tables.filter((table) => !isMerged.has(table))
     return merged.every((table) => overlapping(others, table).length === 0)

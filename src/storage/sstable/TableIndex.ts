@@ -32,6 +32,7 @@ export interface TableIndex {
 }
 
 export const format = "rondo-sstable-2"
+
 export const blockCount = (index: TableIndex): number => index.firstKeys.length
 
 /** Where a read of whole blocks ends that begins at `first`: it takes at most `spanBytes`, or one block. */

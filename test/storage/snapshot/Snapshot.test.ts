@@ -154,6 +154,19 @@ describe("a snapshot that is disturbed", () => {
     })
   }
 
+  inVirtualTime("makes the name of its own directory durable", function*() {
+    const memory = DiskMemory.make(1)
+    const synced: Array<string> = []
+    const syncDirectory = (path: string) => {
+      synced.push(path)
+      return memory.disk.syncDirectory(path)
+    }
+    const { storage } = yield* stage({}, { ...memory, disk: { ...memory.disk, syncDirectory } })
+    yield* filled(storage)
+    yield* storage.snapshot(target)
+    assert.strictEqual(synced.at(-1), "snapshots")
+  })
+
   inVirtualTime("is never taken for complete while it is removed", function*() {
     const prepare = Effect.fnUntraced(function*(memory: DiskMemory.DiskMemory) {
       const { close, storage } = yield* open(memory)

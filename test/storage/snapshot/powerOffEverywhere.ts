@@ -6,6 +6,9 @@ import type { StorageError } from "../../../src/disk/StorageError.ts"
 import type { Cell } from "../../../src/domain/cell/Cell.ts"
 import { contentsOf, plain } from "../store.ts"
 
+/** For each operation: the seed decides how much of the work before it is lost. */
+const seeds = 6
+
 /**
  * The directory `target` has no manifest, or is a store with these cells, when the power fails at any operation of
  * `act`. Returns how often it had no manifest.
@@ -17,8 +20,9 @@ export const powerOffEverywhere = Effect.fnUntraced(function*<E, A, F>(
   cells: ReadonlyArray<Cell>
 ): Effect.fn.Return<number, E | StorageError> {
   let [complete, incomplete] = [0, 0]
-  for (let number = 1, isReached = true; isReached; number++) {
-    const memory = DiskMemory.make(number)
+  for (let run = 0, isReached = true; isReached; run++) {
+    const number = 1 + Math.floor(run / seeds)
+    const memory = DiskMemory.make(run)
     yield* prepare(memory)
     memory.powerOffAt(number)
     yield* Effect.exit(act(memory))
