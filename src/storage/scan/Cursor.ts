@@ -71,6 +71,9 @@ const valueBytesPerPageMax = 1024 * 1024
 /** Looked at in about a millisecond, then requests get their turn. */
 const cellsPerSlice = 512
 
+/** What stopped a slice of work: it has enough, the end, a load to wait for, or it is others' turn. */
+type Stop = "enough" | "end" | "load" | "turn"
+
 export const make = (
   sources: ReadonlyArray<CellSource>,
   holes: ReadonlyArray<Holes.Hole>,
@@ -89,8 +92,7 @@ export const make = (
   const isBeyond = (key: string): boolean =>
     reverse ? compare(key, range.from) < 0 : range.to !== undefined && compare(key, range.to) >= 0
 
-  /** Fills `cells`, and says what stopped it: enough, the end, a load to wait for, or that it is others' turn. */
-  const fill = (cells: Array<Cell.Cell>, countMax: number): "enough" | "end" | "load" | "turn" => {
+  const fill = (cells: Array<Cell.Cell>, countMax: number): Stop => {
     let valueBytes = 0
     while (cells.length < countMax && valueBytes < valueBytesPerPageMax) {
       if (merger.waiting.length > 0) {
@@ -109,8 +111,8 @@ export const make = (
     return "enough"
   }
 
-  const goOn = Effect.fnUntraced(function*(cells: Array<Cell.Cell>, countMax: number) {
-    for (let stop = fill(cells, countMax); stop === "load" || stop === "turn"; stop = fill(cells, countMax)) {
+  const goOn = Effect.fnUntraced(function*(first: Stop, cells: Array<Cell.Cell>, countMax: number) {
+    for (let stop = first; stop === "load" || stop === "turn"; stop = fill(cells, countMax)) {
       if (stop === "turn") {
         untilTurn = cellsPerSlice
         yield* Effect.yieldNow
@@ -130,7 +132,7 @@ export const make = (
         if (lost.length > 0) return Effect.fail(Holes.corruption(lost[0]!))
         const cells: Array<Cell.Cell> = []
         const stop = fill(cells, countMax)
-        return stop === "enough" || stop === "end" ? Effect.succeed(cells) : goOn(cells, countMax)
+        return stop === "enough" || stop === "end" ? Effect.succeed(cells) : goOn(stop, cells, countMax)
       }),
     seek: (key) =>
       Effect.sync(() => {
