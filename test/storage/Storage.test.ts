@@ -462,14 +462,17 @@ describe("scan", () => {
   })
 
   for (const tombstones of [true, false]) {
-    withStore(`lets others have a turn every 512 cells, ${tombstones ? "given out" : "passed over"}`, function*({ storage }) {
-      yield* storage.apply(numbered(6000).map((one) => ({ ...one, value: tombstones ? one.value : undefined })))
-      let turns = 0
-      const others = yield* Effect.forkChild(Effect.forever(Effect.sync(() => turns++)))
-      yield* collect(storage, { tombstones })
-      yield* Fiber.interrupt(others)
-      assert.isAtLeast(turns, Math.floor(6000 / 512))
-    })
+    withStore(
+      `lets others have a turn every 512 cells, ${tombstones ? "given out" : "passed over"}`,
+      function*({ storage }) {
+        yield* storage.apply(numbered(6000).map((one) => ({ ...one, value: tombstones ? one.value : undefined })))
+        let turns = 0
+        const others = yield* Effect.forkChild(Effect.forever(Effect.sync(() => turns++)))
+        yield* collect(storage, { tombstones })
+        yield* Fiber.interrupt(others)
+        assert.isAtLeast(turns, Math.floor(6000 / 512))
+      }
+    )
   }
 
   withStore("releases its tables when it ends early", function*({ memory, storage }) {
