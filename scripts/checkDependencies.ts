@@ -6,6 +6,7 @@
  * Pure, but for `main`.
  */
 import { globSync, readFileSync } from "node:fs"
+import { builtinModules } from "node:module"
 import { posix } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -120,7 +121,10 @@ const runsInBrowser = (path: string): boolean => {
 
 /** An import of Node's module that leaves something at run time: types alone reach nothing. */
 const imported = (names: string): RegExp =>
-  new RegExp(`\\bimport\\s+(?!type\\b)[^"';]*["']node:(?:${names})["']|\\bimport\\(\\s*["']node:(?:${names})["']`)
+  new RegExp(`\\bimport(?:\\s+(?!type\\b)[^"';]*|\\(\\s*)["'](?:node:)?(?:${names})["']`)
+
+const processMembers =
+  "argv|binding|cpuUsage|cwd|exit|getBuiltinModule|kill|memoryUsage|nextTick|pid|platform|stderr|stdout"
 
 const ambients: ReadonlyArray<Ambient> = [
   { pattern: /\bDate\.now\(|\bnew Date\(/, instead: "Clock" },
@@ -130,14 +134,22 @@ const ambients: ReadonlyArray<Ambient> = [
   { pattern: imported("fs|fs/promises|sqlite"), instead: "Disk" },
   { pattern: imported("net|http|https|http2|tls|dgram"), instead: "PeerClient or HttpServer" },
   { pattern: imported("child_process|worker_threads|cluster"), instead: "NodeProcess" },
-  { pattern: /["']node:[a-z_/]+["']/, instead: "what a browser has too", where: runsInBrowser },
+  {
+    pattern: new RegExp(`(?<=\\b(?:from|import)\\s*\\(?\\s*)["'](?:node:[a-z_/]+|${builtinModules.join("|")})["']`),
+    instead: "what a browser has too",
+    where: runsInBrowser
+  },
+  { pattern: new RegExp(`(?<!\\.)\\bprocess\\.(?:${processMembers})\\b`), instead: "a service", where: runsInBrowser },
   { pattern: /["']@effect\/platform-node[a-zA-Z/-]*["']/, instead: "what a browser has too", where: runsInBrowser },
   { pattern: /\bBuffer\b/, instead: "domain/bytes", where: runsInBrowser }
 ]
 
 /** Comments may name things that code must not use. */
 const withoutComments = (text: string): string =>
-  text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|[\s;])\/\/.*$/gm, "$1")
+  text.replace(
+    /("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|\/\*[\s\S]*?\*\/|(?<=^|[\s;])\/\/.*$/gm,
+    "$1"
+  )
 
 const relativeImports = (text: string): ReadonlyArray<string> =>
   Array.from(
@@ -187,6 +199,13 @@ const doorProblem = (path: string, target: string): string | undefined => {
     : `${path} imports ${target}: the door of ${folder} is ${door}`
 }
 
+/** What runs in a browser imports no leaf for itself: Node's are handed to it from outside, or found at run time. */
+const leafProblem = (path: string, target: string): string | undefined =>
+  runsInBrowser(path) && runsInBrowser(target) && target in leaves && !(path in leaves) &&
+    target !== "domain/bytesNode.ts"
+    ? `${path} imports ${target}: that leaf is not for browsers`
+    : undefined
+
 /** Each cycle once, as the path that leads back to its first file. */
 const cycles = (graph: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlyArray<string> => {
   const done = new Set<string>()
@@ -226,7 +245,9 @@ export const problems = (sources: Sources): ReadonlyArray<string> => {
   const graph = graphOf(sources)
   const order = Array.from(graph).flatMap(([path, targets]) =>
     targets.flatMap((target) =>
-      [directionProblem(path, target), doorProblem(path, target)].filter((problem) => problem !== undefined)
+      [directionProblem, doorProblem, leafProblem].map((check) => check(path, target)).filter((problem) =>
+        problem !== undefined
+      )
     )
   )
   const staleLeaves = Object.keys(leaves).filter((path) => reached(path, sources.get(path) ?? "").length === 0)

@@ -78,6 +78,8 @@ describe("the direction of dependencies", () => {
       "gossip/Speed.ts": `performance.now()`,
       "server/Table.ts": `import * as fs from "node:fs"`,
       "server/Client.ts": `import { request } from 'node:http'`,
+      "server/Bare.ts": `import * as fs from "fs"`,
+      "server/Text.ts": `const glob = "/*"; Date.now() // "*/"`,
       "server/Types.ts": `import type { IncomingMessage } from "node:http"`
     }))
     assert.deepStrictEqual(found, [
@@ -86,7 +88,9 @@ describe("the direction of dependencies", () => {
       "gossip/Timer.ts uses setInterval( and is no leaf: use Effect.sleep",
       "gossip/Speed.ts uses performance.now( and is no leaf: use Clock",
       `server/Table.ts uses import * as fs from "node:fs" and is no leaf: use Disk`,
-      "server/Client.ts uses import { request } from 'node:http' and is no leaf: use PeerClient or HttpServer"
+      "server/Client.ts uses import { request } from 'node:http' and is no leaf: use PeerClient or HttpServer",
+      `server/Bare.ts uses import * as fs from "fs" and is no leaf: use Disk`,
+      "server/Text.ts uses Date.now( and is no leaf: use Clock"
     ])
   })
 
@@ -122,6 +126,16 @@ describe("the direction of dependencies", () => {
     for (const path of allowed) assert.deepStrictEqual(problems(sources({ [path]: uses })), [], path)
     const harmless = `// a Buffer of "node:buffer"\nconst memory = new ArrayBuffer(8)\nclass MessageBuffer {}`
     assert.deepStrictEqual(problems(sources({ "domain/Key.ts": harmless })), [])
+    const others = {
+      "ring/Ring.ts": `import { join } from "path"`,
+      "ring/Id.ts": `const id = process.pid; this.process.exit()`,
+      "coordinator/Coordinator.ts": `import * as DiskNode from "../disk/DiskNode.ts"`
+    }
+    assert.deepStrictEqual(problems(sources(others)), [
+      "coordinator/Coordinator.ts imports disk/DiskNode.ts: that leaf is not for browsers",
+      `ring/Ring.ts uses "path" and is no leaf: use what a browser has too`,
+      "ring/Id.ts uses process.pid and is no leaf: use a service"
+    ])
     assert.deepStrictEqual(problems(sources({ "ring/Ring.ts": `import("@effect/platform-node/Undici")` })), [
       `ring/Ring.ts uses "@effect/platform-node/Undici" and is no leaf: use what a browser has too`
     ])
