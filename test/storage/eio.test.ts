@@ -1,6 +1,6 @@
 /** What the store makes of a sector that cannot be read for good, and of a disk that cannot read at all. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import { assertCell, cell, collect, directory, driven, key, open, openScoped } from "./store.ts"
 
@@ -53,6 +53,20 @@ describe("a sector that cannot be read for good", () => {
         yield* storage.closeHoles(holes)
         yield* storage.compact
         assert.strictEqual((yield* collect(storage)).length, cells.length)
+      }).pipe(Effect.scoped)
+    ))
+
+  it.effect("is found by a scan alone, which passes over it once it is given up", () =>
+    driven(
+      Effect.gen(function*() {
+        const { memory, path, storage } = yield* stored
+        // Far enough in that a scan reads several blocks at once.
+        sector(memory, path, 62_000)
+        const readable = Stream.runCollect(storage.scan({ damage: "skip" }))
+        assert.strictEqual((yield* Effect.flip(readable))._tag, "DiskError")
+        yield* Effect.sleep("1 minute")
+        assert.strictEqual((yield* storage.stats).holes.length, 1)
+        assert.isAbove((yield* readable).length, cells.length - 12)
       }).pipe(Effect.scoped)
     ))
 

@@ -251,16 +251,16 @@ export class TableSource implements CellSource {
     const { count, first, table } = this.next()
     const read = count === 1 ? table.read(first) : table.span(first, count)
     const taken = Effect.map(read, (bytes) => this.take(bytes, count))
-    const loaded = this.skipDamage ? Effect.catchTag(taken, "Corruption", () => this.passOver(count)) : taken
+    const loaded = Effect.catch(taken, (error) => this.refused(count, error))
     return Effect.andThen(loaded, Effect.suspend(() => this.mustLoad() ? this.load : Effect.void))
   })
 
-  /** One of these blocks cannot be read: the others are tried one by one. */
-  private passOver(count: number): Effect.Effect<void> {
-    return Effect.sync(() => {
-      if (count > 1) this.blocksRead = 0
-      else this.stepBlocks(1)
-    })
+  /** One of these blocks cannot be read. Read one by one, each tells whether it is that one. */
+  private refused(count: number, error: StorageError): Effect.Effect<void, StorageError> {
+    if (count > 1) this.blocksRead = 0
+    else if (this.skipDamage && error._tag === "Corruption") this.stepBlocks(1)
+    else return Effect.fail(error)
+    return Effect.void
   }
 
   private take(bytes: Uint8Array, count: number): void {

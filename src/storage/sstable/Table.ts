@@ -170,12 +170,13 @@ const make = (
       : Effect.catchIf(verified, isUnreadable, (error) => refuseUnreadable(first, error))
   }
 
+  /** Not to be interrupted: a block that is lost is in `damaged` too. */
   const refuseUnreadable = (block: number, error: DiskError) =>
-    Effect.flatMap(
+    Effect.uninterruptible(Effect.flatMap(
       unreadable.refused(block, error),
       (isLost): Effect.Effect<never, StorageError> =>
         isLost ? refuse(block, `the disk cannot read it (${error.code})`) : Effect.fail(error)
-    )
+    ))
 
   const spanNow = (block: number, count: number, take: (lengthBytes: number) => Uint8Array): Uint8Array | undefined => {
     const length = offsets[block + count]! - offsets[block]!
