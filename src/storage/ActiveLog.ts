@@ -12,7 +12,6 @@ import * as Bytes from "../domain/bytes.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import * as cellCodec from "../domain/cell/cellCodec.ts"
 import { timed } from "../observability/Metrics.ts"
-import * as assertions from "./assertions.ts"
 import type { State } from "./State.ts"
 import * as frame from "./wal/frame.ts"
 import * as RecordLog from "./wal/RecordLog.ts"
@@ -105,7 +104,6 @@ export const make = ({ disk, figures, memtables, metrics, settings, tables }: St
 
   return {
     append: Effect.fnUntraced(function*(cells) {
-      yield* assertions.holds("a write to the log", assertions.ofBatch(cells))
       const current = yield* usable
       const before = current.sizeBytes()
       yield* current.appendFramed(encode(cells))

@@ -17,6 +17,7 @@ import { DiskError, type StorageError } from "../disk/StorageError.ts"
 import type { Cell } from "../domain/cell/Cell.ts"
 import * as ActiveLog from "./ActiveLog.ts"
 import type { Applied } from "./Applied.ts"
+import * as assertions from "./assertions.ts"
 import * as decide from "./decide.ts"
 import type { Hole } from "./manifest/Holes.ts"
 import type { State } from "./State.ts"
@@ -218,6 +219,9 @@ export const make = (state: State): Writer => {
     apply: (cells, options) =>
       Effect.callback((resume) => {
         if (closed) return resume(Effect.fail(closedError()))
+        // Here, so that it costs no other call of its round anything.
+        const broken = assertions.ofBatch(cells)
+        if (broken !== undefined) return resume(assertions.stop("a write", broken))
         const fills = options?.fills ?? noHoles
         waiting.push({ cells, applied: [], needsLog: false, failure: undefined, fills, resume })
         wakeUp()

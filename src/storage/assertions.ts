@@ -1,5 +1,5 @@
 /**
- * Rules that always hold, checked while the store runs: for each manifest, each batch for the log, and each table that
+ * Rules that always hold, checked while the store runs: for each manifest, each write, and each table that
  * takes the place of a memtable or of other tables. A broken rule is a defect: nothing that breaks it is written.
  *
  * Pure: each check returns the rule that is broken, in words, or `undefined`.
@@ -19,8 +19,10 @@ export class BrokenRule extends Schema.TaggedError<BrokenRule>()("BrokenRule", {
   }
 }
 
+export const stop = (during: string, rule: string): Effect.Effect<never> => Effect.die(new BrokenRule({ during, rule }))
+
 export const holds = (during: string, broken: string | undefined): Effect.Effect<void> =>
-  broken === undefined ? Effect.void : Effect.die(new BrokenRule({ during, rule: broken }))
+  broken === undefined ? Effect.void : stop(during, broken)
 
 /** Undoes preparations when a rule stopped the effect before it wrote anything. */
 export const onBroken = (undo: Effect.Effect<void>) =>

@@ -105,7 +105,7 @@ describe("a batch", () => {
         { key: name, version: { ...version, nodeId: "" as typeof version.nodeId }, value }
       ]
     ] as const
-  )("is not logged when %s; the store takes the next", ([rule, bad]) =>
+  )("is not logged when %s, and costs no other write anything", ([rule, bad]) =>
     driven(Effect.gen(function*() {
       const memory = DiskMemory.make(1)
       const { close, storage } = yield* open(memory)
@@ -114,8 +114,11 @@ describe("a batch", () => {
       assert.strictEqual(brokenRule(yield* Effect.exit(storage.apply([cell("c", 3), bad]))), rule)
       assert.deepStrictEqual(filesOf(memory), before)
       assert.isUndefined(yield* storage.get(key("c")))
-      yield* storage.apply([cell("c", 4)])
+      const refused = Effect.exit(storage.apply([cell("d", 5), bad]))
+      const [, exit] = yield* Effect.all([storage.apply([cell("c", 4)]), refused], { concurrency: "unbounded" })
+      assert.strictEqual(brokenRule(exit), rule)
       assert.strictEqual((yield* storage.get(key("c")))?.version.counter, 4)
+      assert.isUndefined(yield* storage.get(key("d")))
       yield* close
     })))
 })
