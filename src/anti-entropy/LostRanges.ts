@@ -20,7 +20,7 @@
  * A cell that no other replica has is lost. Storage keeps the hole when there is nobody to ask: in a cluster of one node,
  * or when two replicas have lost cells of the same range. An operator may give it up (`rondo storage forget-lost`).
  */
-import { Clock, Context, Duration, Effect, Layer, Schedule, Stream } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Result, Schedule, Stream } from "effect"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import type { StorageError } from "../disk/StorageError.ts"
@@ -155,7 +155,13 @@ const make = Effect.gen(function*() {
     if (typeof replicas === "string") return yield* become("waiting", replicas)
     if (due.length === 0) return yield* become("waiting", "for reads and writes to end that were under way")
     yield* become("running")
-    for (const lost of due) yield* fill(lost, replicas)
+    // One that cannot be filled yet holds up no other.
+    let failure: StorageError | PeerFailed | undefined
+    for (const lost of due) {
+      const outcome = yield* Effect.result(fill(lost, replicas))
+      if (Result.isFailure(outcome)) failure ??= outcome.failure
+    }
+    if (failure !== undefined) return yield* failure
   })
 
   const failed = ({ message }: StorageError | PeerFailed) =>

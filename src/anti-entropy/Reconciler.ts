@@ -7,7 +7,7 @@
  * - A node that is recovering settles only after one complete comparison with every other member of the ring. With a peer
  *   that has lost cells to damage it is incomplete until these are given back, or given up.
  */
-import { Clock, Context, Duration, Effect, FiberMap, Layer, Random } from "effect"
+import { Cause, Clock, Context, Duration, Effect, FiberMap, Layer, Random } from "effect"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import type { StorageError } from "../disk/StorageError.ts"
@@ -166,14 +166,12 @@ const make = Effect.gen(function*() {
       }
       const delivered = hints.pending(peer) === 0 ? Effect.void : Effect.catch(deliverHints(peer), failed)
       const compared = Effect.suspend(() => known.isNeeded ? compare(peer, known) : Effect.void)
-      return Effect.andThen(
-        delivered,
-        Effect.catch(compared, (error) => {
+      const ended = (cause: Cause.Cause<StorageError | PeerFailed>) =>
+        Effect.sync(() => {
           known.isNeeded = true
-          known.comparison = { ...known.comparison, state: "failed", failure: error.message }
-          return failed(error)
+          known.comparison = { ...known.comparison, state: "failed", failure: Cause.prettyErrors(cause)[0]?.message }
         })
-      )
+      return Effect.andThen(delivered, Effect.catch(Effect.onError(compared, ended), failed))
     })
 
   const settle = Effect.suspend(() => {

@@ -165,6 +165,17 @@ describe("LostRanges", () => {
       assert.deepStrictEqual(plain(here.cells.get(Key.make("k"))), plain(cell("k", 3)))
     }))
 
+  it.effect("fills the ranges behind one that cannot be filled", () =>
+    Effect.gen(function*() {
+      const first = hole("b", "d")
+      const { here, status, world } = yield* start([], { c: [cell("n", 3)] }, [first, hole("m", "p", 4096)])
+      world.stores.get("b:1")!.holes = [first]
+      yield* grace
+      yield* settle
+      assert.deepStrictEqual([here.holes, here.cells.size], [[first], 1])
+      assert.deepInclude(status(), { state: "failed", rangesFilled: 1 })
+    }))
+
   it.effect("leaves holes that appear meanwhile, and fills them in their turn", () =>
     Effect.gen(function*() {
       const first = hole("b", "d")

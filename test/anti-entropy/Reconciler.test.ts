@@ -37,6 +37,7 @@ const start = Effect.fnUntraced(function*(
     compared: [] as Array<string>,
     damaged: new Set<string>(),
     slow: new Set<string>(),
+    defects: new Set<string>(),
     pending: new Map<NodeId, number>(),
     dropped: 0,
     sent: [] as Array<string>,
@@ -75,6 +76,7 @@ const start = Effect.fnUntraced(function*(
               const failure = world.failure.get(address)
               const isDamaged = world.damaged.has(address)
               if (world.slow.has(address)) return Effect.never
+              if (world.defects.has(address)) return Effect.die(new Error("a defect on purpose"))
               return failure === undefined ? Effect.succeed({ digests: empty, isDamaged }) : Effect.fail(failure)
             }),
           versions: () => Stream.empty
@@ -180,6 +182,19 @@ describe("Reconciler", () => {
       assert.deepStrictEqual(compared(), ["b:1"])
       assert.strictEqual(stateOf(b), "in-sync")
       assert.isUndefined(reconciler.status()[0]!.failure)
+    }))
+
+  it.effect("tries a comparison again that died of a defect", () =>
+    Effect.gen(function*() {
+      const { compared, reconciler, stateOf, world } = yield* start({ nodes: [a] })
+      world.defects.add("b:1")
+      world.nodes.push(b)
+      yield* round
+      assert.deepInclude(reconciler.status()[0]!, { state: "failed", failure: "a defect on purpose" })
+      world.defects.clear()
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual(compared(), ["b:1", "b:1"])
+      assert.strictEqual(stateOf(b), "in-sync")
     }))
 
   it.effect("delivers hints to a peer that is up, in batches, before it compares", () =>
