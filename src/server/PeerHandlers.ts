@@ -1,6 +1,7 @@
 /** The node's answers to its peers: batches in compact binary, gossip in JSON, streams as lines of JSON. */
 import { Context, Effect, Layer, Redacted, Stream } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import { Holdings } from "../anti-entropy/Holdings.ts"
 import { Api } from "../api/Api.ts"
 import { NodeConfig } from "../config/NodeConfig.ts"
@@ -86,16 +87,20 @@ export const layerGroup = HttpApiBuilder.group(
             onFailure: storageRefused
           })
       )
-      .handle("versions", ({ payload: { partitions, range } }) =>
+      .handle("versions", ({ payload: { partitions, range }, request }) =>
         Effect.andThen(
           range === undefined ? Effect.void : Effect.mapError(holdings.vouch(range), readRefused),
           lines(
+            request,
             Stream.map(holdings.versions(partitions, range), ({ key, version }) =>
               `{"key":${JSON.stringify(key)},"version":"${Version.format(version)}"}`)
           )
         ))
-      .handle("cells", ({ payload }) => lines(Stream.map(holdings.cells(payload.keys), CellLine.encode)))
-      .handle("allCells", () => lines(Stream.map(storage.scan(), CellLine.encode)))
+      .handle(
+        "cells",
+        ({ payload, request }) => lines(request, Stream.map(holdings.cells(payload.keys), CellLine.encode))
+      )
+      .handle("allCells", ({ request }) => lines(request, Stream.map(storage.scan(), CellLine.encode)))
   })
 )
 
@@ -120,14 +125,15 @@ const batch = <A>(
 }
 
 /** A failure after the first line cannot change the status, so it only leaves out the end line. */
-const lines = (texts: Stream.Stream<string, StorageError | PeerFailed>) =>
-  Effect.succeed(
-    StreamEnd.append(texts).pipe(
+const lines = (request: HttpServerRequest, texts: Stream.Stream<string, StorageError | PeerFailed>) =>
+  Effect.sync(() => {
+    Lane.giveTime(request)
+    return StreamEnd.append(texts).pipe(
       Stream.map((line) => `${line}\n`),
       Stream.encodeText,
       Stream.catch((error) => Stream.fromEffectDrain(Effect.logError(`stream to a peer cut: ${error.message}`)))
     )
-  )
+  })
 
 const tooLarge = Effect.fail(new PeerMessageRefused({ detail: `the body is larger than ${peerBodyBytesMax} bytes` }))
 

@@ -11,7 +11,7 @@ import { Key } from "../../src/domain/Key.ts"
 import * as PeerCodec from "../../src/peer/PeerCodec.ts"
 import { PeerFailed } from "../../src/peer/PeerError.ts"
 import * as HttpServer from "../../src/server/HttpServer.ts"
-import { type Answer, authorization, gate, isProblem, portOf, serve, type Server, serverLayer } from "./client.ts"
+import { type Answer, authorization, gate, isProblem, portOf, send, serve, type Server, serverLayer } from "./client.ts"
 import { Cluster, configLayer, member, node1, node2, node3, version } from "./fakes.ts"
 
 const hole = { from: "a", to: "b", counterMax: 9, file: "data/000007.sst", offsetBytes: 0, reason: "on purpose" }
@@ -240,6 +240,32 @@ describe("comparisons of peers", () => {
       server.cluster.vouch = Effect.void
       const vouched = yield* server.send("/internal/versions", { ...options, body: versions({ from: "a", to: "b" }) })
       assert.strictEqual(vouched.status, 200)
+    }))
+})
+
+describe("a peer that reads a stream slowly", () => {
+  it.effect("keeps its connection for longer than a client does, and only for that stream", () =>
+    Effect.gen(function*() {
+      const waits: Array<number> = []
+      const watched = (socket: Net.Socket) => {
+        const { setTimeout } = socket
+        socket.setTimeout = (millis, listener) => {
+          waits.push(millis)
+          return setTimeout.call(socket, millis, listener)
+        }
+      }
+      const layer = HttpServer.layer((options) => Http.createServer(options).on("connection", watched))
+      const services = yield* Layer.build(Layer.provide(layer, [new Cluster().layer, configLayer()]))
+      const port = portOf(Context.get(services, HttpServer.BoundAddress))
+      const ask = (proof: string) => {
+        const headers = { authorization: proof, "content-type": "application/json", connection: "keep-alive" }
+        return send(port, "/internal/versions", { method: "POST", headers, body: `{"partitions":[0]}` })
+      }
+      assert.strictEqual((yield* ask("Bearer x")).status, 401)
+      assert.notInclude(waits, 600_000)
+      assert.strictEqual((yield* ask(authorization)).status, 200)
+      assert.include(waits.slice(0, -1), 600_000)
+      assert.isBelow(waits.at(-1)!, 600_000)
     }))
 })
 

@@ -6,7 +6,8 @@
  * Leaf: Node's connections. The counts are properties of Node's own objects, because every request changes them: a
  * table would cost more than the rest of this module.
  */
-import type { HttpServerResponse } from "effect/http"
+import { NodeHttpServerRequest } from "@effect/platform-node"
+import type { HttpServerRequest, HttpServerResponse } from "effect/http"
 import type * as Http from "node:http"
 import type { Socket } from "node:net"
 import * as Problem from "../../api/Problem.ts"
@@ -17,6 +18,8 @@ import { answerUnderWay } from "./connectionError.ts"
 const unansweredMax = 16
 /** A client that reads nothing of its answer for this long loses the connection. */
 const unreadTimeoutMillis = 30_000
+/** A peer that compares itself with this node sends many cells between two versions that it reads. */
+const peerUnreadTimeoutMillis = 600_000
 
 const owed = Symbol("rondo/server/lane/connections/owed")
 const release = Symbol("rondo/server/lane/connections/release")
@@ -56,6 +59,11 @@ const onTimeout = (socket: Socket): void => {
 /** Cuts connections of this server that do not read their answers. */
 export const watch = (server: Http.Server): void => {
   server.setTimeout(unreadTimeoutMillis, onTimeout)
+}
+
+/** Gives the peer that reads this answer more time. Node sets the usual time again when the answer is sent. */
+export const giveTime = (request: HttpServerRequest.HttpServerRequest): void => {
+  NodeHttpServerRequest.toIncomingMessage(request).socket.setTimeout(peerUnreadTimeoutMillis)
 }
 
 /** The problem of a request that its connection must not send, if any. It ends the connection. */
