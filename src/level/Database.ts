@@ -20,7 +20,9 @@ import { Bridge } from "./Bridge.ts"
 import * as LevelError from "./LevelError.ts"
 import { layerClock, ProcessHold } from "./ProcessHold.ts"
 
-export interface EngineOptions extends Partial<Omit<Engine.Options, "directory" | "tombstones" | "tellsReplaced">> {}
+type Fixed = "directory" | "fullShare" | "tombstones" | "tellsReplaced"
+
+export interface EngineOptions extends Partial<Omit<Engine.Options, Fixed>> {}
 
 export interface Options extends EngineOptions {
   readonly createIfMissing?: boolean

@@ -57,6 +57,7 @@ export const defaults = {
   tableBytes: 16 * mebibyte,
   levelBytes: 256 * mebibyte,
   level0Tables: 6,
+  fullShare: Effect.succeed(1),
   tombstones: "keep",
   tellsReplaced: true
 } as const

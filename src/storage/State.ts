@@ -2,6 +2,7 @@
  * Shared by the engine's parts. Each group of mutable fields has one owner, which says who may change it and how; the
  * rest never changes.
  */
+import type { Effect } from "effect"
 import type { Fsync } from "../config/NodeConfig.ts"
 import type { Disk } from "../disk/Disk.ts"
 import type { Metrics } from "../observability/Metrics.ts"
@@ -19,6 +20,8 @@ export interface Settings {
   readonly directory: string
   readonly fsync: Fsync
   readonly memtableBytesMax: number
+  /** Drawn for each memtable but the first: it is full at this share of its greatest size. */
+  readonly fullShare: Effect.Effect<number>
   readonly blockBytes: number
   readonly bloomBitsPerKey: number
   /** Where compaction splits what it writes. */

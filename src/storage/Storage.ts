@@ -6,7 +6,7 @@
  * - Reads see only what would survive: a cell becomes visible when its log record is as durable as `FSYNC` asks.
  * - The stored version of a key never goes back.
  */
-import { Context, Effect, Layer, type Scope, type Stream } from "effect"
+import { Context, Effect, Layer, Random, type Scope, type Stream } from "effect"
 import { NodeConfig } from "../config/NodeConfig.ts"
 import { Disk } from "../disk/Disk.ts"
 import * as DiskMemory from "../disk/DiskMemory.ts"
@@ -96,6 +96,8 @@ export class Storage extends Context.Service<Storage, {
         directory: config.dataDirectory,
         fsync: config.fsync,
         memtableBytesMax: config.memtableBytesMax,
+        // Replicas take the same writes, and would all flush and compact at the same time.
+        fullShare: Random.nextBetween(0.75, 1),
         blockCacheBytesMax: config.blockCacheBytesMax,
         scrubBytesPerSecond: config.scrubBytesPerSecond
       }, yield* Metrics)

@@ -74,6 +74,8 @@ export const make = (state: State): Writer => {
   /** Why the latest write to the log failed; `undefined` once one has succeeded. */
   let logFailure: StorageError | undefined
   let closed = false
+  /** At which size the active memtable is full. */
+  let memtableBytes = settings.memtableBytesMax
 
   const wakeUp = () => {
     const waker = wake
@@ -133,7 +135,8 @@ export const make = (state: State): Writer => {
   /** Puts an empty memtable in the place of the active one. Only while none is being flushed. */
   const turnOver = Effect.andThen(
     log.end,
-    Effect.sync(() => {
+    Effect.map(settings.fullShare, (share) => {
+      memtableBytes = Math.ceil(share * settings.memtableBytesMax)
       memtables.turnOver()
       flushes.request()
     })
@@ -141,8 +144,8 @@ export const make = (state: State): Writer => {
 
   /** Whether `makeRoom` would do nothing, as before nearly every round. */
   const hasRoom = () =>
-    memtables.active.sizeBytes < settings.memtableBytesMax &&
-    memtables.active.logBytes < logFactor * settings.memtableBytesMax &&
+    memtables.active.sizeBytes < memtableBytes &&
+    memtables.active.logBytes < logFactor * memtableBytes &&
     lagOf() <= 0
 
   /** How far the flusher or the compactor is behind: above 0, writers are slowed, at 1 as much as is bearable. */
@@ -156,10 +159,9 @@ export const make = (state: State): Writer => {
 
   /** Makes room in memory: turns the memtable over when it is full, and slows writers down while flushes lag. */
   const makeRoom = Effect.gen(function*() {
-    const { memtableBytesMax } = settings
     const { active, flushing } = memtables
     // Overwrites of a few keys fill the log and not the memtable; recovery reads the log, so it is bounded as well.
-    const isFull = active.sizeBytes >= memtableBytesMax || active.logBytes >= logFactor * memtableBytesMax
+    const isFull = active.sizeBytes >= memtableBytes || active.logBytes >= logFactor * memtableBytes
     if (isFull && flushing === undefined) return yield* Effect.uninterruptible(turnOver)
     if (isBlocked()) {
       const failure = flushes.failure ?? (yield* failureOf(flushes.waiters.outcome))

@@ -276,6 +276,19 @@ describe("flush and compaction", () => {
     }
   )
 
+  withSettings({ memtableBytesMax: 10_000, fullShare: Effect.succeed(0.5) })(
+    "each memtable but the first is flushed at the share of its size that was drawn for it",
+    function*({ storage }) {
+      yield* storage.apply(numbered(60))
+      yield* storage.apply([cell("next", 61)])
+      yield* until(Effect.map(storage.stats, ({ flushes }) => flushes === 1))
+      for (const one of numbered(60)) {
+        yield* storage.apply([{ ...one, version: version(one.version.counter + 100) }])
+        yield* until(Effect.map(storage.stats, ({ memtableBytes }) => memtableBytes < 5500))
+      }
+    }
+  )
+
   withSettings({ memtableBytesMax: 4096 })(
     "overwrites of one key cause a flush before the log is five memtables long",
     function*({ storage }) {
