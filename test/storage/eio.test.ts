@@ -114,6 +114,25 @@ describe("a disk that cannot read", () => {
       )
   )
 
+  it.effect("a part of a table that is too large to give up does not stop the merges of others", () =>
+    driven(
+      Effect.gen(function*() {
+        const { memory, storage } = yield* stored
+        yield* storage.compact
+        const [merged] = pathsOf(memory, ".sst")
+        sector(memory, merged!, 20_000, 20_000)
+        yield* storage.verify
+        yield* Effect.sleep("1 minute")
+        const { compactions } = yield* storage.stats
+        for (let round = 1; round <= 10; round++) {
+          yield* storage.apply([cell("z", 1000 + round)])
+          yield* storage.flush
+          yield* Effect.sleep("1 minute")
+        }
+        assert.isAbove((yield* storage.stats).compactions, compactions)
+      }).pipe(Effect.scoped)
+    ))
+
   it.effect("half a table makes no hole of it", () =>
     driven(
       Effect.gen(function*() {

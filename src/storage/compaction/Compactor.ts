@@ -75,10 +75,13 @@ const choose = (state: State): Chosen | undefined => {
   return picked === undefined ? undefined : { ...picked, answers: false }
 }
 
-/** It is rewritten on its level without the damaged blocks, which become holes that other replicas can fill. */
+/**
+ * It is rewritten on its level without the damaged blocks, which become holes that other replicas can fill. Not while the
+ * disk refuses others of its blocks: the rewrite would fail again and again, and no other merge would run.
+ */
 const damagedTable = (levels: Levels.Levels) => {
   for (let target = 0; target < levels.length; target++) {
-    const table = levels[target]!.find(({ damaged }) => damaged.size > 0)
+    const table = levels[target]!.find(({ damaged, failing }) => damaged.size > 0 && failing() === undefined)
     if (table !== undefined) return { upper: [table], target }
   }
   return undefined
