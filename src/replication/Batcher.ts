@@ -33,6 +33,7 @@ interface Waiting<Request, Answer> {
   readonly request: Request
   readonly resume: (exit: Exit.Exit<Answer, PeerFailed>) => void
   readonly bytes: number
+  /** Its caller left when its batch was under way. */
   isCancelled: boolean
 }
 
@@ -57,15 +58,22 @@ export const make = <Request, Answer>(
       let index = 0
       for (; index < queue.length && batch.length < options.batchRequestsMax; index++) {
         const waiting = queue[index]!
-        if (!waiting.isCancelled) {
-          if (batch.length > 0 && bytes + waiting.bytes > options.batchBytesMax) break
-          bytes += waiting.bytes
-          batch.push(waiting)
-        }
-        queueBytes -= waiting.bytes
+        if (batch.length > 0 && bytes + waiting.bytes > options.batchBytesMax) break
+        bytes += waiting.bytes
+        batch.push(waiting)
       }
+      queueBytes -= bytes
       queue = index === queue.length ? [] : queue.slice(index)
       return batch
+    }
+
+    /** A caller that left gives its place back at once. */
+    const cancel = (waiting: Waiting<Request, Answer>) => {
+      waiting.isCancelled = true
+      const place = queue.lastIndexOf(waiting)
+      if (place === -1) return
+      queue.splice(place, 1)
+      queueBytes -= waiting.bytes
     }
 
     const drain = (): ReadonlyArray<Waiting<Request, Answer>> => {
@@ -114,9 +122,7 @@ export const make = <Request, Answer>(
         const wakeNow = wake
         wake = undefined
         wakeNow?.()
-        return Effect.sync(() => {
-          waiting.isCancelled = true
-        })
+        return Effect.sync(() => cancel(waiting))
       })
   })
 

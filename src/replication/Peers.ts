@@ -71,7 +71,11 @@ const make = Effect.gen(function*() {
     })
 
   const overloaded = (peer: NodeId) => () =>
-    new PeerFailed({ peer, reason: "overloaded", detail: `${queueMax} requests wait for it already` })
+    new PeerFailed({
+      peer,
+      reason: "overloaded",
+      detail: `${queueMax} requests, or ${queueBytesMax} bytes of them, wait for it already`
+    })
 
   const makeQueuesTo = Effect.fnUntraced(function*(peer: NodeId) {
     const common = {

@@ -107,6 +107,21 @@ describe("Batcher", () => {
       })
   )
 
+  it.effect.each<[string, Partial<typeof wide>]>([
+    ["request", { queueMax: 1 }],
+    ["byte", { queueBytesMax: 1 }]
+  ])("has room again for a %s whose caller left", ([, options]) =>
+    Effect.gen(function*() {
+      const { answer, batches, submit } = yield* withPeer(options)
+      yield* submit("a")
+      yield* Fiber.interruptAll(yield* submit("b"))
+      const [c] = yield* submit("c")
+      yield* answer()
+      yield* answer()
+      assert.strictEqual(yield* Fiber.join(c!), "re: c")
+      assert.deepStrictEqual(batches(), [["a"], ["c"]])
+    }))
+
   it.effect("leaves out callers that were interrupted before the batch left", () =>
     Effect.gen(function*() {
       const { answer, batches, submit } = yield* withPeer()
