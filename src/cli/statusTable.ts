@@ -44,7 +44,7 @@ const memberRows = (cluster: ClusterView, nowMillis: number): ReadonlyArray<Read
       String(member.partitions.replica),
       `${(member.partitions.share * 100).toFixed(1)} %`,
       isSelf ? "-" : count(hints?.pending ?? 0),
-      comparison?.state.replace("-", " ") ?? "-"
+      member.liveness === "down" ? "-" : comparison?.state.replace("-", " ") ?? "-"
     ]
   })
 ]

@@ -28,7 +28,11 @@ type Response = HttpServerResponse.HttpServerResponse
 const make = Effect.gen(function*() {
   const admission = yield* Lane.Admission
   const bodies = yield* Lane.Bodies
-  const busy = overloaded(admission.limit)
+  const busy = overloaded(`${admission.limit} requests are under way on this node`, admission.limit)
+  const tooManyBodies = overloaded(
+    `${admission.limit} bodies, or ${Lane.bodiesBytesMax} bytes of them, are arriving at this node`,
+    admission.limit
+  )
   const clock = yield* Clock.Clock
   const coordinator = yield* Coordinator
   const metrics = yield* Metrics
@@ -45,7 +49,9 @@ const make = Effect.gen(function*() {
     return Effect.onExitPrimitive(
       Effect.suspend(() => handle(request, response)),
       (exit) => {
-        const outcome = Exit.isSuccess(exit) && exit.value === busy ? "overloaded" : outcomeOf(exit)
+        const outcome = Exit.isSuccess(exit) && (exit.value === busy || exit.value === tooManyBodies)
+          ? "overloaded"
+          : outcomeOf(exit)
         metrics.requestEnded(operation, outcome, clock.monotonicTimeNanosUnsafe() - began)
         return undefined
       }
@@ -98,7 +104,7 @@ const make = Effect.gen(function*() {
         (bytes) => {
           if (bytes === "too-large") return Effect.succeed(tooLarge(request, valueBytesMax))
           if (bytes === "too-slow") return Effect.succeed(tooSlow)
-          if (bytes === "too-many") return Effect.succeed(busy)
+          if (bytes === "too-many") return Effect.succeed(tooManyBodies)
           return placed(response, () =>
             Effect.match(coordinator.put(key, { bytes, contentType }, { w: replicas, timeout }), {
               onFailure: writeFailed,
@@ -152,13 +158,8 @@ const outcomeOf = (exit: Exit.Exit<Response>): RequestOutcome => {
   return status === 404 ? "not-found" : status === 503 ? "quorum-failed" : "refused"
 }
 
-const overloaded = (limit: number) =>
-  problemResponse(
-    new Problem.Overloaded({
-      detail: `${limit} requests are under way on this node: try again, or another node; nothing was sent`,
-      limit
-    })
-  )
+const overloaded = (reason: string, limit: number) =>
+  problemResponse(new Problem.Overloaded({ detail: `${reason}: try again, or another node; nothing was sent`, limit }))
 
 const tooLarge = (request: IncomingMessage, limitBytes: number) =>
   problemResponse(

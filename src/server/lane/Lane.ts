@@ -21,7 +21,7 @@ import * as directAnswer from "./directAnswer.ts"
 import * as Routes from "./Routes.ts"
 
 export { Admission } from "./Admission.ts"
-export { Bodies } from "./Bodies.ts"
+export { Bodies, bytesTogetherMax as bodiesBytesMax } from "./Bodies.ts"
 export { options } from "./bounds.ts"
 export { headerBytesMax } from "./connectionError.ts"
 export { giveTime, whenGone } from "./connections.ts"
