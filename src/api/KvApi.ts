@@ -68,7 +68,8 @@ const refusals = [
   Problem.KeyTooLong,
   Problem.InvalidParameter,
   Problem.Overloaded,
-  Problem.InternalError
+  Problem.InternalError,
+  Problem.Stopping
 ] as const
 
 const put = HttpApiEndpoint.put("put", "/kv/*", {

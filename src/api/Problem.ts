@@ -122,6 +122,11 @@ export class InternalError
   extends problem<InternalError>(true)("InternalError", 500, "This node failed", { outcome: Schema.tag("unknown") })
 {}
 
+/** A request that a stop cut short. A write may have been applied. */
+export class Stopping
+  extends problem<Stopping>(true)("Stopping", 503, "This node is stopping", { outcome: Schema.tag("unknown") })
+{}
+
 /** A problem of any kind. */
 export interface Problem {
   readonly type: string

@@ -390,22 +390,26 @@ describe("a stop", () => {
       agent.destroy()
     }))
 
-  it.effect("cuts the requests that are not done after three seconds", () =>
-    Effect.gen(function*() {
-      const server = yield* serve()
-      const agent = new Http.Agent({ keepAlive: true })
-      // Half a head: a request that never comes.
-      const half = yield* Effect.forkChild(server.raw("GET /livez HTTP/1.1\r\n"))
-      const { client } = yield* waiting(server, agent)
-      const stopped = yield* Effect.forkChild(server.stop)
-      yield* Effect.repeat(refusesConnections(server.port), { until: (refused) => refused })
-      yield* TestClock.adjust("2999 millis")
-      assert.isUndefined(stopped.pollUnsafe())
-      yield* TestClock.adjust("1 millis")
-      yield* Fiber.join(stopped)
-      const exit = yield* Fiber.join(client)
-      assert.strictEqual(exit._tag === "Success" && exit.value.status, 503)
-      assert.strictEqual(yield* Fiber.join(half), "")
-      agent.destroy()
-    }))
+  it.effect.each([true, false])(
+    "cuts the requests that are not done after three seconds, lane %s",
+    (isLaneOpen) =>
+      Effect.gen(function*() {
+        const server = yield* serve({}, isLaneOpen)
+        const agent = new Http.Agent({ keepAlive: true })
+        // Half a head: a request that never comes.
+        const half = yield* Effect.forkChild(server.raw("GET /livez HTTP/1.1\r\n"))
+        const { client } = yield* waiting(server, agent)
+        const stopped = yield* Effect.forkChild(server.stop)
+        yield* Effect.repeat(refusesConnections(server.port), { until: (refused) => refused })
+        yield* TestClock.adjust("2999 millis")
+        assert.isUndefined(stopped.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        yield* Fiber.join(stopped)
+        const answer = yield* Effect.flatten(Fiber.join(client))
+        assert.deepInclude(isProblem(answer, 503, "Stopping"), { outcome: "unknown" })
+        assert.deepInclude(answer.headers, { "retry-after": "1", connection: "close" })
+        assert.strictEqual(yield* Fiber.join(half), "")
+        agent.destroy()
+      })
+  )
 })

@@ -10,8 +10,8 @@
  */
 import { NodeHttpServer, NodeHttpServerRequest } from "@effect/platform-node"
 import { Cause, Context, Duration, Effect, Exit, Fiber, Scope } from "effect"
-import { HttpServer, HttpServerError, HttpServerRequest } from "effect/http"
-import type { HttpServerResponse } from "effect/http"
+import { HttpEffect, HttpServer, HttpServerError, HttpServerRequest } from "effect/http"
+import type { HttpBody, HttpServerResponse } from "effect/http"
 import type * as Http from "node:http"
 import * as Problem from "../../api/Problem.ts"
 import { problemResponse } from "../problemResponse.ts"
@@ -65,6 +65,7 @@ export const attach = Effect.fnUntraced(function*<E, R>(
   yield* platform.serve(Effect.withFiber((fiber) => {
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
     const incoming = NodeHttpServerRequest.toIncomingMessage(request) as Http.IncomingMessage
+    HttpEffect.appendPreResponseHandlerUnsafe(fiber.context, saysThatItStops)
     return Effect.catchCause(lane.answerTo(incoming) ?? declared, (cause) => recover(request, cause))
   }))
   lane.goBefore(server)
@@ -134,9 +135,23 @@ const expectationFailed = problemResponse(
   { connection: "close" }
 )
 
+const stopping = problemResponse(
+  new Problem.Stopping({ detail: "this node is stopping: try another; a write may have been applied" }),
+  { connection: "close" }
+)
+
+/** The platform's own answer to a request that a stop interrupts has no body. */
+const saysThatItStops: HttpEffect.PreResponseHandler = (_, response) =>
+  Effect.succeed(response.status === 503 && response.body._tag === "Empty" ? stopping : response)
+
 /** The client left, or the node is stopping and the platform takes no more requests. */
 const cutShort = (response: Http.ServerResponse): void => {
   if (response.destroyed || response.headersSent) return
-  response.writeHead(503, ["connection", "close", "content-length", "0"])
-  response.end()
+  const body = stopping.body as HttpBody.Uint8Array
+  response.writeHead(503, {
+    ...stopping.headers,
+    "content-type": body.contentType,
+    "content-length": body.contentLength
+  })
+  response.end(response.req.method === "HEAD" ? undefined : body.body)
 }
