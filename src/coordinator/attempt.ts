@@ -4,7 +4,8 @@
  *
  * The fibers belong to the attempt. When it is decided or interrupted, those that still run are interrupted (reads), or
  * become fibers of a scope and run on (writes: a cell that one replica took should reach the others, or become a hint).
- * The attempt does not wait for them: a slow disk must not hold up the answer that a hedge brought.
+ * The attempt does not wait for them: a slow disk must not hold up the answer that a hedge brought. So they are no
+ * children in Effect's sense, for which a fiber waits at its end.
  */
 import { Cause, type Context, Effect, Exit, Fiber, type Scope } from "effect"
 import type { NodeId } from "../domain/NodeId.ts"
@@ -42,10 +43,10 @@ export const run = <A, V>(options: Attempt<A, V>): Effect.Effect<V> =>
       const ask = (index: number) => {
         const node = nodes[index]!
         const fiber = fork(options.ask(node, index))
-        if (isOver) return letGo(fiber)
-        fibers.push(fiber)
+        if (isOver) letGo(fiber)
+        else fibers.push(fiber)
         fiber.addObserver((exit) => {
-          if (isOver) return
+          if (isOver) return report(node, exit)
           if (Exit.isSuccess(exit)) return learn(quorum.answered(known, node, exit.value))
           const failure = exit.cause.reasons.find(Cause.isFailReason)
           // A defect is a bug of ours: it must surface, not count as an absent replica.
@@ -53,6 +54,11 @@ export const run = <A, V>(options: Attempt<A, V>): Effect.Effect<V> =>
           learn(quorum.failed(known, node, failure.error.reason))
           askSpare()
         })
+      }
+
+      const report = (node: NodeId, exit: Exit.Exit<A, PeerFailed>) => {
+        if (Exit.isSuccess(exit) || !Exit.hasDies(exit)) return
+        fork(Effect.logError(`a request to ${node} died of a defect when its attempt was over`, exit.cause))
       }
 
       const askSpare = () => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { Duration, Effect, Exit, Fiber, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as attempt from "../../src/coordinator/attempt.ts"
 import * as Deadlines from "../../src/coordinator/Deadlines.ts"
@@ -213,6 +213,19 @@ describe("attempt", () => {
       yield* settle
       assert.deepStrictEqual(statesOf(requests).slice(1), ["interrupted", "interrupted"])
     }))
+
+  it.effect("logs the defect of a straggler", () => {
+    const lines: Array<string> = []
+    return Effect.gen(function*() {
+      const { fiber, requests } = yield* attempting(1, requestsOf(3), { stragglers: yield* Effect.scope })
+      requests[0]!.succeed("x")
+      yield* Fiber.join(fiber)
+      requests[1]!.fail(failedBy(b))
+      requests[2]!.die("a bug")
+      yield* settle
+      assert.deepStrictEqual(lines, ["a request to c died of a defect when its attempt was over"])
+    }).pipe(Effect.provide(Logger.layer([Logger.make(({ message }) => lines.push(String(message)))])))
+  })
 
   it.effect("decides when all requests complete without waiting", () =>
     Effect.gen(function*() {
