@@ -46,7 +46,7 @@ export const defaults: Limits = { changesMax: 16_384, bytesMax: 32 * 1024 * 1024
 export interface Changes {
   /** Changes since the last call, in order. */
   readonly takeNow: () => ReadonlyArray<Change>
-  /** The same, and waits while there is nothing. For one fiber at a time. */
+  /** The same, and waits while there is nothing, even when the store has closed. For one fiber at a time. */
   readonly take: Effect.Effect<ReadonlyArray<Change>>
 }
 
@@ -177,7 +177,7 @@ export class Purge {
     this.versions.delete(key)
   }
 
-  /** What is gone, or `undefined` when that is not known. */
+  /** The cells that are gone, or `undefined` when that is not known. */
   get gone(): ReadonlyMap<Key, Version> | undefined {
     return this.isComplete ? this.versions : undefined
   }

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Schema } from "effect"
+import { Effect, Fiber, Latch, Schema } from "effect"
 import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import type * as Version from "../../src/domain/Version.ts"
 import * as Follower from "../../src/simulation/Follower.ts"
 import type { Change } from "../../src/storage/Feed.ts"
-import { run } from "../inVirtualTime.ts"
+import { inVirtualTime, run } from "../inVirtualTime.ts"
 import { accepted, cell, numbered, pathsOf, stage, tombstone, withSettings, withStore, writeTable } from "./store.ts"
 
 /** A short form of a change. */
@@ -153,6 +153,38 @@ describe("the feed and damage", () => {
     assert.isUndefined(yield* follower.check)
   })
 
+  inVirtualTime("tells nothing twice when a tombstone is purged while a round still reads", function*() {
+    const memory = DiskMemory.make(1)
+    const latch = Latch.makeUnsafe(true)
+    let slow: string | undefined
+    const openRead: typeof memory.disk.openRead = (path) =>
+      Effect.map(memory.disk.openRead(path), (handle) => ({
+        ...handle,
+        readNow: () => false,
+        read: (offset, length) =>
+          path === slow ? Effect.andThen(latch.await, handle.read(offset, length)) : handle.read(offset, length)
+      }))
+    const { storage } = yield* stage(
+      { tombstones: "purge", blockCacheBytesMax: 0 },
+      { ...memory, disk: { ...memory.disk, openRead } }
+    )
+    yield* writeTable(storage, tombstone("a", 1))
+    yield* writeTable(storage, cell("slow", 1))
+    slow = pathsOf(memory, ".sst").toSorted()[1]
+    const changes = yield* storage.changes()
+    memory.syncs.closeUnsafe()
+    const compacting = yield* Effect.forkChild(storage.compact)
+    yield* Effect.sleep("1 second")
+    latch.closeUnsafe()
+    const writing = yield* Effect.forkChild(storage.apply([cell("a", 2), cell("slow", 2)]))
+    yield* Effect.sleep("1 second")
+    memory.syncs.openUnsafe()
+    yield* Fiber.join(compacting)
+    latch.openUnsafe()
+    yield* Fiber.join(writing)
+    assert.deepStrictEqual(changes.takeNow().map(brief), ["a 1 -> gone", "a unknown -> 2", "slow unknown -> 2"])
+  })
+
   const Step = Schema.Struct({
     step: Schema.Literals(["write", "write", "flush", "compact", "rot", "give back", "check"]),
     draw: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 10_000 }))
@@ -179,6 +211,8 @@ describe("the feed and damage", () => {
           }
         })
         const rot = Effect.fnUntraced(function*(draw: number) {
+          // Damage to a table that is still being written would be found by nobody.
+          yield* Effect.sleep("1 second")
           const paths = pathsOf(memory, ".sst")
           const path = paths[draw % paths.length]
           if (path === undefined) return

@@ -13,11 +13,11 @@ import * as SortedRuns from "./SortedRuns.ts"
 
 export interface Entry {
   readonly key: string
-  /** What readers see; `undefined` only while the key's first cell is pending. */
+  /** Seen by readers; `undefined` only while the key's first cell is pending. */
   cell: Cell | undefined
   /** The round that made it visible. */
   sequence: number
-  /** What views that are older than `sequence` see. */
+  /** Seen by views that are older than `sequence`. */
   older: Older | undefined
   /** Accepted, but not logged yet. */
   pending: Cell | undefined

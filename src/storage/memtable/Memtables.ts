@@ -124,13 +124,10 @@ export class Memtables {
     this.purge = undefined
     if (purge === undefined) return
     const { gone } = purge
-    if (gone === undefined) {
-      this.doubtCount++
-      feed.missed()
-      return
-    }
+    // A round that is still reading may have found one of these tombstones.
+    this.doubtCount++
+    if (gone === undefined) return feed.missed()
     for (const [key, before] of gone) {
-      if (this.current.entries.get(key)?.pending !== undefined) this.doubtCount++
       feed.tell({ _tag: "Purged", sequence: feed.next(), key, before })
     }
   }
