@@ -78,6 +78,10 @@ export class Walk<Item> {
     this.ended = !range.contains(this.bounds, key)
   }
 
+  async close(): Promise<void> {
+    if (this.cursor !== undefined) await this.bridge.run(this.cursor.close)
+  }
+
   private async readAndTake(): Promise<Item | undefined> {
     if (!await this.read(Math.min(this.cellsAhead, this.left))) return undefined
     let bytes = 1

@@ -16,10 +16,13 @@ const cellsPerBatch = 512
 export const clear = Effect.fnUntraced(function*({ engine, stamp }: Database, view: View, options: ClearOptions) {
   const { limit, reverse } = options
   const cursor = yield* view.cursor({ ...range.boundsOf(options), reverse, tombstones: false })
-  for (let left = limit < 0 ? Infinity : limit; left > 0;) {
-    const cells = yield* cursor.next(Math.min(left, cellsPerBatch))
-    if (cells.length === 0) return
-    yield* engine.apply(cells.map(({ key }) => ({ key, version: stamp(), value: undefined })))
-    left -= cells.length
-  }
+  const batches = Effect.gen(function*() {
+    for (let left = limit < 0 ? Infinity : limit; left > 0;) {
+      const cells = yield* cursor.next(Math.min(left, cellsPerBatch))
+      if (cells.length === 0) return
+      yield* engine.apply(cells.map(({ key }) => ({ key, version: stamp(), value: undefined })))
+      left -= cells.length
+    }
+  })
+  yield* Effect.ensuring(batches, cursor.close)
 })

@@ -61,7 +61,10 @@ const walking = <Iterator extends object, Item>(
     _next: () => walk.take(),
     _nextv: (size: number) => walk.takeMany(size),
     _seek: (target: keys.Bytes) => walk.seek(target),
-    _close: async () => release()
+    _close: async () => {
+      await walk.close()
+      release()
+    }
   })
 }
 

@@ -17,6 +17,22 @@ const refer = Effect.fnUntraced(function*(storage: Storage["Service"], name: str
 const afterThisJob = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 describe("memory", () => {
+  it.effect("that a cursor read into is given back when it closes, though its view stays open", () =>
+    Effect.gen(function*() {
+      const { storage } = yield* stage({ blockCacheBytesMax: 0 })
+      yield* storage.apply([cell("a", 1)])
+      yield* storage.flush
+      const view = yield* storage.view
+      const before = process.memoryUsage().arrayBuffers
+      for (let index = 0; index < 1000; index++) {
+        const cursor = yield* view.cursor()
+        assert.strictEqual((yield* cursor.next(1)).length, 1)
+        yield* cursor.close
+        yield* cursor.close
+      }
+      assert.isBelow(process.memoryUsage().arrayBuffers - before, 16 * 1024 * 1024)
+    }))
+
   it.effect("holds no flushed cells, recovered or written", () =>
     Effect.gen(function*() {
       const before = yield* stage()

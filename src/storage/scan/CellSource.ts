@@ -1,5 +1,5 @@
 /**
- * What a cursor walks: a run of a memtable or of tables, in either direction, cell by cell.
+ * Sources of cells for a cursor: a run of a memtable or of tables, in either direction, cell by cell.
  */
 import { Effect } from "effect"
 import type { StorageError } from "../../disk/StorageError.ts"
@@ -115,7 +115,7 @@ export class TableSource implements CellSource {
   /** Which table and which of its blocks come next. */
   private table = 0
   private block = 0
-  /** What is passed over at the next load, because a seek ended before it. */
+  /** Keys before it are passed over at the next load, because a seek went past them. */
   private bound: Bound | undefined
   private blocksRead = 0
   private bytes: Uint8Array | undefined

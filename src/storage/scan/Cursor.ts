@@ -25,7 +25,7 @@ export interface ScanOptions {
   /** `false` passes over them. Default: `true`. */
   readonly tombstones?: boolean
   /**
-   * What to do where cells were lost to damage: fail, or give out what is left, which may be older than what was
+   * Where cells were lost to damage: fail, or give out what is left, which may be older than what was
    * acknowledged. Default: `fail`.
    */
   readonly damage?: "fail" | "skip"
@@ -39,6 +39,8 @@ export interface Cursor {
   readonly next: (countMax: number) => Effect.Effect<ReadonlyArray<Cell.Cell>, StorageError>
   /** Goes on at the key: forward at or above it, in reverse at or below it, within what the cursor walks. */
   readonly seek: (key: string) => Effect.Effect<void>
+  /** Gives its memory back before the view ends. It must not be used any more. */
+  readonly close: Effect.Effect<void>
 }
 
 /** The keys to walk: from the first, included, to an end, excluded. */
@@ -71,13 +73,14 @@ const valueBytesPerPageMax = 1024 * 1024
 /** Looked at in about a millisecond, then requests get their turn. */
 const cellsPerSlice = 512
 
-/** What stopped a slice of work: it has enough, the end, a load to wait for, or it is others' turn. */
+/** The reason why a slice of work stopped: it has enough, the end, a load to wait for, or it is others' turn. */
 type Stop = "enough" | "end" | "load" | "turn"
 
 export const make = (
   sources: ReadonlyArray<CellSource>,
   holes: ReadonlyArray<Holes.Hole>,
-  options: ScanOptions
+  options: ScanOptions,
+  close: Effect.Effect<void> = Effect.void
 ): Cursor => {
   const { reverse = false, tombstones = true } = options
   const range = rangeOf(options)
@@ -138,7 +141,8 @@ export const make = (
       Effect.sync(() => {
         const isBefore = start !== undefined && (reverse ? compare(key, start.key) >= 0 : compare(key, start.key) < 0)
         merger = seekAll(sources, isBefore ? start : { key, included: true }, reverse)
-      })
+      }),
+    close
   }
 }
 

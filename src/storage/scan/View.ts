@@ -11,7 +11,7 @@ import * as Levels from "../Levels.ts"
 import * as lookUp from "../lookUp.ts"
 import * as Memtable from "../memtable/Memtable.ts"
 import type { State } from "../State.ts"
-import { type CellSource, MemtableSource, TableSource } from "./CellSource.ts"
+import { MemtableSource, TableSource } from "./CellSource.ts"
 import * as Cursor from "./Cursor.ts"
 
 /** Valid while the scope is open that it was made in. */
@@ -35,7 +35,7 @@ const hold = (state: State) => {
   const held = Levels.all(levels)
   for (const table of held) table.retain()
   const { memtables, release: releaseMemtables, runs, sequence } = state.memtables.hold()
-  const tableSources: Array<TableSource> = []
+  const open = new Set<TableSource>()
   const view: View = {
     sequence,
     get: (key) =>
@@ -54,17 +54,19 @@ const hold = (state: State) => {
       Effect.sync(() => {
         const reverse = options.reverse === true
         const skipDamage = options.damage === "skip"
-        const sources: Array<CellSource> = runs.map((run) => new MemtableSource(run, sequence, reverse))
-        for (const run of tables.runs) {
-          const source = new TableSource(run, reverse, skipDamage)
-          sources.push(source)
-          tableSources.push(source)
-        }
-        return Cursor.make(sources, tables.holes, options)
+        const ofMemtables = runs.map((run) => new MemtableSource(run, sequence, reverse))
+        const ofTables = tables.runs.map((run) => new TableSource(run, reverse, skipDamage))
+        for (const source of ofTables) open.add(source)
+        return Cursor.make([...ofMemtables, ...ofTables], tables.holes, options, Effect.sync(() => close(ofTables)))
       })
   }
+  const close = (sources: Iterable<TableSource>) => {
+    for (const source of sources) {
+      if (open.delete(source)) source.close()
+    }
+  }
   const release = () => {
-    for (const source of tableSources) source.close()
+    close(open)
     releaseMemtables()
     for (const table of held) table.release()
   }
