@@ -34,7 +34,8 @@ export const run = (state: State): Effect.Effect<never> =>
         const table = yield* untilDone(state, build(state, memtable))
         const { directory } = state.settings
         const discard = Effect.andThen(table.close, TableWriter.remove(state.disk, directory, table.id))
-        yield* assertions.onBroken(discard)(untilDone(state, adopt(state, table)))
+        const adopted = Effect.onInterrupt(untilDone(state, adopt(state, table)), () => table.close)
+        yield* assertions.onBroken(discard)(adopted)
         for (const log of memtable.logs) {
           yield* Effect.ignore(state.disk.remove(pathOf(directory, log)))
         }
