@@ -2,9 +2,8 @@
  * Reads the whole store again and again in the background, slowly, so that what decays on the disk is found while other
  * replicas still have it, and not when the last of them is gone.
  *
- * A pass goes over the tables that were there when it began, oldest first, and passes over those that compaction has
- * taken away meanwhile: what they held was read then. After a pass it rests, since a small store would else be read
- * without end.
+ * A pass goes over the tables that were there when it began, oldest first, and leaves out those that compaction has
+ * taken away meanwhile: compaction read them. After a pass it rests, or a small store would be read without end.
  *
  * Source: Schwarz et al., "Disk Scrubbing in Large Archival Storage Systems" (MASCOTS 2004).
  */
@@ -15,7 +14,7 @@ import type { State } from "../State.ts"
 import * as TableCheck from "./TableCheck.ts"
 import { optionsOf, spanBytes } from "./verify.ts"
 
-/** A start has enough to do with itself. */
+/** Before the first pass, since a node that starts has more urgent work, and while there are no tables. */
 const delayBeforeFirst = "1 minute"
 
 /** Decay takes months; a day between passes keeps small stores from being read all the time. */
@@ -80,13 +79,14 @@ export const make = (state: State, bytesPerSecond: number): Scrubber => {
       yield* Table.held(table, scrub(table))
     }
     change({ running: false, passes: stats.passes + 1, lastPassEndedAtMillis: yield* Clock.currentTimeMillis })
+    yield* Effect.sleep(restAfterPass)
   })
+  const passIfAny = Effect.suspend(() =>
+    Levels.all(state.tables.levels).length === 0 ? Effect.sleep(delayBeforeFirst) : pass
+  )
 
   return {
-    run: Effect.andThen(
-      Effect.sleep(delayBeforeFirst),
-      Effect.forever(Effect.andThen(pass, Effect.sleep(restAfterPass)))
-    ),
+    run: Effect.andThen(Effect.sleep(delayBeforeFirst), Effect.forever(passIfAny)),
     stats: () => stats
   }
 }

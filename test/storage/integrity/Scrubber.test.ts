@@ -42,6 +42,17 @@ describe("the scrub", () => {
   })
 
   scrubbed(64)(
+    "does not count a pass over an empty store, and reads it soon after it is filled",
+    function*({ storage }) {
+      yield* Effect.sleep("10 minutes")
+      assert.strictEqual((yield* scrubOf(storage)).passes, 0)
+      yield* fill(storage, 1)
+      yield* Effect.sleep("3 minutes")
+      assert.strictEqual((yield* scrubOf(storage)).passes, 1)
+    }
+  )
+
+  scrubbed(64)(
     "finds damage on the disk though the blocks are cached, and makes holes of it",
     function*({ memory, storage }) {
       yield* fill(storage, 3)
