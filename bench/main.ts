@@ -11,16 +11,13 @@ import { Effect, Layer, Option } from "effect"
 import { CliConfig, Command, Flag, GlobalFlag } from "effect/cli"
 import * as path from "node:path"
 import { type Cluster, startBare, startRondo } from "./clusters.ts"
-import { positive } from "./flags.ts"
+import { against, positive, positiveOr } from "./flags.ts"
 import * as soak from "./soak.ts"
 import * as soakReport from "./soakReport.ts"
 import * as turns from "./turns.ts"
 
 const flags = {
-  against: Flag.String("against").pipe(
-    Flag.withDescription("Compare with another checkout of Rondo: its directory, with its node_modules"),
-    Flag.optional
-  ),
+  against: against("the nodes of"),
   quick: Flag.Boolean("quick").pipe(Flag.withDescription("Run for about two minutes"), Flag.withDefault(false)),
   rounds: Flag.optional(positive("rounds", "Number of rounds")),
   seconds: Flag.optional(positive("seconds", "Seconds per cluster in each round")),
@@ -31,10 +28,10 @@ const flags = {
   soak: positive("soak", "Run writers and readers on one cluster for N minutes, and print its memory over time").pipe(
     Flag.optional
   ),
-  writers: positive("writers", "Writing connections of a soak").pipe(Flag.withDefault(24)),
-  readers: positive("readers", "Reading connections of a soak").pipe(Flag.withDefault(24)),
-  keys: positive("keys", "Number of keys in a soak").pipe(Flag.withDefault(50_000)),
-  value: positive("value", "Bytes per value in a soak").pipe(Flag.withDefault(400)),
+  writers: positiveOr(24, "writers", "Writing connections of a soak"),
+  readers: positiveOr(24, "readers", "Reading connections of a soak"),
+  keys: positiveOr(50_000, "keys", "Number of keys in a soak"),
+  value: positiveOr(400, "value", "Bytes per value in a soak"),
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the results as JSON"), Flag.withDefault(false))
 }
 
@@ -49,10 +46,10 @@ const roundsOf = (isQuick: boolean, isPaired: boolean) =>
 const running = (start: () => Promise<Cluster>) =>
   Effect.acquireRelease(Effect.promise(start), ({ stop }) => Effect.promise(stop))
 
-const startAll = (against: string | undefined, only: "both" | "bare" | "rondo") =>
+const startAll = (other: string | undefined, only: "both" | "bare" | "rondo") =>
   Effect.all([
-    ...(against !== undefined
-      ? [running(() => startRondo(path.resolve(against)))]
+    ...(other !== undefined
+      ? [running(() => startRondo(path.resolve(other)))]
       : only === "rondo"
       ? []
       : [running(startBare)]),
@@ -91,22 +88,22 @@ const soaked = Effect.fnUntraced(function*(given: Given, minutes: number) {
 })
 
 const compared = Effect.fnUntraced(function*(given: Given) {
-  const against = Option.getOrUndefined(given.against)
-  const usual = roundsOf(given.quick, against !== undefined)
+  const other = Option.getOrUndefined(given.against)
+  const usual = roundsOf(given.quick, other !== undefined)
   const settings: turns.Settings = {
     rounds: Option.getOrElse(given.rounds, () => usual.rounds),
     seconds: Option.getOrElse(given.seconds, () => usual.seconds),
     keyCount: given.quick ? 20_000 : 100_000,
-    valueSizes: given.quick && against !== undefined ? [100] : [100, 1024],
-    connectionCounts: given.quick ? [against === undefined ? 128 : 32] : [32, 128]
+    valueSizes: given.quick && other !== undefined ? [100] : [100, 1024],
+    connectionCounts: given.quick ? [other === undefined ? 128 : 32] : [32, 128]
   }
-  const clusters = yield* startAll(against, given.only)
+  const clusters = yield* startAll(other, given.only)
   const runs = yield* Effect.promise(() => turns.run(clusters, settings, noteUnless(given.json)))
   const rows = turns.rowsOf(runs, settings)
   const failed = runs.filter((run) => Object.keys(run.errors).length > 0).length
   process.stdout.write(
     given.json
-      ? `${JSON.stringify({ ...settings, against, rows, runs })}\n`
+      ? `${JSON.stringify({ ...settings, against: other, rows, runs })}\n`
       : `\n${turns.table(rows)}\n\n${legend(settings, clusters)}\n` +
         (failed === 0 ? "no errors\n" : `errors in ${failed} of ${runs.length} rounds, see above\n`)
   )

@@ -16,7 +16,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { CommandFailed, report } from "../../src/cli/CommandFailed.ts"
 import { Output, printLine } from "../../src/cli/Output.ts"
-import { positive as positiveFlag } from "../flags.ts"
+import * as flagsOf from "../flags.ts"
 import * as against from "./against.ts"
 import type { Bench } from "./Bench.ts"
 import * as examining from "./examining.ts"
@@ -31,19 +31,13 @@ import { parseNames, type WorkloadName, workloads } from "./workloads.ts"
 const mebibyte = 1024 * 1024
 const valueSizes = { "100": [100], "1024": [1024], both: [100, 1024] }
 
-const positive = (name: string, description: string, fallback: number) =>
-  positiveFlag(name, description).pipe(Flag.withDefault(fallback))
-
 const flags = {
-  against: Flag.String("against").pipe(
-    Flag.withDescription("Compare with the engine of another checkout of Rondo: its directory, with its node_modules"),
-    Flag.optional
-  ),
+  against: flagsOf.against("the engine of"),
   quick: Flag.Boolean("quick").pipe(
     Flag.withDescription("Run for about two minutes: 200,000 cells with values of 100 bytes"),
     Flag.withDefault(false)
   ),
-  cells: positive("cells", "Cells to fill each store with", 1_000_000),
+  cells: flagsOf.positiveOr(1_000_000, "cells", "Cells to fill each store with"),
   value: Flag.Literals("value", ["100", "1024", "both"]).pipe(
     Flag.withDescription("Bytes per value"),
     Flag.withDefault("both")
@@ -56,11 +50,11 @@ const flags = {
     Flag.withDescription("One store alone, or both side by side"),
     Flag.withDefault("both")
   ),
-  inFlight: positive("in-flight", "Operations in flight, unless the name of the workload gives a number", 32),
-  seconds: Flag.optional(positiveFlag("seconds", "Seconds per store for each time-bounded workload")),
-  rounds: Flag.optional(positiveFlag("rounds", "Number of rounds that a store's seconds are divided into")),
-  memtable: positive("memtable-mib", "Memtable of each store, in MiB", 32),
-  cache: positive("cache-mib", "Block cache of each store, in MiB", 128),
+  inFlight: flagsOf.positiveOr(32, "in-flight", "Operations in flight, unless the name of the workload gives a number"),
+  seconds: Flag.optional(flagsOf.positive("seconds", "Seconds per store for each time-bounded workload")),
+  rounds: Flag.optional(flagsOf.positive("rounds", "Number of rounds that a store's seconds are divided into")),
+  memtable: flagsOf.positiveOr(32, "memtable-mib", "Memtable of each store, in MiB"),
+  cache: flagsOf.positiveOr(128, "cache-mib", "Block cache of each store, in MiB"),
   compression: Flag.Boolean("compression").pipe(
     Flag.withDescription("Let LevelDB compress its blocks"),
     Flag.withDefault(false)
@@ -69,7 +63,7 @@ const flags = {
     Flag.withDescription("Type of the values that LevelDB returns: bytes as in Rondo, or text, which is cheaper"),
     Flag.withDefault("buffer")
   ),
-  seed: positive("seed", "Equal seeds give equal keys and values", 20260201),
+  seed: flagsOf.positiveOr(20260201, "seed", "Equal seeds give equal keys and values"),
   directory: Flag.String("dir").pipe(
     Flag.withDescription("Create the stores in a new directory below this one, and remove it at the end"),
     Flag.withDefault(os.tmpdir())

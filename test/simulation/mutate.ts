@@ -82,6 +82,10 @@ const attempt = async (mutation: Mutation): Promise<Caught> => {
 }
 
 const wanted = mutations.filter(({ name }) => flags.only === undefined || flags.only.includes(name))
+if (wanted.length === 0) {
+  process.stderr.write(`no mutation has this name; there are:\n${mutations.map(({ name }) => `  ${name}\n`).join("")}`)
+  process.exit(1)
+}
 const caught: Array<Caught> = []
 for (const mutation of wanted) {
   const result = await attempt(mutation)
