@@ -130,7 +130,9 @@ export const exportRecords = Command.make(
     yield* file === "-" ? output.notice(quiet ? "" : `${summary}\n`) : printLine(summary)
   })
 ).pipe(
-  Command.withDescription("Write every record of the cluster as JSON lines, in key order; needs CLUSTER_SECRET"),
+  Command.withDescription(
+    "Write every record of the cluster as JSON lines, in key order; needs CLUSTER_SECRET if the cluster has one"
+  ),
   Command.withExamples([
     { command: "rondo export backup.ndjson.gz", description: "Save everything" },
     { command: "rondo export - | jq -r .key | head", description: "Look at the first keys" }

@@ -4,7 +4,7 @@
  * retried, at the next node of `--url`.
  */
 import { NodeStream } from "@effect/platform-node"
-import { Duration, Effect, FileSystem, Option, Schedule, Stdio, Stream } from "effect"
+import { Duration, Effect, FileSystem, Option, PlatformError, Schedule, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { createGunzip } from "node:zlib"
 import { failed } from "./CommandFailed.ts"
@@ -48,7 +48,12 @@ const lines = (file: string, tally: Tally.Tally) =>
       unzipped(file),
       split
     )
-  })).pipe(Stream.mapError(({ message }) => failed(`cannot read ${file}: ${message}`)))
+  })).pipe(Stream.mapError((error) =>
+    failed(`cannot read ${file}: ${isMissing(error) ? "there is no such file" : error.message}`)
+  ))
+
+const isMissing = (error: { readonly message: string }): boolean =>
+  error instanceof PlatformError.PlatformError && error.reason._tag === "NotFound"
 
 const unzipped = (file: string) => <E extends { readonly message: string }>(bytes: Stream.Stream<Uint8Array, E>) =>
   file.endsWith(".gz")

@@ -1,9 +1,9 @@
 /** `rondo serve`: one node in the foreground, until it is stopped. */
 import { ConfigProvider, Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
-import { ClusterConfig } from "../config/ClusterConfig.ts"
+import { ClusterConfig, type ClusterSettings } from "../config/ClusterConfig.ts"
 import { NodeConfig, type NodeSettings } from "../config/NodeConfig.ts"
-import { Corruption } from "../disk/StorageError.ts"
+import { Corruption, DiskError } from "../disk/StorageError.ts"
 import { failed } from "./CommandFailed.ts"
 import { parentGone } from "./NodeProcess.ts"
 import { printLine } from "./Output.ts"
@@ -14,18 +14,37 @@ const startLine = (node: NodeSettings): string =>
   (node.listen === node.address ? "" : `, listening on ${node.listen}`) +
   `, data in ${node.dataDirectory}, process ${process.pid}`
 
-/** What to do about a damaged file of the data directory. */
+/** Says what to do about a damaged file of the data directory. */
 const advice = (path: string) =>
   /\/wal-\d+\.log$/.test(path)
     ? "\n  Start it once with --salvage (SALVAGE=true) to run without the damaged part of its log. It may have acknowledged" +
       "\n  writes there, so it does not vote in quorums until it has synced with every other replica."
     : "\n  The other replicas hold this node's data: move its data directory away and start it empty; it syncs from them."
 
+const unusable: Readonly<Record<string, string>> = {
+  EEXIST: "is no directory",
+  ENOTDIR: "is in no directory",
+  EACCES: "is not open to this user",
+  EROFS: "is on a disk that cannot be written"
+}
+
 /** One sentence and the next step; a stack trace would hide them. */
 const cannotStart = (error: unknown) => {
+  const reason = error instanceof DiskError ? unusable[error.code] : undefined
+  if (error instanceof DiskError && reason !== undefined) {
+    return failed(`cannot start: ${error.path} ${reason}; set DATA_DIR to a directory that this user may write`)
+  }
   const text = error instanceof Error ? error.message : String(error)
   return failed(`cannot start: ${text}${error instanceof Corruption ? advice(error.path) : ""}`)
 }
+
+const warnOfQuorums = ({ readQuorum, replicationFactor, writeQuorum }: ClusterSettings) =>
+  writeQuorum + readQuorum > replicationFactor ? Effect.void : Effect.logWarning(
+    `WRITE_QUORUM and READ_QUORUM together are ${
+      writeQuorum + readQuorum
+    }, not more than REPLICATION_FACTOR, which is ` +
+      `${replicationFactor}: a read may miss a write that was acknowledged before it`
+  )
 
 /** `node` is the whole node except its settings, which this command reads. */
 export const serve = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>) =>
@@ -44,6 +63,7 @@ export const serve = <A, E>(node: Layer.Layer<A, E, NodeConfig | ClusterConfig>)
         )
       }
       const run = Effect.gen(function*() {
+        yield* warnOfQuorums(yield* ClusterConfig)
         yield* Effect.mapError(Layer.build(node), cannotStart)
         yield* printLine(startLine(yield* NodeConfig))
         return yield* Effect.never

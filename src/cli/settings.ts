@@ -13,10 +13,16 @@ export const all: ReadonlyArray<Setting.Setting<unknown>> = [
   LoggingConfig.declared
 ].flatMap((group) => Object.values(group))
 
-const describe = ({ fallback, meaning, variable }: Setting.Setting<unknown>): string =>
-  `${meaning[0]!.toUpperCase()}${meaning.slice(1)} (${variable}${
+/** Begins with a capital, unless its first word is a value. */
+const sentence = ({ kind, meaning }: Setting.Setting<unknown>): string =>
+  kind.expected.startsWith(/^\w+/.exec(meaning)![0]) ? meaning : meaning[0]!.toUpperCase() + meaning.slice(1)
+
+const describe = (setting: Setting.Setting<unknown>): string => {
+  const { fallback, variable } = setting
+  return `${sentence(setting)} (${variable}${
     fallback === undefined ? ", required" : fallback === "" ? "" : `, default ${fallback}`
   })`
+}
 
 const flagFor = (setting: Setting.Setting<unknown>): Flag.Flag<Option.Option<string>> => {
   const name = Setting.flagOf(setting)

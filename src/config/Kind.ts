@@ -28,13 +28,20 @@ export const integer = (minimum: number, maximum = Number.MAX_SAFE_INTEGER) =>
     `a whole number, ${minimum} ${maximum === Number.MAX_SAFE_INTEGER ? "or more" : `to ${maximum}`}`
   )
 
-/** An interval of zero would spin, an endless one never act. */
-export const duration = of(
+/** An interval of zero would spin, and an endless one would never end. */
+const inWords = of(
   Schema.DurationFromString.check(
     Schema.makeFilter((value) => Duration.isFinite(value) && Duration.isGreaterThan(value, Duration.zero))
   ),
-  `a time above zero, such as "500 millis" or "2 seconds"`
+  `a time above zero, such as "500ms", "2s", "15m" or "2 hours"`
 )
+
+const unitOf: Readonly<Record<string, string>> = { ms: "millis", s: "seconds", m: "minutes", h: "hours", d: "days" }
+
+export const duration: Kind<Duration.Duration> = {
+  ...inWords,
+  decode: (text) => inWords.decode(text.replace(/(?<=^[\d.]+)(ms|[smhd])$/, (unit) => ` ${unitOf[unit]}`))
+}
 
 const yes = ["true", "yes", "on", "1", "y"]
 const no = ["false", "no", "off", "0", "n"]

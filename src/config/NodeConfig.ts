@@ -96,14 +96,14 @@ export const tuning = {
   memtableBytesMax: setting(
     "MEMTABLE_BYTES_MAX",
     "the memtable is flushed to a table at this size or, by chance, at up to a quarter less; also when its log is four times as large",
-    Kind.integer(1),
+    Kind.integer(1024),
     32 * mebibyte
   ),
   blockCacheBytesMax: setting(
     "BLOCK_CACHE_BYTES_MAX",
     "bytes of table blocks kept in memory",
     Kind.integer(1),
-    128 * mebibyte
+    64 * mebibyte
   ),
   scrubBytesPerSecond: setting(
     "SCRUB_BYTES_PER_SECOND",

@@ -48,7 +48,7 @@ export const snapshot = {
     ),
     Argument.between(0, 2)
   ),
-  node: text("node", "Running nodes to ask, separated by commas; needs CLUSTER_SECRET"),
+  node: text("node", "Running nodes to ask, separated by commas; needs CLUSTER_SECRET if the cluster has one"),
   list: onOff("list", "With --node: list the snapshots that the nodes keep"),
   remove: onOff("remove", "With --node: remove the snapshot with this name"),
   json
