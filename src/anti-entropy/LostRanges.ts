@@ -153,7 +153,7 @@ const make = Effect.gen(function*() {
     if (holes.length === 0) return yield* become("idle")
     const replicas = otherReplicas()
     if (typeof replicas === "string") return yield* become("waiting", replicas)
-    if (due.length === 0) return yield* become("waiting", "for reads and writes to end that were under way")
+    if (due.length === 0) return yield* become("waiting", "for earlier reads and writes to finish")
     yield* become("running")
     // One that cannot be filled yet holds up no other.
     let failure: StorageError | PeerFailed | undefined

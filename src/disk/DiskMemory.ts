@@ -180,7 +180,7 @@ class Model {
         }),
       syncDirectory: (path) =>
         Effect.suspend(() => {
-          // What changes meanwhile need not be among it.
+          // Changes that come meanwhile need not be among it.
           const begun = new Set(this.pending.get(path))
           return this.run("syncDirectory", path, () => {
             const changes = this.pending.get(path) ?? []
@@ -240,7 +240,7 @@ class Model {
           () => file.append(bytes.subarray(0, bytes.length >> 1))
         ),
       sync: Effect.suspend(() => {
-        // What is appended meanwhile need not be among it.
+        // Bytes appended meanwhile need not be among it.
         const begun = file.extent
         return Effect.andThen(
           Effect.andThen(Effect.yieldNow, this.syncs.await),

@@ -1,5 +1,5 @@
 /**
- * Who owns this data directory: the node's name, the incarnation drawn when the directory was created, and how often
+ * The owner of this data directory: the node's name, the incarnation drawn when the directory was created, and how often
  * it has been started. Holds the lock that keeps a second process out, so a service that opens files in the directory
  * needs this one first.
  *

@@ -34,9 +34,9 @@ export class Corruption extends Schema.TaggedError<Corruption>()("Corruption", {
 /** Another version of Rondo wrote the file. It is whole, so nothing is cut, moved aside or given up because of it. */
 export class UnknownFormat extends Schema.TaggedError<UnknownFormat>()("UnknownFormat", {
   path: Schema.String,
-  /** What the file says of itself. */
+  /** The format that the file names. */
   format: Schema.String,
-  /** What this version reads. */
+  /** The formats that this version reads. */
   known: Schema.String
 }) {
   override get message() {

@@ -11,7 +11,7 @@ const decodeLine = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Struct({ format: Schema.Union([Schema.Int, Schema.String]) }))
 )
 
-/** What the line says its file's format is; `undefined` when it says nothing. */
+/** The format that the line names; `undefined` when it names none. */
 export const formatOf = (line: string): string | undefined =>
   Option.getOrUndefined(Option.map(decodeLine(line), ({ format }) => String(format)))
 

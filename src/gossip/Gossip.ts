@@ -1,5 +1,5 @@
 /**
- * Who is in the cluster, at which address, in what state; and this node's opinion of who is alive.
+ * The members of the cluster, their addresses and states, and this node's opinion of who is alive.
  *
  * Liveness is a local opinion and never changes the ring. The pure parts are `Membership` (which records to merge and
  * send) and `Suspicion` (the meaning of silence); this service adds time, chance and the network.

@@ -112,7 +112,7 @@ const gauge = (name: string, description: string) => Metric.gauge(name, { descri
 export const sampled = {
   members: gauge("rondo_members", "Members by this node's opinion of them"),
   ringEpoch: gauge("rondo_ring_epoch", "Raised by every change of membership"),
-  partitions: gauge("rondo_partitions", "Partitions by what is left of them: all, with a quorum, with every replica"),
+  partitions: gauge("rondo_partitions", "Partitions: all, those with a quorum, those with every replica"),
   requestsInFlight: gauge("rondo_requests_in_flight", "Client requests under way"),
   recovering: gauge(
     "rondo_recovering",
@@ -139,7 +139,7 @@ export const sampled = {
   hintsPendingBytes: gauge("rondo_hints_pending_bytes", "Size of the hints that wait for a peer"),
   eventLoopLagSeconds: gauge("rondo_event_loop_lag_seconds", "99th percentile of timer delay since the last scrape"),
   residentBytes: gauge("rondo_resident_memory_bytes", "Resident memory of the process"),
-  heapBytes: gauge("rondo_heap_bytes", "JavaScript heap: used, and committed by the system"),
+  heapBytes: gauge("rondo_heap_bytes", "JavaScript heap: used, and reserved from the system"),
   arrayBufferBytes: gauge(
     "rondo_array_buffer_bytes",
     "Memory of buffers outside the JavaScript heap: blocks, memtables, messages"

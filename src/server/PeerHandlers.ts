@@ -20,7 +20,7 @@ import { Storage } from "../storage/Storage.ts"
 import * as Lane from "./lane/Lane.ts"
 import { problemResponse } from "./problemResponse.ts"
 
-const unauthorized = Effect.fail(new PeerUnauthorized({ detail: "peers must share this node's CLUSTER_SECRET" }))
+const unauthorized = Effect.fail(new PeerUnauthorized({ detail: "set CLUSTER_SECRET to that of the cluster" }))
 
 /** Refuses requests that do not prove knowledge of the cluster's secret. */
 export const layerSecret = Layer.effect(

@@ -6,7 +6,7 @@ import type { Totals } from "./Totals.ts"
 import type { Verdict } from "./verdict.ts"
 
 export const help =
-  `Runs whole clusters on virtual time, one a seed, under faults drawn from the seed, and checks every promise.
+  `Runs whole clusters on virtual time, one for each seed, under faults drawn from the seed, and checks every promise.
 
   npm run simulate -- [--seeds 100] [--from 1] [--nodes 5] [--minutes 1] [--fault KIND]... [options]
 

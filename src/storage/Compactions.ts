@@ -4,7 +4,7 @@ import type { StorageError } from "../disk/StorageError.ts"
 import { waiterOf, Waiters } from "./Waiters.ts"
 
 export class Compactions {
-  /** Who asks that everything be merged, and for whom that is under way. */
+  /** Callers that asked to have everything merged, and those for whom that is under way. */
   private readonly requests = new Waiters()
   private readonly underWay = new Waiters()
   private readonly wanted = Latch.makeUnsafe(true)
@@ -28,7 +28,7 @@ export class Compactions {
     return !this.requests.isEmpty()
   }
 
-  /** Who asks from now on waits for the next time. */
+  /** Later callers wait for the next time. */
   begin(): void {
     for (const waiter of this.requests.take()) this.underWay.add(waiter)
   }

@@ -1,4 +1,4 @@
-/** What the engine has done since it was opened. */
+/** Counts the engine's work since it was opened. */
 export class Figures {
   private counts = {
     flushes: 0,

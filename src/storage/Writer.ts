@@ -186,7 +186,7 @@ export const make = (state: State): Writer => {
     const requests = flushRequests
     flushRequests = []
     if (memtables.flushing !== undefined) {
-      // What is on its way to a table has to be out of the way first.
+      // The memtable that is being flushed comes first.
       flushes.waiters.add((failure) => failure === undefined ? askAgain(requests) : tell(requests, failure))
     } else if (memtables.active.entries.size > 0) {
       flushes.waiters.add((failure) => tell(requests, failure))

@@ -1,8 +1,8 @@
 /**
- * What becomes of each cell of a round: the merge, cell by cell, against what the store holds.
+ * Decides for each cell of a round whether it is newer than the one that the store holds.
  *
- * Most cells are decided in one look at the memtable. What only a table can tell, and the disk has to be asked for, is
- * read for all such writes together and decided last; what comes behind such a write, of one of its keys, waits with it.
+ * For most cells one look at the memtable is enough. The others need a table that must be read from disk: these are read
+ * together and decided last. A later write of one of their keys waits with them.
  */
 import { Effect } from "effect"
 import type { StorageError } from "../disk/StorageError.ts"
@@ -39,7 +39,7 @@ interface StoredVersion {
 /** Nothing was found, but not everything could be looked at, or needed to be. */
 const unknown = "unknown"
 
-/** What the store holds of a key that is not in the active memtable: its version alone where that decides. */
+/** The stored cell of a key that is not in the active memtable; only its version where that decides. */
 type Stored = Cell.Cell | StoredVersion | undefined | typeof unknown
 
 /** A write that only tables can decide. All its cells wait, so that all or none are taken. */
@@ -195,7 +195,7 @@ export class Round {
 
   private takeDeferred({ failures, stored, write }: Deferred): void {
     const { cells } = write
-    // What an earlier write put into the memtable need not be read.
+    // No table needs to be read when an earlier write put the key into the memtable.
     const failure = failures.find((failed, index) =>
       failed !== undefined && !this.memtable.entries.has(cells[index]!.key)
     )
@@ -207,9 +207,9 @@ export class Round {
   }
 
   /**
-   * What damage hides is older than a cell with a higher counter than all that the damaged table held, so it can be
-   * passed over; only what was replaced is not known then. Damage that came after the holes that the cell fills may have
-   * taken a newer cell of its key, and is not passed over.
+   * A cell whose counter is above all counters of the damaged table is newer than anything that the damage hides, so the
+   * damage can be passed over; then it is not known what the cell replaces. Damage that came after the holes that the
+   * cell fills may hide a newer cell of its key, and is not passed over.
    */
   private findStored(cell: Cell.Cell, fills: ReadonlyArray<Hole>): Effect.Effect<Stored, StorageError> {
     const current = () => this.state.tables.lookUp

@@ -50,7 +50,7 @@ export const findNow = (tables: Tables, key: string): cellLines.Line | undefined
   return holes.length > 0 && missing(holes, key, newest) !== undefined ? mustRead : newest
 }
 
-/** Of a run that is one table the filter tells more than the range, and faster. */
+/** The filter of a run that is one table tells more than its range, and faster. */
 const candidate = (run: ReadonlyArray<Table>, key: string, hash: Bloom.KeyProbe): Table | undefined => {
   if (run.length === 1 && !Bloom.admits(run[0]!.index.bloom, hash)) return undefined
   const table = Levels.tableFor(run, key, hash.isBasic)

@@ -124,7 +124,7 @@ describe("LostRanges", () => {
       const { here, status, world } = yield* start([], {})
       yield* TestClock.adjust("11 seconds")
       assert.deepStrictEqual(world.asked, [])
-      assert.deepInclude(status(), { state: "waiting", reason: "for reads and writes to end that were under way" })
+      assert.deepInclude(status(), { state: "waiting", reason: "for earlier reads and writes to finish" })
       yield* round
       assert.strictEqual(world.asked.length, 2)
       assert.deepStrictEqual(here.holes, [])

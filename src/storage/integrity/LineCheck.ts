@@ -28,7 +28,7 @@ export class LineCheck {
     this.isWhole = false
   }
 
-  /** What is wrong with a block, if anything is. */
+  /** The fault of a block, if it has one. */
   block(number: number, bytes: Uint8Array): string | undefined {
     const firstKey = this.table.index.firstKeys[number]!
     for (let start = 0; start < bytes.length;) {
@@ -47,7 +47,7 @@ export class LineCheck {
     return undefined
   }
 
-  /** What is wrong with the table as a whole. */
+  /** The fault of the table as a whole, if it has one. */
   end(): string | undefined {
     const { cells, keyMax, tombstones } = this.table
     if (!this.isWhole) return undefined

@@ -51,7 +51,7 @@ export const make = (table: Table.Table, options: Options): TableCheck => {
     damage.push(Holes.ofTable(table, {
       path,
       offsetBytes: 0,
-      reason: repaired ? `${reason}; it was written anew from memory` : reason
+      reason: repaired ? `${reason}; it was written again from memory` : reason
     }))
     return bytes?.length ?? 0
   })

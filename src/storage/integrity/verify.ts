@@ -15,16 +15,16 @@ export interface VerifyReport {
   readonly blocks: number
   /** Of the tables' lines. */
   readonly bytes: number
-  /** What was found now, with the keys that it concerns. */
+  /** Found now, with the keys that it concerns. */
   readonly damage: ReadonlyArray<Hole>
-  /** What was lost before and is not given back yet. */
+  /** Lost before, and not given back yet. */
   readonly holes: ReadonlyArray<Hole>
 }
 
 /** As large as compaction's: the disk works in long strokes, and requests wait for none of them. */
 export const spanBytes = 256 * 1024
 
-/** Of a store that is open: the tables of this moment, which stay until it is done. */
+/** Checks the tables that an open store has now. They stay until it is done. */
 export const verify = (state: State): Effect.Effect<VerifyReport> =>
   Effect.acquireUseRelease(
     Effect.sync(() => {

@@ -57,5 +57,5 @@ export const corruption = ({ file, offsetBytes, reason }: Hole): Corruption =>
   new Corruption({
     path: file,
     offsetBytes,
-    reason: `${reason}; cells were lost and are not yet given back by other replicas`
+    reason: `${reason}; cells were lost and are not yet copied back from other replicas`
   })

@@ -17,7 +17,7 @@ export interface Source {
 export interface Order<S> {
   /** Negative when `left` stands before `right`, zero when both stand at the same key. */
   readonly compare: (left: S, right: S) => number
-  /** Of two that stand at the same key. */
+  /** For two that stand at the same key. */
   readonly isNewer: (left: S, right: S) => boolean
 }
 

@@ -41,7 +41,7 @@ export interface ReadOnly {
   readonly directory: string
   /** Those that can be opened. */
   readonly levels: Levels.Levels
-  /** What the manifest says is lost, then what the tables that cannot be opened held. */
+  /** The holes of the manifest, then one for each table that cannot be opened. */
   readonly holes: ReadonlyArray<Holes.Hole>
   /** How many of them are the manifest's. */
   readonly holesKnown: number

@@ -1,5 +1,5 @@
 /**
- * What is damaged or lost, in words for the people who look at a store offline.
+ * Describes damage and losses for people who look at a store offline.
  *
  * Pure.
  */

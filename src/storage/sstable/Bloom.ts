@@ -21,7 +21,7 @@ export interface KeyHash {
   readonly second: number
 }
 
-/** What a look-up knows of its key before it asks the first table. */
+/** The properties of a key that a look-up computes once, before it asks the first table. */
 export interface KeyProbe extends KeyHash {
   /** Whether JavaScript's `<` orders it among all keys as their bytes do: see `Key.compare`. */
   readonly isBasic: boolean

@@ -180,7 +180,7 @@ const make = (
 
   const spanNow = (block: number, count: number, take: (lengthBytes: number) => Uint8Array): Uint8Array | undefined => {
     const length = offsets[block + count]! - offsets[block]!
-    // What takes long to copy is not read while everybody waits.
+    // A long copy would keep everybody waiting.
     if (length > spanNowBytesMax || unreadable.isLost(block)) return undefined
     const target = take(length)
     if (!handle.readNow(offsets[block]!, length, target)) return undefined

@@ -1,5 +1,5 @@
 /**
- * What `NNNNNN.idx` says about `NNNNNN.sst`: where its blocks begin, which keys it may hold, and its properties.
+ * The index `NNNNNN.idx` of a table `NNNNNN.sst`: where its blocks begin, which keys it may hold, and its properties.
  *
  * Pure. The lines are described in docs/formats/sstable.md. Columns instead of a line for each block: an index is read
  * whole when the store opens, and arrays of numbers and texts parse ten times as fast as objects.

@@ -23,7 +23,7 @@ export const defaults: Settings = { blockBytes: 4 * 1024, bloomBitsPerKey: Bloom
 /** How much is collected before it is handed to the disk. */
 const appendBytesTarget = 256 * 1024
 
-/** What one UTF-16 unit takes at most. */
+/** The most that one UTF-16 unit takes. */
 const utf8BytesPerUnitMax = 3
 
 /** Keys put into the filter in about a millisecond. */
