@@ -156,7 +156,7 @@ describe("the feed and damage", () => {
   inVirtualTime("tells nothing twice when a tombstone is purged while a round still reads", function*() {
     const memory = DiskMemory.make(1)
     const latch = Latch.makeUnsafe(true)
-    let slow: string | undefined
+    let slow = ""
     const openRead: typeof memory.disk.openRead = (path) =>
       Effect.map(memory.disk.openRead(path), (handle) => ({
         ...handle,
@@ -170,7 +170,7 @@ describe("the feed and damage", () => {
     )
     yield* writeTable(storage, tombstone("a", 1))
     yield* writeTable(storage, cell("slow", 1))
-    slow = pathsOf(memory, ".sst").toSorted()[1]
+    slow = pathsOf(memory, ".sst").toSorted()[1]!
     const changes = yield* storage.changes()
     memory.syncs.closeUnsafe()
     const compacting = yield* Effect.forkChild(storage.compact)
