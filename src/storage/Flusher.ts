@@ -34,8 +34,7 @@ export const run = (state: State): Effect.Effect<never> =>
         const table = yield* untilDone(state, build(state, memtable))
         const { directory } = state.settings
         const discard = Effect.andThen(table.close, TableWriter.remove(state.disk, directory, table.id))
-        const adopted = Effect.onInterrupt(untilDone(state, adopt(state, table)), () => table.close)
-        yield* assertions.onBroken(discard)(adopted)
+        yield* assertions.onBroken(discard)(untilDone(state, adopt(state, table)))
         for (const log of memtable.logs) {
           yield* Effect.ignore(state.disk.remove(pathOf(directory, log)))
         }

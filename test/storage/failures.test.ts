@@ -109,26 +109,6 @@ describe("a full disk", () => {
 })
 
 describe("I/O errors", () => {
-  for (const work of ["flush", "compact"] as const) {
-    inVirtualTime(`a close leaves no file open while a ${work} cannot write the manifest`, function*() {
-      const memory = DiskMemory.make(1)
-      let open = 0
-      const openRead: typeof memory.disk.openRead = (path) =>
-        Effect.map(memory.disk.openRead(path), (handle) => {
-          open++
-          return { ...handle, close: Effect.andThen(handle.close, Effect.sync(() => void open--)) }
-        })
-      const { close, storage } = yield* stage({}, { ...memory, disk: { ...memory.disk, openRead } })
-      yield* writeTable(storage, cell("a", 1))
-      if (work === "flush") yield* storage.apply([cell("b", 2)])
-      for (let index = 0; index < 50; index++) memory.failNext("rename", "MANIFEST")
-      yield* Effect.flip(storage[work])
-      assert.isAbove(open, 1)
-      yield* close
-      assert.strictEqual(open, 0)
-    })
-  }
-
   withStore("a failed sync loses its round, and the next goes to a new log", function*({ crash, memory, storage }) {
     yield* storage.apply([cell("a", 1)])
     memory.failNext("sync", "wal-")

@@ -134,10 +134,7 @@ const compact = Effect.fnUntraced(function*(
         state.memtables.lost(holes)
       }
     )
-  ).pipe(
-    assertions.onBroken(discard(options, merged, ids)),
-    Effect.onInterrupt(() => Effect.forEach(merged, ({ close }) => close, { discard: true }))
-  )
+  ).pipe(assertions.onBroken(discard(options, merged, ids)))
   yield* reportLost(holes)
   for (const table of old) yield* removeWhenFree(disk, settings.directory, table, scope)
 }, (compacted, { memtables }) => Effect.ensuring(compacted, Effect.sync(() => memtables.dropPurge())))
@@ -196,7 +193,7 @@ const reportLost = (holes: ReadonlyArray<Hole>) =>
   Effect.forEach(holes, ({ file, from, offsetBytes, to }) =>
     Effect.logError(
       `cells from ${JSON.stringify(from)} up to ${JSON.stringify(to)} are lost here: ${file} is damaged at ` +
-        `byte ${offsetBytes}. This node asks other replicas for them`
+        `byte ${offsetBytes}. They are asked of other replicas`
     ), { discard: true })
 
 /** Callers that wait for the compaction get the first failure and do not wait for the end. */

@@ -27,7 +27,7 @@ export interface Settings {
 export type Levels<T extends Sized> = ReadonlyArray<ReadonlyArray<T>>
 
 export interface Compaction<T extends Sized> {
-  /** The tables to merge, from the upper level and the one that takes the result. */
+  /** What is merged, from the upper level and the one that takes the result. */
   readonly upper: ReadonlyArray<T>
   readonly lower: ReadonlyArray<T>
   readonly target: number
@@ -55,7 +55,7 @@ export const pick = <T extends Sized>(levels: Levels<T>, settings: Settings): Co
 interface Targets {
   /** The level that takes what leaves level 0. */
   readonly base: number
-  /** The bytes that each level may hold; levels above the base none. */
+  /** What each level may hold; levels above the base nothing. */
   readonly bytes: ReadonlyArray<number>
 }
 
@@ -72,7 +72,7 @@ export const targetsOf = <T extends Sized>(levels: Levels<T>, levelBytes: number
   return { base, bytes }
 }
 
-/** Merges down the table of the level that costs least for what it frees. */
+/** Of the level's tables, the one that costs least to merge for what it frees. */
 const pushDown = <T extends Sized>(levels: Levels<T>, level: number): Compaction<T> => {
   const next = levels[level + 1]!
   let best: T | undefined
@@ -93,7 +93,7 @@ const compaction = <T extends Sized>(
   target: number
 ): Compaction<T> => {
   const isMove = areDisjoint(upper) && upper.every((table) => overlapping(level, table).length === 0)
-  // Also the tables between two of the upper ones: a table of the result may span that gap.
+  // What lies between two of the upper tables as well: the result may have one that reaches from one to the other.
   return { upper, lower: isMove ? [] : overlapping(level, rangeOf(upper)), target, isMove }
 }
 
