@@ -229,6 +229,9 @@ describe("the feed and damage", () => {
           )
         })
         const check = Effect.gen(function*() {
+          // A table may have rotted before it was live: when it is, somebody has to find that.
+          yield* Effect.sleep("10 seconds")
+          yield* storage.verify
           yield* Effect.sleep("10 seconds")
           assert.isUndefined(yield* follower.check)
         })
