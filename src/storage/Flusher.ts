@@ -10,7 +10,7 @@ import * as assertions from "./assertions.ts"
 import * as Levels from "./Levels.ts"
 import type * as Memtable from "./memtable/Memtable.ts"
 import * as SortedRuns from "./memtable/SortedRuns.ts"
-import * as Table from "./sstable/Table.ts"
+import type * as Table from "./sstable/Table.ts"
 import * as TableWriter from "./sstable/TableWriter.ts"
 import type { State } from "./State.ts"
 import { pathOf } from "./wal/RecordLog.ts"
@@ -33,12 +33,13 @@ export const run = (state: State): Effect.Effect<never> =>
         if (memtable === undefined) return
         const table = yield* untilDone(state, build(state, memtable))
         const { directory } = state.settings
-        const discard = Effect.andThen(table.close, TableWriter.remove(state.disk, directory, table.id))
+        const discard = TableWriter.remove(state.disk, directory, table.id)
         yield* assertions.onBroken(discard)(untilDone(state, adopt(state, table)))
         for (const log of memtable.logs) {
           yield* Effect.ignore(state.disk.remove(pathOf(directory, log)))
         }
       }).pipe(
+        Effect.scoped,
         assertions.onBroken(Effect.sync(() => state.flushes.end(assertions.refusal("flush", state.settings.directory))))
       )
     )
@@ -66,10 +67,10 @@ const build = Effect.fnUntraced(function*(state: State, memtable: Memtable.Memta
     }
     yield* writer.finish
     yield* disk.syncDirectory(directory)
-    const table = yield* Table.open(state.context, id)
+    const table = yield* state.tables.open(state.context, id)
     const [keyMin, keyMax] = [entries[0]!.cell!.key, entries.at(-1)!.cell!.key]
     const memtable = { cells: entries.length, tombstones, keyMin, keyMax, counterMax }
-    yield* Effect.onError(assertions.holds("a flush", assertions.ofFlush(table, memtable)), () => table.close)
+    yield* assertions.holds("a flush", assertions.ofFlush(table, memtable))
     return table
   }).pipe(Effect.onError(() => writer.abandon))
 })
@@ -91,7 +92,7 @@ const adopt = (state: State, table: Table.Table) =>
   )
 
 /** Tries again until it succeeds, and reports each failure to those who wait. */
-const untilDone = <A>(state: State, attempt: Effect.Effect<A, StorageError>): Effect.Effect<A> =>
+const untilDone = <A, R>(state: State, attempt: Effect.Effect<A, StorageError, R>): Effect.Effect<A, never, R> =>
   Effect.catch(
     attempt,
     (error) =>

@@ -5,14 +5,15 @@
  * Everything changes by `install`, which writes the manifest first. Levels and holes are replaced and never
  * changed, so a holder has a consistent set.
  */
-import { Effect, Semaphore } from "effect"
+import { Effect, type Scope, Semaphore } from "effect"
 import type { Disk } from "../disk/Disk.ts"
 import type { StorageError } from "../disk/StorageError.ts"
-import type * as Levels from "./Levels.ts"
+import * as Levels from "./Levels.ts"
 import * as lookUp from "./lookUp.ts"
 import type { Hole } from "./manifest/Holes.ts"
 import * as Manifest from "./manifest/Manifest.ts"
 import type { Memtables } from "./memtable/Memtables.ts"
+import * as Table from "./sstable/Table.ts"
 
 export interface Contents {
   readonly levels: Levels.Levels
@@ -25,6 +26,8 @@ export class LiveTables {
   private contents: Pick<Contents, "levels" | "holes">
   private lookedInto: lookUp.Tables
   private next: number
+  /** Opened, and not live so far. */
+  private readonly made = new Set<Table.Table>()
   private readonly disk: Disk["Service"]
   private readonly directory: string
   private readonly memtables: Memtables
@@ -69,6 +72,14 @@ export class LiveTables {
     return this.next++
   }
 
+  /** Opens a new table. It is closed with the scope if it has not become live by then. */
+  open(context: Table.Context, id: number): Effect.Effect<Table.Table, StorageError, Scope.Scope> {
+    return Effect.acquireRelease(
+      Effect.tap(Table.open(context, id), (table) => Effect.sync(() => this.made.add(table))),
+      (table) => this.made.delete(table) ? table.close : Effect.void
+    )
+  }
+
   /**
    * Writes the manifest for changed contents and, only when that is durable, makes the change visible. When it fails,
    * nobody knows which manifest the disk holds: try again, and remove no file that either of them names.
@@ -79,6 +90,7 @@ export class LiveTables {
       return Effect.map(Manifest.write(this.disk, this.directory, this.manifestOf(next), this.next), () => {
         this.contents = next
         this.lookedInto = lookUp.tablesOf(next.levels, next.holes)
+        for (const table of Levels.all(next.levels)) this.made.delete(table)
         visible()
       })
     }))

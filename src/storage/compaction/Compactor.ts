@@ -11,7 +11,7 @@ import { timed } from "../../observability/Metrics.ts"
 import * as assertions from "../assertions.ts"
 import * as Levels from "../Levels.ts"
 import type { Hole } from "../manifest/Holes.ts"
-import * as Table from "../sstable/Table.ts"
+import type * as Table from "../sstable/Table.ts"
 import * as TableWriter from "../sstable/TableWriter.ts"
 import type { State } from "../State.ts"
 import * as leaveOut from "./leaveOut.ts"
@@ -114,11 +114,10 @@ const compact = Effect.fnUntraced(function*(
   const purges = settings.tombstones === "purge" && holesBefore.length === 0 && isLowest(levels, old, target)
   const runs = runsOf(levels, old)
   const { holes, ids } = yield* purges ? purge(state, runs, options) : mergeTables.mergeTables(runs, options)
-  const merged = yield* openAll(
-    state,
-    options,
-    ids,
-    (merged) => assertions.ofMerge(old, merged, purges || holes.length > 0)
+  const discard = mergeTables.removeAll(options, ids)
+  const merged = yield* Effect.forEach(ids, (id) => tables.open(state.context, id)).pipe(
+    Effect.tap((all) => assertions.holds("a compaction", assertions.ofMerge(old, all, purges || holes.length > 0))),
+    Effect.onError(() => discard)
   )
   yield* untilDone(
     state,
@@ -134,10 +133,11 @@ const compact = Effect.fnUntraced(function*(
         state.memtables.lost(holes)
       }
     )
-  ).pipe(assertions.onBroken(discard(options, merged, ids)))
+  ).pipe(assertions.onBroken(discard))
   yield* reportLost(holes)
-  for (const table of old) yield* removeWhenFree(disk, settings.directory, table, scope)
-}, (compacted, { memtables }) => Effect.ensuring(compacted, Effect.sync(() => memtables.dropPurge())))
+  const removed = Effect.forEach(old, (table) => removeWhenFree(disk, settings.directory, table, scope))
+  yield* Effect.uninterruptible(removed)
+}, (compacted, { memtables }) => Effect.scoped(Effect.ensuring(compacted, Effect.sync(() => memtables.dropPurge()))))
 
 /** If damage is found while merging, merge again and keep the tombstones: one may hide a lost cell. */
 const purge = Effect.fnUntraced(
@@ -150,27 +150,6 @@ const purge = Effect.fnUntraced(
     return yield* mergeTables.mergeTables(runs, options)
   }
 )
-
-/** All of them, or none is left open. */
-const openAll = (
-  state: State,
-  options: mergeTables.Options,
-  ids: ReadonlyArray<number>,
-  brokenBy: (opened: ReadonlyArray<Table.Table>) => string | undefined
-) => {
-  const opened: Array<Table.Table> = []
-  return Effect.forEach(ids, (id) =>
-    Effect.map(Table.open(state.context, id), (table) => {
-      opened.push(table)
-      return table
-    })).pipe(
-      Effect.tap((all) => assertions.holds("a compaction", brokenBy(all))),
-      Effect.onError(() => discard(options, opened, ids))
-    )
-}
-
-const discard = (options: mergeTables.Options, opened: ReadonlyArray<Table.Table>, ids: ReadonlyArray<number>) =>
-  Effect.andThen(Effect.forEach(opened, ({ close }) => close), mergeTables.removeAll(options, ids))
 
 /** Each table of level 0 by itself, and what is chosen of the other levels as runs. */
 const runsOf = (levels: Levels.Levels, chosen: ReadonlyArray<Table.Table>) => {
