@@ -2,7 +2,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import * as DiskMemory from "../../src/disk/DiskMemory.ts"
 import { inVirtualTime } from "../inVirtualTime.ts"
-import { cell, open, writeTable } from "./store.ts"
+import { assertCell, cell, key, open, writeTable } from "./store.ts"
 
 /** A disk that counts the files that are open for reading. */
 const counting = () => {
@@ -54,4 +54,16 @@ describe("a store that closes leaves no file open", () => {
       }
     })
   }
+
+  inVirtualTime("once a view is closed that holds tables which were replaced", function*() {
+    const { close, openFiles, storage } = yield* prepared("compact")
+    yield* Effect.scoped(Effect.gen(function*() {
+      const view = yield* storage.view
+      yield* storage.compact
+      yield* close
+      assert.strictEqual(openFiles(), 2)
+      assertCell(yield* view.get(key("a")), cell("a", 2))
+    }))
+    assert.strictEqual(openFiles(), 0)
+  })
 })

@@ -201,7 +201,11 @@ const removeWhenFree = (disk: Disk["Service"], directory: string, table: Table.T
     table.retire(() => whenFree())
     if (isFree) return remove
     const freed = Effect.callback<void>((resume) => {
-      whenFree = () => resume(Effect.void)
+      whenFree = () => {
+        // The fiber ends with the store, and a view may hold the table for longer.
+        Effect.runFork(table.close)
+        resume(Effect.void)
+      }
     })
     return Effect.asVoid(Effect.forkIn(Effect.andThen(freed, remove), scope, { startImmediately: true }))
   })
