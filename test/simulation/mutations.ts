@@ -47,10 +47,10 @@ export const mutations: ReadonlyArray<Mutation> = [
   one(
     "remove the log before the table is in the manifest",
     "storage/Flusher.ts",
-    `        yield* assertions.onBroken(discard)(adopted)
+    `        yield* assertions.onBroken(discard)(untilDone(state, adopt(state, table)))
 `,
     `        for (const log of memtable.logs) yield* Effect.ignore(state.disk.remove(pathOf(directory, log)))
-        yield* assertions.onBroken(discard)(adopted)
+        yield* assertions.onBroken(discard)(untilDone(state, adopt(state, table)))
 `
   ),
   one(

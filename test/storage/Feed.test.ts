@@ -211,8 +211,6 @@ describe("the feed and damage", () => {
           }
         })
         const rot = Effect.fnUntraced(function*(draw: number) {
-          // Damage to a table that is still being written would be found by nobody.
-          yield* Effect.sleep("1 second")
           const paths = pathsOf(memory, ".sst")
           const path = paths[draw % paths.length]
           if (path === undefined) return
