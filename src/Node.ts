@@ -1,7 +1,7 @@
 /**
  * The composition root: the one file that knows every service below the network's edge. A node is this stack of Layers
- * over two leaves, `Disk` and `PeerClient`, and Effect's clock and randomness: real ones in `main.ts`, others in tests and
- * in the simulator.
+ * over two leaves, `Disk` and `PeerClient`, and Effect's clock and randomness: real ones in `main.ts`, others in tests
+ * and in the simulator.
  *
  *     Coordinator -> Replicator -> Ring -> Gossip -> LamportClock -> Storage -> Identity, Metrics -> Disk, PeerClient
  */

@@ -17,9 +17,10 @@ const startLine = (node: NodeSettings): string =>
 /** Says what to do about a damaged file of the data directory. */
 const advice = (path: string) =>
   /\/wal-\d+\.log$/.test(path)
-    ? "\n  Start it once with --salvage (SALVAGE=true) to run without the damaged part of its log. It may have acknowledged" +
-      "\n  writes there, so it does not vote in quorums until it has synced with every other replica."
-    : "\n  The other replicas hold this node's data: move its data directory away and start it empty; it syncs from them."
+    ? "\n  Start it once with --salvage (SALVAGE=true) to run without the damaged part of its log. It may have" +
+      "\n  acknowledged writes there, so it does not vote in quorums until it has synced with every other replica."
+    : "\n  The other replicas hold this node's data: move its data directory away and start it empty. It syncs from" +
+      "\n  them."
 
 const unusable: Readonly<Record<string, string>> = {
   EEXIST: "is no directory",

@@ -26,8 +26,8 @@ export const identity = {
   dataDirectory: setting("DATA_DIR", "directory for this node's data", Kind.text, "data/NODE_ID"),
   clusterSecret: setting(
     "CLUSTER_SECRET",
-    "secret that all nodes share; required to listen on anything but loopback. Other users of a machine can see flags, " +
-      "so set the variable",
+    "secret that all nodes share; required to listen on anything but loopback. Other users of a machine can see " +
+      "flags, so set the variable",
     Kind.secret,
     ""
   ),
@@ -41,8 +41,8 @@ export const vnodesMax = 10_000
 /** Half the size of the largest message between peers. */
 export const valueBytesMaxMax = 8 * mebibyte
 /**
- * 100 GiB take seven hours and a tebibyte three days; archives are scrubbed weekly to monthly. It costs about a hundredth
- * of a core and a few hundredths of the read rate of the slowest disks.
+ * 100 GiB take seven hours and a tebibyte three days; archives are scrubbed weekly to monthly. It costs about a
+ * hundredth of a core and a few hundredths of the read rate of the slowest disks.
  */
 const scrubBytesPerSecond = 4 * mebibyte
 
@@ -95,7 +95,8 @@ export const tuning = {
   ),
   memtableBytesMax: setting(
     "MEMTABLE_BYTES_MAX",
-    "the memtable is flushed to a table at this size or, by chance, at up to a quarter less; also when its log is four times as large",
+    "the memtable is flushed to a table at this size or, by chance, at up to a quarter less; also when its log is " +
+      "four times as large",
     Kind.integer(1024),
     32 * mebibyte
   ),
@@ -113,7 +114,8 @@ export const tuning = {
   ),
   salvage: setting(
     "SALVAGE",
-    "start without the damaged part of the log; the node then syncs with every other replica before it votes in quorums",
+    "start without the damaged part of the log; the node then syncs with every other replica before it votes in " +
+      "quorums",
     Kind.onOff,
     "false"
   )

@@ -3,8 +3,8 @@
  * each would cost more than the rest of the request, and almost all of them are cancelled.
  *
  * Deadlines equally far away when they are set expire in the order in which they were set. So each distance has a list
- * of its own, which is always sorted, and a cancelled deadline leaves its list at once. (Varghese and Lauck, "Hashed and
- * Hierarchical Timing Wheels", SOSP 1987, scheme 2, with a list for each interval.)
+ * of its own, which is always sorted, and a cancelled deadline leaves its list at once. (Varghese and Lauck, "Hashed
+ * and Hierarchical Timing Wheels", SOSP 1987, scheme 2, with a list for each interval.)
  *
  * Invariants
  * - No deadline expires early, except when the scope closes: then all do at once, so that nobody waits for ever.

@@ -1,6 +1,6 @@
 /**
- * When replicas disagree, a read fetches the newest cell and writes it to the stale ones **before** the answer, so that no
- * later quorum read can return something older. Replicas that were not asked get it after the answer.
+ * When replicas disagree, a read fetches the newest cell and writes it to the stale ones **before** the answer, so that
+ * no later quorum read can return something older. Replicas that were not asked get it after the answer.
  *
  * Source: the "blocking read repair" of Apache Cassandra, which gives monotonic quorum reads.
  */

@@ -17,7 +17,7 @@ import * as quorum from "./quorum.ts"
 export interface Attempt<A, V> {
   /** In the order in which to ask them. */
   readonly nodes: ReadonlyArray<NodeId>
-  /** How many are asked at once. The others are spares: one is asked for each that fails, and one at `hedgeAtMillis`. */
+  /** How many are asked at once. The others are spares: one is asked for each failure, and one at `hedgeAtMillis`. */
   readonly atOnce: number
   /** Replicas known to be down: not asked. */
   readonly absent: ReadonlyArray<ReplicaFailure>

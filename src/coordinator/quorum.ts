@@ -90,8 +90,8 @@ export interface Superseded {
 }
 
 /**
- * A write: replicas that took the cell as their newest count. One that holds something newer supersedes the write, unless
- * enough took it. One that cannot vouch for what it holds counts as failed.
+ * A write: replicas that took the cell as their newest count. One that holds something newer supersedes the write,
+ * unless enough took it. One that cannot vouch for what it holds counts as failed.
  */
 export const write =
   (wanted: number) => (known: Answers<WriteAnswer>): Acknowledged | Superseded | NotEnough | undefined => {

@@ -58,7 +58,10 @@ export class Disk extends Context.Service<Disk, {
   readonly truncate: (path: string, sizeBytes: number) => Effect.Effect<void, StorageError>
   /** Puts a file in the place of another in one step. */
   readonly rename: (from: string, to: string) => Effect.Effect<void, StorageError>
-  /** Gives a file a second name, or copies it where the file system has no such names. The copy is durable when the names are. */
+  /**
+   * Gives a file a second name, or copies it where the file system has no hard links. A copy is durable as soon as the
+   * names are.
+   */
   readonly link: (from: string, to: string) => Effect.Effect<Link, StorageError>
   /** Nothing happens when it is not there. */
   readonly remove: (path: string) => Effect.Effect<void, StorageError>

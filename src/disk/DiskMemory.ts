@@ -2,8 +2,8 @@
  * `Disk` in memory, with the failures of a real one on demand.
  *
  * A crash may take away as much as POSIX allows, more than usual file systems do: bytes that were not synced, from the
- * end and possibly in the middle of a write; names that were created, renamed or removed since their directory was synced.
- * How much of that is lost is drawn from the seed, so the same seed and the same operations give the same disk.
+ * end and possibly in the middle of a write; names that were created, renamed or removed since their directory was
+ * synced. How much of that is lost is drawn from the seed, so the same seed and the same operations give the same disk.
  *
  * Source: Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014), section 2.
  */
@@ -55,7 +55,7 @@ export interface DiskMemory {
   readonly powerOn: () => void
   /** The process died and the system lives: nothing is lost, locks are free, old handles are dead. */
   readonly release: () => void
-  /** From now on operations take time: bytes that are appended are there at once, everything else happens at the end. */
+  /** From now on operations take time: appended bytes are there at once, everything else happens at the end. */
   readonly setLatency: (latency: (operation: Operation) => Effect.Effect<void>) => void
   /** Closed, it holds every sync until it is opened. */
   readonly syncs: Latch.Latch

@@ -3,8 +3,8 @@
  *
  * Small appends, and reads as long as the page cache answers them, are synchronous: they take a few microseconds, less
  * than a trip through the thread pool costs. Everything that waits for a device (syncs, reads that miss, large appends)
- * goes through the pool, so the event loop goes on meanwhile. An operation is never interrupted half way, so its descriptor cannot be closed, and
- * its number given to another file, under it.
+ * goes through the pool, so the event loop goes on meanwhile. An operation is never interrupted half way, so its
+ * descriptor cannot be closed, and its number given to another file, under it.
  */
 import { Effect, Layer } from "effect"
 import * as fs from "node:fs"
@@ -84,8 +84,8 @@ const makeDirectory = Effect.fnUntraced(function*(directory: string) {
 })
 
 /**
- * A read that the device is asked for brings what lies around it into the page cache: neighbours cost the device little,
- * and the next read that wants them costs a trip of its own.
+ * A read that the device is asked for brings what lies around it into the page cache: neighbours cost the device
+ * little, and the next read that wants them costs a trip of its own.
  */
 const readAroundBytes = 64 * 1024
 

@@ -1,7 +1,7 @@
 /**
- * The owner of this data directory: the node's name, the incarnation drawn when the directory was created, and how often
- * it has been started. Holds the lock that keeps a second process out, so a service that opens files in the directory
- * needs this one first.
+ * The owner of this data directory: the node's name, the incarnation drawn when the directory was created, and how
+ * often it has been started. Holds the lock that keeps a second process out, so a service that opens files in the
+ * directory needs this one first.
  *
  * Invariants
  * - A directory never changes its incarnation; a new directory never has one that was used before.

@@ -74,8 +74,8 @@ export const make = (
   })
 
   /**
-   * Attempts on behalf of others, by address. Requests that arrive meanwhile share the answer; otherwise a stale address
-   * that leads back here would ask in circles.
+   * Attempts on behalf of others, by address. Requests that arrive meanwhile share the answer; otherwise a stale
+   * address that leads back here would ask in circles.
    */
   const relaying = new Map<string, Fiber.Fiber<boolean>>()
 

@@ -41,7 +41,7 @@ export class Gossip extends Context.Service<Gossip, {
   /** `down` for an unknown node, `up` for this one. */
   readonly liveness: (nodeId: NodeId) => Suspicion.Liveness
   readonly address: (nodeId: NodeId) => string | undefined
-  /** The current members at once, then again whenever a member appears, or its record (heartbeats aside) or liveness changes. */
+  /** The members at once, then again when one joins or its record (except the heartbeat) or liveness changes. */
   readonly changes: Stream.Stream<ReadonlyArray<MemberTable.Member>>
   /** Answers a peer's message; see `GossipMessage`. */
   readonly receive: (message: GossipMessage) => Effect.Effect<GossipReply, GossipRefused>
@@ -61,7 +61,7 @@ const pushesAtOnce = 16
 const exchangeTimeout = Duration.seconds(1)
 /** Rounds keep from falling into step with those of nodes that started together. */
 const jitter = { least: 0.9, most: 1.1 }
-/** While it knows nobody, a node asks its seeds this much more often, so that a cluster that starts at once forms at once. */
+/** A node that knows nobody asks its seeds this much more often, so nodes that start together meet soon. */
 const aloneSpeedup = 4
 /** A full disk is not tried more often. */
 const saveAgainAfter = Duration.seconds(10)

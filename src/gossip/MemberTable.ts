@@ -37,7 +37,7 @@ export interface MemberTable {
   /** `undefined` for this node and for those it does not know. */
   readonly opinion: (nodeId: NodeId) => Suspicion.Opinion | undefined
   readonly judge: (nodeId: NodeId, revise: (opinion: Suspicion.Opinion) => Suspicion.Opinion) => void
-  /** The current members at once, then again when there is a new one, or one's liveness or record (heartbeat aside) changes. */
+  /** The members at once, then again when one joins or its record (except the heartbeat) or liveness changes. */
   readonly changes: Stream.Stream<ReadonlyArray<Member>>
 }
 

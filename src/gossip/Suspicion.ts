@@ -39,7 +39,7 @@ export interface Timing {
   readonly probeMillis: number
 }
 
-/** Three seconds and ten at the usual interval of two: a slower gossip is silent for longer without meaning anything. */
+/** Three seconds and ten at the usual interval of two: with slower gossip, a longer silence means nothing. */
 export const timingOf = (gossipInterval: Duration.Duration): Timing => {
   const intervalMillis = Duration.toMillis(gossipInterval)
   return {

@@ -7,7 +7,7 @@ import * as ClusterConfig from "../config/ClusterConfig.ts"
 import { type GossipMessage, type MemberRecord, protocolVersion } from "../peer/PeerProtocol.ts"
 import type { Member } from "./MemberTable.ts"
 
-/** Why `own` refuses the message, in words for both operators, or `undefined`. `known`: the sender as `own` knows it. */
+/** Why `own` refuses the message, in words for both operators, or `undefined`. `known`: the sender as known so far. */
 export const refusal = (
   { from, protocol, settings: theirs }: GossipMessage,
   own: MemberRecord,
@@ -25,7 +25,8 @@ export const refusal = (
   if (from.nodeId === own.nodeId) {
     return comesFrom(from, own) ? undefined : sameName(from, own)
   }
-  // A node that moved with its data, or lost its data and stayed, is the same. One that did both while it is up is another.
+  // A node that moved with its data, or lost its data and stayed, is the same. If the data and the address are
+  // new while the known node is up, it is another node of this name.
   return liveness === "up" && from.incarnation !== record.incarnation && from.address !== record.address
     ? sameName(from, record)
     : undefined

@@ -1,6 +1,6 @@
 /**
- * Milliseconds on a clock that nobody sets: for durations, deadlines and ages. The wall clock jumps when it is corrected,
- * and a node that measures by it holds its peers for dead, or waits for a day.
+ * Milliseconds on a clock that nobody sets: for durations, deadlines and ages. The wall clock jumps when it is
+ * corrected, and a node that measures by it holds its peers for dead, or waits for a day.
  */
 import { Clock, Effect } from "effect"
 

@@ -2,8 +2,8 @@
  * The compact binary bodies of `/internal/kv` and `/internal/read`, laid out in docs/formats/peer-messages.md.
  *
  * Pure, except for the memory that small values share. Written by hand over the log's layout of a cell
- * (`domain/cell/cellCodec`): every replica of every write pays for it, and bodies derived from a schema (`SchemaBinary`)
- * took 2.7 times as long (2.4 microseconds against 0.9 in batches of eight, 5.2 against 1.1 alone).
+ * (`domain/cell/cellCodec`): every replica of every write pays for it, and bodies derived from a schema
+ * (`SchemaBinary`) took 2.7 times as long (2.4 microseconds against 0.9 in batches of eight, 5.2 against 1.1 alone).
  *
  * Decoding never throws: it returns `undefined` for bytes that are not a message of this protocol version. Everything
  * decoded is checked, so a bad node can neither store a key out of bounds nor exhaust the Lamport clock.

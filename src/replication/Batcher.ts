@@ -1,6 +1,6 @@
 /**
- * One queue towards one peer, and at most one batch under way. Requests that arrive meanwhile go together in the next, so
- * load makes batches larger, not queues longer.
+ * One queue towards one peer, and at most one batch under way. Requests that arrive meanwhile go together in the next,
+ * so load makes batches larger, not queues longer.
  *
  * Invariants
  * - Answers reach their callers in the order of the batch; a failed batch fails all of its callers alike.

@@ -5,8 +5,8 @@
  * Source: DeCandia et al., "Dynamo" (SOSP 2007), section 4.6.
  *
  * Invariants
- * - A hint never fails or delays a write. One that is too much for the log, too old or not stored is dropped and counted:
- *   the comparison of partitions makes up for it.
+ * - A hint never fails or delays a write. One that is too much for the log, too old or not stored is dropped and
+ *   counted: the comparison of partitions makes up for it.
  * - A file leaves the disk only when the replica took every cell in it, or it is too old. Delivering one again after a
  *   crash is harmless, since replicas merge by version.
  */

@@ -20,7 +20,7 @@ export const encode = (cell: Cell): string => checked(CellLine.encode(cell))
 
 export interface Contents {
   readonly cells: ReadonlyArray<Cell>
-  /** Lines that do not match their checksum. The torn last one of a crash is among them: no acknowledgement needs it. */
+  /** Lines that do not match their checksum. A last line torn by a crash counts too: no acknowledgement needs it. */
   readonly damaged: number
   /** Without the first line. */
   readonly sizeBytes: number

@@ -1,6 +1,6 @@
 /**
- * A request to one replica, which may be this node: sends cells and reads to it, keeps hints for it while it is away, and
- * answers the same requests of peers.
+ * A request to one replica, which may be this node: sends cells and reads to it, keeps hints for it while it is away,
+ * and answers the same requests of peers.
  *
  * Invariants
  * - All movement of cells is a merge by version, so sending one twice, late or out of order is harmless.

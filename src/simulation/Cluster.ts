@@ -103,7 +103,7 @@ export class Cluster {
     return node
   }
 
-  /** Starts its process. `services` is `undefined` until its Layers are built. The failure is the output of the node. */
+  /** Starts its process. `services` is `undefined` until its Layers are built. The failure is the node's output. */
   boot(node: SimulatedNode, onExit: (failure: string | undefined) => void): void {
     const life = ++this.lives
     const process = new Process(
@@ -263,7 +263,7 @@ const feedMillisMax = 60_000
 
 const addressOf = (place: number): string => `10.0.0.${place}:8080`
 
-/** Its store, with a record of every cell that it accepts, which must survive a crash, and with a follower of its feed. */
+/** Its store, with a follower of its feed, and a record of the cells that it accepts, which must survive a crash. */
 const watched = (node: SimulatedNode): typeof Storage.layer =>
   Layer.effect(
     Storage,

@@ -59,7 +59,7 @@ export interface FinalState {
   readonly cells: ReadonlyMap<string, ReadonlyArray<FinalCell>>
   /** The nodes that must hold a key. */
   readonly replicasOf: (key: string) => ReadonlyArray<string>
-  /** Virtual time between the end of the last fault and agreement; `undefined` when they never agreed within the bound. */
+  /** Virtual time from the end of the last fault to agreement; `undefined` when they did not agree in time. */
   readonly convergedAfterMillis: number | undefined
   readonly convergenceBoundMillis: number
 }

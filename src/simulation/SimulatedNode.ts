@@ -1,8 +1,8 @@
 /**
- * One machine of a simulated cluster: its disk, its clock, its place in the network, and the process on it, if any runs.
+ * One machine of a simulated cluster: its disk, its clock, its place in the network, and its process, if one runs.
  *
- * Virtual time passes until a node has answered, so a test is plain synchronous code. Like an assertion, `run` throws an
- * error of the node.
+ * Virtual time passes until a node has answered, so a test is plain synchronous code. Like an assertion, `run` throws
+ * an error of the node.
  */
 import { Cause, Context, Duration, Effect, Exit, type Fiber, Stream } from "effect"
 import type { Holdings } from "../anti-entropy/Holdings.ts"

@@ -1,6 +1,6 @@
 /**
- * Clients: each sends one operation after another to nodes of its choice, on few hot keys and many cold ones, tries again
- * after an unknown outcome, and sometimes leaves before the answer. Their operations are the history.
+ * Clients: each sends one operation after another to nodes of its choice, on few hot keys and many cold ones, tries
+ * again after an unknown outcome, and sometimes leaves before the answer. Their operations are the history.
  */
 import { Cause, Context, Effect, Exit } from "effect"
 import { Coordinator } from "../coordinator/Coordinator.ts"

@@ -1,9 +1,9 @@
 /**
  * Virtual time: the processor, the timers and the processes of a simulated cluster, all on the calling thread.
  *
- * Fibers of a process run on a scheduler and a clock of the world's. Nothing else wakes anything: no timer of Node's, no
- * microtask, no I/O. So a run is one synchronous loop, an hour costs what happens in it, and the same seed gives the same
- * run, event for event.
+ * Fibers of a process run on a scheduler and a clock of the world's. Nothing else wakes anything: no timer of Node's,
+ * no microtask, no I/O. So a run is one synchronous loop, an hour costs what happens in it, and the same seed gives the
+ * same run, event for event.
  *
  * A process that is killed is simply never run again: no finalizer, no goodbye, as with `kill -9`.
  */

@@ -1,6 +1,6 @@
 /**
- * `npm run simulate`: many seeds, on all processors, with progress; on failure the seed, the promise, the faults that it
- * takes, and the command that repeats it.
+ * `npm run simulate`: many seeds, on all processors, with progress; on failure the seed, the promise, the faults that
+ * it takes, and the command that repeats it.
  */
 import { appendFileSync, writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"

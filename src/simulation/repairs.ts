@@ -1,7 +1,7 @@
 /**
- * Watches nodes whose tables rotted. When one notices that a range of keys lost cells, it must not answer for these keys
- * with older cells than it had accepted. When it calls the range whole again, it must hold every write that had been
- * acknowledged when the loss was noticed. A comparison would soon hide both mistakes.
+ * Watches nodes whose tables rotted. When one notices that a range of keys lost cells, it must not answer for these
+ * keys with older cells than it had accepted. When it calls the range whole again, it must hold every write that had
+ * been acknowledged when the loss was noticed. A comparison would soon hide both mistakes.
  */
 import { Effect } from "effect"
 import { Key } from "../domain/Key.ts"

@@ -285,8 +285,8 @@ class Simulation {
 const takesPower: ReadonlySet<Schedule.FaultKind> = new Set(["power", "power-all", "lost-disk"])
 
 /**
- * Small enough that logs, tables and compactions come and go within a run. `FSYNC=interval` promises nothing about a loss
- * of power, so it is drawn only where there is none.
+ * Small enough that logs, tables and compactions come and go within a run. `FSYNC=interval` promises nothing about a
+ * loss of power, so it is drawn only where there is none.
  */
 const drawSettings = (random: SeededRandom.SeededRandom, losesPower: boolean): Partial<NodeSettings> => {
   const drawn = random.fork("settings")

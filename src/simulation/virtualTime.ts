@@ -7,8 +7,8 @@ import { Process, World } from "./World.ts"
 const patience = Duration.days(365)
 
 /**
- * Runs an effect to its end, synchronously: time passes when all its fibers wait, and only then. Throws the error of the
- * effect, and when the effect hangs.
+ * Runs an effect to its end, synchronously: time passes when all its fibers wait, and only then. Throws the error of
+ * the effect, and when the effect hangs.
  */
 export const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>, seed = 1): A => {
   const world = new World()

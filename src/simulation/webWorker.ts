@@ -1,5 +1,5 @@
 /**
- * Runs the seeds that it is given in a Web Worker, one message each way a seed, as `worker.ts` does in a thread of Node's.
+ * Runs the seeds that it is given in a Web Worker, one message each way a seed, as `worker.ts` does in a Node thread.
  *
  * It says `ready` first: a message that comes while the modules are still loading is lost.
  */

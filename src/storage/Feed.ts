@@ -30,7 +30,7 @@ export type Change =
   | { readonly _tag: "Purged"; readonly sequence: number; readonly key: Key; readonly before: Version }
   /** Damage took cells of the keys from `from` up to and without `to`; a scan that skips damage gives the rest. */
   | { readonly _tag: "Lost"; readonly sequence: number; readonly from: string; readonly to: string }
-  /** Changes up to this number were dropped. What follows is complete again. */
+  /** Changes up to this number were dropped. Later changes are complete again. */
   | { readonly _tag: "Missed"; readonly sequence: number }
 
 /** How much may wait for a subscriber. */
@@ -144,8 +144,8 @@ class Subscriber implements Changes {
 }
 
 /**
- * Tombstones that a compaction under way leaves out. While it runs, a key may get a newer cell: then that cell takes the
- * tombstone's place, and the tombstone's end is no change.
+ * Tombstones that a compaction under way leaves out. While it runs, a key may get a newer cell: then that cell takes
+ * the tombstone's place, and the tombstone's end is no change.
  */
 export class Purge {
   private readonly versions = new Map<Key, Version>()

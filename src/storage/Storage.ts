@@ -37,8 +37,8 @@ export class Storage extends Context.Service<Storage, {
   /**
    * Merges cells into the store, in order, and answers for each in the same order, once what it accepted is as
    * durable as `FSYNC` asks. Concurrent calls share one append and one sync. All cells of a call become visible, and
-   * survive a crash, together. With `fills`, what these holes hide counts as absent: only for cells that were the newest
-   * on all other replicas when these holes, and no others, were known.
+   * survive a crash, together. With `fills`, what these holes hide counts as absent: only for cells that were the
+   * newest on all other replicas when these holes, and no others, were known.
    */
   readonly apply: (
     cells: ReadonlyArray<Cell>,

@@ -1,8 +1,8 @@
 /**
  * Decides for each cell of a round whether it is newer than the one that the store holds.
  *
- * For most cells one look at the memtable is enough. The others need a table that must be read from disk: these are read
- * together and decided last. A later write of one of their keys waits with them.
+ * For most cells one look at the memtable is enough. The others need a table that must be read from disk: these are
+ * read together and decided last. A later write of one of their keys waits with them.
  */
 import { Effect } from "effect"
 import type { StorageError } from "../disk/StorageError.ts"
@@ -207,9 +207,9 @@ export class Round {
   }
 
   /**
-   * A cell whose counter is above all counters of the damaged table is newer than anything that the damage hides, so the
-   * damage can be passed over; then it is not known what the cell replaces. Damage that came after the holes that the
-   * cell fills may hide a newer cell of its key, and is not passed over.
+   * A cell whose counter is above all counters of the damaged table is newer than anything that the damage hides, so
+   * the damage can be passed over; then it is not known what the cell replaces. Damage that came after the holes that
+   * the cell fills may hide a newer cell of its key, and is not passed over.
    */
   private findStored(cell: Cell.Cell, fills: ReadonlyArray<Hole>): Effect.Effect<Stored, StorageError> {
     const current = () => this.state.tables.lookUp

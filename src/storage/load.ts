@@ -21,7 +21,7 @@ export interface LostTable {
 /** How many tables may be lost to sectors that cannot be read: with more of them it is the disk that fails. */
 const unreadableMax = 2
 
-/** A place that is refused counts as unreadable when the disk can read the manifest, and is refused again behind that. */
+/** A refused place counts as unreadable only when the disk then reads the manifest and refuses the place again. */
 const open = (context: Table.Context, id: number) => {
   const { directory, disk } = context
   const opened = Table.open(context, id)
@@ -56,7 +56,7 @@ export const openTables = Effect.fnUntraced(function*(context: Table.Context, { 
 export const closeAll = (levels: Levels.Levels): Effect.Effect<void> =>
   Effect.forEach(Levels.all(levels), ({ close }) => close, { discard: true })
 
-/** Takes up the cells of a log's record, the newest of each key. How many there were; `undefined` when it is not cells. */
+/** Takes the cells of a log's record, the newest of each key. Returns their number; `undefined` if it is not cells. */
 export const takeUp = (memtable: Memtable.Memtable, payload: Uint8Array): number | undefined => {
   const cells = cellCodec.decodeAll(payload)
   if (cells === undefined) return undefined

@@ -102,7 +102,7 @@ const forget = Effect.fnUntraced(function*(
   lost: ReadonlyArray<load.LostTable>
 ) {
   for (const { hole } of lost) {
-    yield* Effect.logError(`${Holes.damageOf(hole).message}. What it held is asked of other replicas`)
+    yield* Effect.logError(`${Holes.damageOf(hole).message}. Its cells are requested from the other replicas`)
   }
   const gone = new Set(lost.map(({ entry }) => entry))
   yield* Manifest.write(disk, directory, { ...stored, tables: stored.tables.filter((entry) => !gone.has(entry)) })

@@ -47,7 +47,7 @@ describe("a sector that cannot be read for good", () => {
           else assertCell(yield* storage.get(one.key), one)
         }
         yield* Effect.sleep("10 minutes")
-        assert.strictEqual((yield* storage.stats).compactions, compactions, "the table is written anew once")
+        assert.strictEqual((yield* storage.stats).compactions, compactions, "the table is rewritten once")
         assert.notInclude(pathsOf(memory, ".sst"), path)
         yield* storage.apply(lost, { fills: holes })
         yield* storage.closeHoles(holes)

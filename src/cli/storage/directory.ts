@@ -15,8 +15,8 @@ const isStorageError = Schema.is(StorageError)
 
 const adviceOn = (directory: string, { path }: Corruption): string =>
   path.endsWith("/MANIFEST")
-    ? "The store cannot be opened without its MANIFEST. If it is a node's, treat the disk as lost (start the node with an " +
-      "empty DATA_DIR, or restore a snapshot). The cells can still be read:\n" +
+    ? "The store cannot be opened without its MANIFEST. If it is a node's, treat the disk as lost (start the node " +
+      "with an empty DATA_DIR, or restore a snapshot). The cells can still be read:\n" +
       `  jq -c 'select(.key)' ${directoryOf(path)}/*.sst`
     : path.endsWith(".log")
     ? "start the node once with --salvage, then stop it and try again"

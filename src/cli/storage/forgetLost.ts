@@ -33,8 +33,8 @@ export const run = (given: Given) =>
             counted(holes.length, "range has", "ranges have")
           } lost cells, which a running node takes from other replicas:`,
           ...ranges,
-          "Give them up only when no replica has them any more. A read there then returns what is left: an older value, a",
-          "deleted one, or nothing. Other replicas may take that over. Add --yes to confirm."
+          "Give them up only when no replica has them any more. A read there then returns what is left: an older",
+          "value, a deleted one, or nothing. Other replicas may take that over. Add --yes to confirm."
         ].join("\n"))
       }
     })

@@ -64,7 +64,7 @@ const text = (report: restoring.RestoreReport, known: ReadonlyArray<Hole>, damag
     `Start a node with DATA_DIR=${report.directory}, and the NODE_ID of the node that the snapshot was taken of.`,
     "The directory has no identity on purpose: the node counts as new and does not vote in quorums (/readyz says so)",
     "until it has synced with every other replica. It gets writes that are newer than the snapshot from them.",
-    "To restore a whole cluster, restore every node before you start the first. To fill a cluster of other nodes, start it",
-    "empty, then:",
+    "To restore a whole cluster, restore every node before you start the first. To fill a cluster of other nodes,",
+    "start it empty, then:",
     "  rondo storage dump SNAPSHOT... | rondo import - --url HOST:PORT"
   ].join("\n")

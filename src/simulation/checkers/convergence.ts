@@ -1,6 +1,6 @@
 /**
- * After faults end, every replica of every key holds the same newest version within a bounded time; and a coordinator that
- * starts again still means to deliver the hints on its disk.
+ * After faults end, every replica of every key holds the same newest version within a bounded time; and a coordinator
+ * that starts again still means to deliver the hints on its disk.
  */
 import * as Version from "../../domain/Version.ts"
 import type { Checker, FinalCell, ForgottenHints, Run, Violation } from "../History.ts"

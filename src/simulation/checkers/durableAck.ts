@@ -1,7 +1,7 @@
 /**
- * In the end every replica of a key holds each acknowledged write of it, or a newer one, unless all copies may have been
- * destroyed; no node holds a cell that nobody wrote; and no replica forgot a cell that it had taken: at its start, or,
- * when tables rotted, without saying so.
+ * In the end every replica of a key holds each acknowledged write of it, or a newer one, unless all copies may have
+ * been destroyed; no node holds a cell that nobody wrote; and no replica forgot a cell that it had taken: at its start,
+ * or, when tables rotted, without saying so.
  *
  * No tombstone is purged so far, so a replica without a cell has lost it.
  */

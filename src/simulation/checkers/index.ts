@@ -1,4 +1,4 @@
-/** The promises of the design, each with its checker. Linearizability is not promised of every request: see its file. */
+/** The promises of the design, each with its checker. Not every request promises linearizability: see its file. */
 import type { Checker, Run, Violation } from "../History.ts"
 import { availability } from "./availability.ts"
 import { clearRefusal } from "./clearRefusal.ts"

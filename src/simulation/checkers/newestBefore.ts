@@ -10,8 +10,8 @@ import type { Seen, Stamped } from "./KeyHistory.ts"
 import { survivors } from "./survival.ts"
 
 /**
- * Calls `visit` for each of `later` with the newest of `earlier` that ended before it began, shares a replica with it and
- * cannot have lost all its copies. `earlier` is sorted by end, `later` by beginning.
+ * Calls `visit` for each of `later` with the newest of `earlier` that ended before it began, shares a replica with it
+ * and cannot have lost all its copies. `earlier` is sorted by end, `later` by beginning.
  */
 export const forEachWithNewestBefore = <Later extends Seen>(
   run: Run,

@@ -8,7 +8,8 @@
  *
  * Pure. The choice and its numbers: docs/decisions/0008-leveled-compaction.md.
  * Source: RocksDB's leveled compaction with `level_compaction_dynamic_level_bytes` (Dong et al., "Optimizing Space
- * Amplification in RocksDB", CIDR 2017, section 3.2); the choice of the table with the least overlap is its `kMinOverlappingRatio`.
+ * Amplification in RocksDB", CIDR 2017, section 3.2); the choice of the table with the least overlap is its
+ * `kMinOverlappingRatio`.
  */
 import { compare } from "../../domain/Key.ts"
 import { bytesOf, levelCount, levelLast, type Sized } from "../Levels.ts"

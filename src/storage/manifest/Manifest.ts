@@ -1,6 +1,6 @@
 /**
- * Which files are the store: changed in one step, so that a crash leaves the old set or the new. What is not in it is
- * garbage of an unfinished flush or compaction.
+ * The list of the store's files. It changes in one step, so a crash leaves the old list or the new one. A file that is
+ * not in it is garbage of an unfinished flush or compaction.
  *
  * The lines are described in docs/formats/manifest.md.
  */

@@ -49,7 +49,7 @@ export interface ReadOnly {
   /** The cells of the logs. */
   readonly memtable: Memtable.Memtable
   readonly counterMax: number
-  /** Cells of logs and tables, as `Storage.scan` gives them. Fails over what is lost, unless damage is to be skipped. */
+  /** Cells of logs and tables, as `Storage.scan` gives them. Fails at lost cells, unless damage is to be skipped. */
   readonly cursor: (options: Cursor.ScanOptions) => Effect.Effect<Cursor.Cursor, Corruption>
 }
 

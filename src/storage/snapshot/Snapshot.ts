@@ -84,9 +84,8 @@ export const reportOf = (
 })
 
 /**
- * Makes an empty directory a store of these contents, durably. Whose bytes had to be copied, of the tables' lines, is
- * the result. What a failure leaves has no manifest, unless it is the failure of its very last step. The paths in
- * `missing` are left out.
+ * Makes an empty directory a store of these contents, durably. Returns how many bytes of the tables' lines had to be
+ * copied. A failure leaves no manifest, unless the very last step failed. The paths in `missing` are left out.
  */
 export const copyInto = Effect.fnUntraced(function*(
   disk: Disk["Service"],

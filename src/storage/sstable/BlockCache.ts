@@ -20,7 +20,7 @@ import * as Bytes from "../../domain/bytes.ts"
 const sinceChance = 1
 const sinceAge = 2
 
-/** Its neighbours in the ring of all of them: itself when it is alone or no longer there, so it keeps no other in memory. */
+/** The neighbours in the ring of all blocks: itself when alone or removed, so that it keeps no other in memory. */
 export class CachedBlock {
   previous: CachedBlock = this
   next: CachedBlock = this
@@ -67,8 +67,8 @@ export interface BlockCache {
 }
 
 /**
- * A full cache takes one of this many blocks that were missed: a block that is read often comes in soon, and one that is
- * read once pushes no other out.
+ * A full cache takes one of this many blocks that were missed: a block that is read often comes in soon, and one that
+ * is read once pushes no other out.
  */
 const missesPerAdmission = 8
 
@@ -76,8 +76,8 @@ const missesPerAdmission = 8
 const chancesPerPutMax = 16
 
 /**
- * Each block is looked at once in this time, so the rule costs at most one more read of each: of a full cache of 128 MiB
- * some thousand reads a second, which the system's page cache answers.
+ * Each block is looked at once in this time, so the rule costs at most one more read of each: of a full cache of 128
+ * MiB some thousand reads a second, which the system's page cache answers.
  */
 const secondsUnused = 30
 

@@ -2,9 +2,9 @@
  * A Bloom filter: tells for most absent keys, without a read, that a table does not hold them.
  *
  * Pure. A key is hashed once and the hash asked of every table's filter.
- * Source: Putze, Sanders and Singler, "Cache-, Hash- and Space-Efficient Bloom Filters" (2007), section 3, for the blocks;
- * Kirsch and Mitzenmacher, "Less Hashing, Same Performance: Building a Better Bloom Filter" (2006), for all probes from two
- * hashes. The hash is MurmurHash3's mixing and finalising steps over UTF-16 units, in two lanes.
+ * Source: Putze, Sanders and Singler, "Cache-, Hash- and Space-Efficient Bloom Filters" (2007), section 3, for the
+ * blocks; Kirsch and Mitzenmacher, "Less Hashing, Same Performance: Building a Better Bloom Filter" (2006), for all
+ * probes from two hashes. The hash is MurmurHash3's mixing and finalising steps over UTF-16 units, in two lanes.
  *
  * Invariants
  * - A key that was added is always admitted.
