@@ -4,7 +4,7 @@
  *
  * Invariants
  * - A file is not closed while it is read: when all are, there are more of them for that time.
- * - A handle must be closed before its file is removed, or a later read would not find it.
+ * - A handle is closed before its file is removed, or is never read again: a later read would not find the file.
  *
  * Source: the table cache of LevelDB (`db/table_cache.cc`).
  */
