@@ -17,7 +17,8 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --omit=optional --no-audit --no-fund --ignore-scripts --loglevel=error
 
 FROM ${NODE}
-ENV NODE_ENV=production DATA_DIR=/data
+# MALLOC_*: see bin/rondo.
+ENV NODE_ENV=production DATA_DIR=/data MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=32768
 WORKDIR /rondo
 COPY --from=modules /rondo/node_modules node_modules
 COPY --from=build /rondo/dist dist

@@ -44,11 +44,16 @@ const freePorts = async (): Promise<ReadonlyArray<number>> => {
   return ports
 }
 
-/** The options that the checkout's own `bin/rondo` gives to Node. */
-const nodeOptionsOf = (root: string): ReadonlyArray<string> => {
-  const line = /^options="(.*)"$/m.exec(readFileSync(join(root, "bin/rondo"), "utf8"))
+/** What the checkout's own `bin/rondo` gives to Node: its options, and its environment for the memory allocator. */
+const launchOf = (root: string) => {
+  const launcher = readFileSync(join(root, "bin/rondo"), "utf8")
+  const line = /^options="(.*)"$/m.exec(launcher)
   if (line === null) throw new Error(`${root}/bin/rondo has no line options="..."`)
-  return line[1]!.split(" ")
+  const allocator = [...launcher.matchAll(/^export (MALLOC_\w+)="\$\{\1:-(\d+)\}"$/gm)]
+  return {
+    options: line[1]!.split(" "),
+    environment: Object.fromEntries(allocator.map(([, name, value]) => [name!, process.env[name!] ?? value!]))
+  }
 }
 
 interface Process {
@@ -67,9 +72,10 @@ const start = (
   environment: Record<string, string>
 ): Process => {
   const profile = process.env["RONDO_BENCH_NODE_OPTIONS"]?.split(" ") ?? []
-  const child = spawn(process.execPath, [...nodeOptionsOf(root), ...profile, join(root, script), ...parameters], {
+  const launch = launchOf(root)
+  const child = spawn(process.execPath, [...launch.options, ...profile, join(root, script), ...parameters], {
     cwd: root,
-    env: { ...process.env, ...environment },
+    env: { ...process.env, ...launch.environment, ...environment },
     stdio: ["pipe", "pipe", "pipe"]
   })
   let output = ""

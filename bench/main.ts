@@ -129,6 +129,10 @@ const bench = Command.make("bench", flags, (given) =>
         command: "npm run bench -- --soak 30",
         description: "Is memory flat? 24 writers and 24 readers for half an hour; with --against DIR, on that checkout"
       },
+      {
+        command: "TMPDIR=/dev/shm npm run bench -- --soak 30",
+        description: "The same with the nodes' data in memory: what the store itself makes a request wait"
+      },
       { command: "npm run --silent bench -- --json", description: "Every round, for programs" }
     ])
   )

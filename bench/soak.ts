@@ -3,6 +3,7 @@ import * as fs from "node:fs"
 import * as Histogram from "../src/cli/Histogram.ts"
 import * as LoadGenerator from "../src/cli/LoadGenerator.ts"
 import type { Cluster } from "./clusters.ts"
+import * as diskProbe from "./diskProbe.ts"
 import * as Driver from "./Driver.ts"
 import * as metricsPage from "./metricsPage.ts"
 import * as processorTime from "./processorTime.ts"
@@ -50,6 +51,7 @@ export const run = async (cluster: Cluster, settings: Settings, note: (text: str
   const common = { ports: cluster.ports, valueBytes, keys }
   const puts = Driver.make({ ...common, operation: "put", connections: writers, seed })
   const gets = Driver.make({ ...common, operation: "get", connections: readers, seed: seed + 1 })
+  const disk = cluster.directory === undefined ? undefined : diskProbe.start(cluster.directory)
   const beganAt = performance.now()
   const end = Promise.all([puts, gets].map((driver) => driver.slice(minutes * 60_000)))
   const samples: Array<Sample> = []
@@ -72,13 +74,15 @@ export const run = async (cluster: Cluster, settings: Settings, note: (text: str
       read,
       cpuMicros: cpuAfter === undefined || cpuBefore === undefined || requests === 0
         ? undefined
-        : (cpuAfter - cpuBefore) / requests
+        : (cpuAfter - cpuBefore) / requests,
+      diskSyncMaxMillis: disk?.takeMaxMillis()
     }
     cpuBefore = cpuAfter
     samples.push(sample)
     note(lineOf(sample))
   }
   await end
+  await disk?.stop()
   for (const driver of [puts, gets]) driver.close()
   return samples
 }

@@ -25,6 +25,8 @@ export interface Sample {
   readonly read: Operations
   /** Processor time of all nodes per request. */
   readonly cpuMicros: number | undefined
+  /** The slowest of small syncs on the same disk, made beside the nodes. */
+  readonly diskSyncMaxMillis: number | undefined
 }
 
 const mebibyte = 1024 * 1024
@@ -40,7 +42,9 @@ const operationsText = (name: string, { failures, maxMillis, p99Millis, perSecon
 
 export const head = "time   MiB of each node: resident (heap used/committed + buffers)"
 
-export const lineOf = ({ cpuMicros, diskBytes, nodes, read, seconds, write }: Sample): string =>
+const millisText = (millis: number | undefined): string => millis === undefined ? "-" : millis.toFixed(0)
+
+export const lineOf = ({ cpuMicros, diskBytes, diskSyncMaxMillis, nodes, read, seconds, write }: Sample): string =>
   [
     minutesText(seconds).padStart(5),
     nodes.map(({ arrayBufferBytes, heapCommittedBytes, heapUsedBytes, residentBytes }) =>
@@ -50,7 +54,7 @@ export const lineOf = ({ cpuMicros, diskBytes, nodes, read, seconds, write }: Sa
     operationsText("put", write),
     operationsText("get", read),
     `cpu ${cpuMicros === undefined ? "-" : cpuMicros.toFixed(0)} us`,
-    `disk ${mebibytes(diskBytes)} MiB`
+    `disk ${mebibytes(diskBytes)} MiB, sync max ${millisText(diskSyncMaxMillis)} ms`
   ].join("  ")
 
 const rows = 12
@@ -121,6 +125,7 @@ export const render = (samples: ReadonlyArray<Sample>): string => {
   })
   const write = totals((sample) => sample.write)
   const read = totals((sample) => sample.read)
+  const syncMillis = Math.max(0, ...samples.map(({ diskSyncMaxMillis }) => diskSyncMaxMillis ?? 0))
   const nodes = samples.at(-1)?.nodes ?? []
   return [
     "resident memory of each node over time",
@@ -128,6 +133,7 @@ export const render = (samples: ReadonlyArray<Sample>): string => {
     "",
     ...verdicts(samples).map(verdictText),
     `${write.requests} writes, the slowest ${write.maxMillis.toFixed(0)} ms, ${write.failures} failed`,
-    `${read.requests} reads, the slowest ${read.maxMillis.toFixed(0)} ms, ${read.failures} failed`
+    `${read.requests} reads, the slowest ${read.maxMillis.toFixed(0)} ms, ${read.failures} failed`,
+    `the slowest sync of 4 KiB on the same disk, beside the nodes: ${millisText(syncMillis)} ms`
   ].join("\n")
 }

@@ -16,7 +16,8 @@ const sample = (seconds: number, residentMebibytes: number, write: Partial<Opera
   diskBytes: 100 * mebibyte,
   write: { ...quiet, ...write },
   read: quiet,
-  cpuMicros: 123.4
+  cpuMicros: 123.4,
+  diskSyncMaxMillis: 5.6
 })
 
 describe("soakReport", () => {
@@ -41,6 +42,7 @@ describe("soakReport", () => {
     const text = render([sample(15, 150, { maxMillis: 770.4, failures: 2 }), sample(30, 150)])
     assert.include(text, "300 writes, the slowest 770 ms, 2 failed")
     assert.include(text, "300 reads, the slowest 3 ms, 0 failed")
+    assert.include(text, "on the same disk, beside the nodes: 6 ms")
   })
 
   it("shows in a line what an older node does not tell as a dash, and failures aloud", () => {
@@ -48,6 +50,7 @@ describe("soakReport", () => {
     assert.include(line, " 1:15  150 (80/- + 40)")
     assert.include(line, "put 10/s p99 2.0 max 3 ms FAILED 1")
     assert.include(line, "cpu 123 us")
+    assert.include(line, "disk 100 MiB, sync max 6 ms")
   })
 
   it("draws each series by its number from zero up, and a star where two meet", () => {
