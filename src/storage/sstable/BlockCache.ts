@@ -6,11 +6,13 @@
  * Long before, a block goes that nobody has used for a while: newer tables often hold newer cells of all its keys.
  *
  * Memory is cut from slabs, because making some for each block costs more than reading and checking it. A slab is never
- * used again, since readers may still hold parts of it: it is freed when nobody does.
+ * used again, since readers may still hold parts of it: it is freed when nobody does. When less than three quarters of
+ * one are in use, what is left is moved and the slab goes. A merge makes thousands of blocks useless at once, so slabs
+ * wait in a list and are cleaned one with each put and some each second: no request waits for all of them.
  *
  * Invariant
- * - At least three quarters of every slab are blocks of the cache, but for the one that is being filled: so the cache
- *   takes at most a third more than its bound.
+ * - Memory grows only by the slab that is being filled while a slab of which less than three quarters are in use waits:
+ *   so the cache takes at most a third more than its bound.
  *
  * Sources: Corbató, "A Paging Experiment with the Multics System" (1968); for the slabs, the cleaner of Rumble et al.,
  * "Log-structured Memory for DRAM-based Storage" (FAST 2014).
@@ -43,12 +45,14 @@ export class CachedBlock {
 export type BlockSlots = Array<CachedBlock | undefined>
 
 interface Slab {
-  readonly memory: Uint8Array
+  memory: Uint8Array
   usedBytes: number
   /** Of blocks that are still in the cache. */
   liveBytes: number
   /** Every block that was ever put here. */
-  readonly blocks: Array<CachedBlock>
+  blocks: Array<CachedBlock>
+  /** Waits to be cleaned. */
+  isSparse: boolean
 }
 
 export interface BlockCache {
@@ -59,7 +63,7 @@ export interface BlockCache {
   readonly put: (slots: BlockSlots, index: number, bytes: Uint8Array) => Uint8Array
   /** Lets all blocks of a table go that nobody will read again. */
   readonly drop: (slots: BlockSlots) => void
-  /** To be called once a second: drops blocks that nobody has used for half a minute to a minute. */
+  /** To be called once a second: drops blocks that nobody has used for half a minute to a minute, and cleans slabs. */
   readonly age: () => void
   readonly sizeBytes: () => number
   /** The memory behind it. */
@@ -87,6 +91,9 @@ const slabBytes = 128 * 1024
 /** Moving three blocks to get the memory of a fourth one costs less than reading that one did. */
 const liveShareMin = 3 / 4
 
+/** Some milliseconds of copying. */
+const cleanedPerSecond = 64
+
 /** Larger ones get a slab of their own, or too much of one would stay unused. */
 const sharedBytesMax = slabBytes / 8
 
@@ -105,17 +112,18 @@ export const make = (bytesMax: number): BlockCache => {
 
   const newSlab = (lengthBytes: number): Slab => {
     heldBytes += lengthBytes
-    return { memory: Bytes.allocateOwn(lengthBytes), usedBytes: 0, liveBytes: 0, blocks: [] }
+    return { memory: Bytes.allocateOwn(lengthBytes), usedBytes: 0, liveBytes: 0, blocks: [], isSparse: false }
   }
 
-  let current: Slab = { memory: Bytes.none, usedBytes: 0, liveBytes: 0, blocks: [] }
+  let current = newSlab(0)
+  const sparse: Array<Slab> = []
 
   const slabFor = (lengthBytes: number): Slab => {
     if (lengthBytes > sharedBytesMax) return newSlab(lengthBytes)
     if (current.usedBytes + lengthBytes <= current.memory.length) return current
     const full = current
     current = newSlab(slabBytes)
-    clean(full)
+    tellSparse(full)
     return current
   }
 
@@ -130,12 +138,28 @@ export const make = (bytesMax: number): BlockCache => {
     block.slab = slab
   }
 
-  /** Moves what is left in a slab when too little is, so that its memory can go. */
-  const clean = (slab: Slab) => {
-    if (slab === current || slab.liveBytes >= liveShareMin * slab.memory.length) return
+  const free = (slab: Slab) => {
     heldBytes -= slab.memory.length
-    for (const block of slab.blocks) {
-      if (block.slab === slab && block.slots[block.index] === block) moveTo(slabFor(block.bytes.length), block)
+    slab.memory = Bytes.none
+    slab.blocks = []
+  }
+
+  const tellSparse = (slab: Slab) => {
+    if (slab === current) return
+    if (slab.liveBytes === 0) return free(slab)
+    if (slab.isSparse || slab.liveBytes >= liveShareMin * slab.memory.length) return
+    slab.isSparse = true
+    sparse.push(slab)
+  }
+
+  const clean = (slabsMax: number) => {
+    for (let count = 0; count < slabsMax; count++) {
+      const slab = sparse.pop()
+      if (slab === undefined) return
+      for (const block of slab.blocks) {
+        if (block.slab === slab && block.slots[block.index] === block) moveTo(slabFor(block.bytes.length), block)
+      }
+      free(slab)
     }
   }
 
@@ -168,7 +192,7 @@ export const make = (bytesMax: number): BlockCache => {
     block.slots[block.index] = undefined
     sizeBytes -= block.bytes.length
     block.slab.liveBytes -= block.bytes.length
-    clean(block.slab)
+    tellSparse(block.slab)
   }
 
   const evict = () => {
@@ -199,6 +223,7 @@ export const make = (bytesMax: number): BlockCache => {
       link(block)
       sizeBytes += bytes.length
       evict()
+      clean(1)
       return block.bytes
     },
     drop: (slots) => {
@@ -218,6 +243,7 @@ export const make = (bytesMax: number): BlockCache => {
         if ((block.used & sinceAge) === 0) remove(block)
         else block.used &= ~sinceAge
       }
+      clean(cleanedPerSecond)
     },
     sizeBytes: () => sizeBytes,
     heldBytes: () => heldBytes

@@ -186,12 +186,36 @@ describe("block cache", () => {
       const slots: BlockCache.BlockSlots = []
       for (let block = 0; block < 20; block++) cache.put(slots, block, Buffer.alloc(2000))
       cache.put(stays, index, Buffer.alloc(index % 100 === 0 ? 30_000 : 1000, index))
-      cache.drop(slots)
       assert.isAtMost(cache.heldBytes(), 4 / 3 * cache.sizeBytes() + 128 * 1024)
+      cache.drop(slots)
     }
     assert.isTrue(stays.every((slot, index) => slot!.bytes.every((byte) => byte === index % 256)))
     cache.drop(stays)
     assert.isAtMost(cache.heldBytes(), 128 * 1024)
+  })
+
+  it("moves what is left beside a dropped table a little each second, so that no request waits for all of it", () => {
+    const cache = BlockCache.make(100_000_000)
+    const [gone, kept]: Array<BlockCache.BlockSlots> = [[], []]
+    for (let index = 0; index < 5000; index++) {
+      cache.put(gone!, index, Buffer.alloc(4000))
+      cache.put(kept!, index, Buffer.alloc(4000, index))
+    }
+    const places = () => kept!.map((slot) => slot!.bytes)
+    const moved = (before: ReadonlyArray<Uint8Array>) =>
+      places().filter((bytes, index) => bytes !== before[index]).length
+    const before = places()
+    cache.drop(gone!)
+    assert.strictEqual(moved(before), 0)
+    const heldBytes = cache.heldBytes()
+    for (let second = 0; second < 5; second++) {
+      const last = places()
+      cache.age()
+      assert.isAtMost(moved(last), 64 * 16)
+      assert.isAtMost(cache.heldBytes(), heldBytes)
+    }
+    assert.isAtMost(cache.heldBytes(), 4 / 3 * cache.sizeBytes() + 128 * 1024)
+    assert.isTrue(kept!.every((slot, index) => slot!.bytes.every((byte) => byte === index % 256)))
   })
 })
 
