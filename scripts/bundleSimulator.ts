@@ -1,4 +1,6 @@
-/** The simulator as one module for a Web Worker. esbuild refuses imports that a browser cannot load, such as `node:`. */
+/**
+ * The simulator as one module for a Web Worker. esbuild refuses imports that a browser cannot load, such as `node:`.
+ */
 import { build } from "esbuild"
 import { fileURLToPath } from "node:url"
 

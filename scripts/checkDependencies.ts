@@ -1,7 +1,7 @@
 /**
- * Checks the structure of `src`: a folder imports only from the folders before it, there are no import cycles, no module
- * but a leaf reads the time, draws a random number, starts a timer or opens a file or a socket, and only `config` reads
- * the environment.
+ * Checks the structure of `src`: a folder imports only from the folders before it, there are no import cycles, no
+ * module but a leaf reads the time, draws a random number, starts a timer or opens a file or a socket, and only
+ * `config` reads the environment.
  *
  * Pure, but for `main`.
  */
@@ -34,7 +34,9 @@ export const folderOrder = [
   "dashboard"
 ]
 
-/** The same inside a folder, for its folders and its files alike; a file that is not named counts as its folder's last. */
+/**
+ * The same inside a folder, for its folders and its files alike; a file that is not named counts as its folder's last.
+ */
 export const floorsOf: Readonly<Record<string, ReadonlyArray<string>>> = {
   storage: [
     "wal",

@@ -9,7 +9,9 @@ import { fileURLToPath } from "node:url"
 
 const sources = ["*.ts", "src/**/*.ts", "test/**/*.ts", "scripts/**/*.ts", "bench/**/*.ts"]
 
-/** dprint settles some expressions only when it sees its own layout of them; it has never needed more than three passes. */
+/**
+ * dprint settles some expressions only when it sees its own layout of them; it has never needed more than three passes.
+ */
 const passesMax = 5
 
 /** Formats the text of one file; its result formats to itself. */

@@ -1,6 +1,6 @@
 /**
- * Prints the hash that `flake.nix` must name for the modules that Rondo needs to run: the result of `nix hash path` for a
- * folder with the `node_modules` of `npm ci --omit=dev --omit=optional --ignore-scripts`. Computed from the installed
+ * Prints the hash that `flake.nix` must name for the modules that Rondo needs to run: the result of `nix hash path` for
+ * a folder with the `node_modules` of `npm ci --omit=dev --omit=optional --ignore-scripts`. Computed from the installed
  * modules, so it needs neither Nix nor the network. A test compares it with the flake's.
  *
  * Source: the NAR format, in E. Dolstra, "The Purely Functional Software Deployment Model" (2006), section 5.2.1.

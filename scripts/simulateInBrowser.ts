@@ -113,14 +113,25 @@ const inBrowser = async (chromium: string, options: Options): Promise<Seen> => {
   }
 }
 
+const help = `npm run simulate:browser -- [--seed N] [--nodes N] [--minutes N]
+
+Runs one seed in a Web Worker of headless Chromium and in Node, and compares the trace hashes. The defaults are seed 1,
+5 nodes and 1 minute; CHROMIUM names the browser to use.
+`
+
 const main = async (): Promise<number> => {
   const { values } = parseArgs({
     options: {
+      help: { type: "boolean", short: "h", default: false },
       seed: { type: "string", default: "1" },
       nodes: { type: "string", default: "5" },
       minutes: { type: "string", default: "1" }
     }
   })
+  if (values.help) {
+    process.stdout.write(help)
+    return 0
+  }
   const options: Options = {
     seed: Number(values.seed),
     nodes: Number(values.nodes),

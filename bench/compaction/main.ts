@@ -6,6 +6,7 @@
  * Fills stores of several sizes in random order, then overwrites full ones at random until their figures are stable.
  */
 import { Console, Effect } from "effect"
+import { parseArgs } from "node:util"
 import { type Figures, type Load, Store, type Strategy } from "./Model.ts"
 import { leveled, sizeTiered, tableBytesOf } from "./strategies.ts"
 
@@ -79,4 +80,6 @@ const program = Effect.gen(function*() {
   }
 })
 
+// Refuses what it does not know: there is nothing to set.
+parseArgs({ options: {} })
 await Effect.runPromise(program)

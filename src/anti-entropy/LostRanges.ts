@@ -4,21 +4,23 @@
  *
  * Why no promise is broken when the node has lost a cell:
  * - An acknowledged write, and a version that a quorum read returned, is on W (or R) replicas. So at least one other
- *   replica took it before its client was answered. Nobody knows which one, so all are asked, and this waits for one that
- *   may itself have lost something of the range (`vouch`). The newest of their cells is at least as new as the one that
- *   was acknowledged and lost, and no deleted key comes back.
- * - A quorum may still count an answer that this node gave before the loss, together with one that another replica gives
- *   later. That replica may take the cell after it was asked here, and then the cell would be on one replica only. So a
- *   hole stays open until all attempts have ended that ran when it was noticed, see `graceTimeouts`.
- * - Only the newest version among all replicas is stored, so reads may find it before the hole is closed. Until then they
- *   fail for all other keys of the range, and quorums come from the other replicas.
+ *   replica took it before its client was answered. Nobody knows which one, so all are asked, and this waits for one
+ *   that may itself have lost something of the range (`vouch`). The newest of their cells is at least as new as the one
+ *   that was acknowledged and lost, and no deleted key comes back.
+ * - A quorum may still count an answer that this node gave before the loss, together with one that another replica
+ *   gives later. That replica may take the cell after it was asked here, and then the cell would be on one replica
+ *   only. So a hole stays open until all attempts have ended that ran when it was noticed, see `graceTimeouts`.
+ * - Only the newest version among all replicas is stored, so reads may find it before the hole is closed. Until then
+ *   they fail for all other keys of the range, and quorums come from the other replicas.
  * - A write that arrives meanwhile is taken only when it is newer than anything that may be lost. Storage sees to that.
- * - Damage may come meanwhile, and take such a write, or what was given back. It makes a hole of its own, which is filled
- *   for itself, and storage refuses what the replicas gave for earlier holes where it may have taken something newer.
+ * - Damage may come meanwhile, and take such a write, or what was given back. It makes a hole of its own, which is
+ *   filled for itself, and storage refuses what the replicas gave for earlier holes where it may have taken something
+ *   newer.
  * - Cells are durable before the hole is closed. A crash in between leaves the hole, and all of it is done again.
  *
- * A cell that no other replica has is lost. Storage keeps the hole when there is nobody to ask: in a cluster of one node,
- * or when two replicas have lost cells of the same range. An operator may give it up (`rondo storage forget-lost`).
+ * A cell that no other replica has is lost. Storage keeps the hole when there is nobody to ask: in a cluster of one
+ * node, or when two replicas have lost cells of the same range. An operator may give it up (`rondo storage
+ * forget-lost`).
  */
 import { Clock, Context, Duration, Effect, Layer, Result, Schedule, Stream } from "effect"
 import { ClusterConfig } from "../config/ClusterConfig.ts"
@@ -51,8 +53,8 @@ const backoff = Schedule.min([Schedule.exponential("2 seconds"), Schedule.spaced
 
 /**
  * How many replica timeouts may pass before an answer can no longer count. A read or write waits in a queue of four
- * batches behind the one that is under way, each bounded by the timeout, and a read that finds a stale replica is followed
- * by a write. The rest is for clocks that differ.
+ * batches behind the one that is under way, each bounded by the timeout, and a read that finds a stale replica is
+ * followed by a write. The rest is for clocks that differ.
  */
 const graceTimeouts = 12
 

@@ -1,11 +1,11 @@
 /**
  * Brings this node and its peers in sync without any client touching a key: delivers hints to peers that are back, and
- * compares partitions with a peer when this node started, when the peer returned, when a hint for it or a write here was
- * lost, and now and then in any case: a coordinator that dies in the middle of a write leaves no trace of it.
+ * compares partitions with a peer when this node started, when the peer returned, when a hint for it or a write here
+ * was lost, and now and then in any case: a coordinator that dies in the middle of a write leaves no trace of it.
  *
  * Invariant
- * - A node that is recovering settles only after one complete comparison with every other member of the ring. With a peer
- *   that has lost cells to damage it is incomplete until these are given back, or given up.
+ * - A node that is recovering settles only after one complete comparison with every other member of the ring. With a
+ *   peer that has lost cells to damage it is incomplete until these are given back, or given up.
  */
 import { Cause, Clock, Context, Duration, Effect, FiberMap, Layer, Random } from "effect"
 import { ClusterConfig } from "../config/ClusterConfig.ts"

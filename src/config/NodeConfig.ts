@@ -104,7 +104,7 @@ export const tuning = {
     "BLOCK_CACHE_BYTES_MAX",
     "bytes of table blocks kept in memory",
     Kind.integer(1),
-    64 * mebibyte
+    48 * mebibyte
   ),
   scrubBytesPerSecond: setting(
     "SCRUB_BYTES_PER_SECOND",

@@ -233,7 +233,7 @@ const make = Effect.gen(function*() {
     }
   })
 
-  yield* inBackground(logChanges(table))
+  yield* inBackground(logChanges(table, self))
   yield* inBackground(followCounters(table, lamport))
   yield* inBackground(remember(disk, dataDirectory, table, remembered))
   yield* inBackground(push([]))
@@ -252,11 +252,12 @@ const make = Effect.gen(function*() {
   })
 })
 
-const logChanges = (table: MemberTable.MemberTable) => {
+/** Of the others: this node says itself when it is ready. */
+const logChanges = (table: MemberTable.MemberTable, self: NodeId) => {
   const logged = new Map<NodeId, Suspicion.Liveness>()
   return Stream.runForEach(table.changes, (members) =>
     Effect.forEach(members, ({ liveness, record }) => {
-      if (logged.get(record.nodeId) === liveness) return Effect.void
+      if (record.nodeId === self || logged.get(record.nodeId) === liveness) return Effect.void
       logged.set(record.nodeId, liveness)
       return Effect.logInfo(`${record.nodeId} at ${record.address} is ${liveness}`)
     }, { discard: true }))

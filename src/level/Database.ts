@@ -98,31 +98,49 @@ const defaults = {
   blockCacheBytesMax: NodeConfig.defaults.blockCacheBytesMax
 }
 
-const positive = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) > 0
+interface Kind {
+  readonly expected: string
+  readonly isValid: (value: unknown) => boolean
+}
+
+const fsyncs: ReadonlyArray<unknown> = ["always", "interval", "never"] satisfies ReadonlyArray<EngineOptions["fsync"]>
+const fsync: Kind = { expected: "always, interval or never", isValid: (value) => fsyncs.includes(value) }
+const boolean: Kind = { expected: "true or false", isValid: (value) => typeof value === "boolean" }
+const positive: Kind = {
+  expected: "a whole number above 0",
+  isValid: (value) => Number.isSafeInteger(value) && Number(value) > 0
+}
+const positiveOrZero: Kind = {
+  expected: "a whole number, or 0 for none",
+  isValid: (value) => value === 0 || positive.isValid(value)
+}
 
 /** Checked first, because the engine would notice a bad value late or never. */
-const checks: Readonly<Record<keyof EngineOptions, (value: unknown) => boolean>> = {
-  fsync: (value) => value === "always" || value === "interval" || value === "never",
+const kinds: Readonly<Record<keyof EngineOptions, Kind>> = {
+  fsync,
   memtableBytesMax: positive,
-  blockCacheBytesMax: (value) => value === 0 || positive(value),
+  blockCacheBytesMax: positiveOrZero,
   blockBytes: positive,
-  bloomBitsPerKey: (value) => value === 0 || positive(value),
+  bloomBitsPerKey: positiveOrZero,
   tableBytes: positive,
   levelBytes: positive,
   level0Tables: positive,
   openFilesMax: positive,
-  salvage: (value) => typeof value === "boolean",
-  scrubBytesPerSecond: (value) => value === 0 || positive(value)
+  salvage: boolean,
+  scrubBytesPerSecond: positiveOrZero
 }
 
 /** Level passes the caller's options together with its own. */
 const engineOptions = Effect.fnUntraced(function*(options: EngineOptions) {
-  const given = Object.entries(checks).flatMap(([name, isValid]) => {
+  const given = Object.entries(kinds).flatMap(([name, kind]) => {
     const value = options[name as keyof EngineOptions]
-    return value === undefined ? [] : [{ name, value, isValid }]
+    return value === undefined ? [] : [{ name, value, kind }]
   })
-  const bad = given.find(({ isValid, value }) => !isValid(value))
-  if (bad !== undefined) return yield* new LevelError.InvalidOption({ name: bad.name, value: String(bad.value) })
+  const bad = given.find(({ kind, value }) => !kind.isValid(value))
+  if (bad !== undefined) {
+    const { kind: { expected }, name, value } = bad
+    return yield* new LevelError.InvalidOption({ name, value: String(value), expected })
+  }
   return Object.fromEntries(given.map(({ name, value }) => [name, value])) as EngineOptions
 })
 

@@ -15,10 +15,11 @@ export class DatabaseExists extends Schema.TaggedError<DatabaseExists>()("Databa
 
 export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidOption", {
   name: Schema.String,
-  value: Schema.String
+  value: Schema.String,
+  expected: Schema.String
 }) {
   override get message() {
-    return `the option ${this.name} cannot be ${this.value}`
+    return `the option ${this.name} cannot be ${this.value}: it takes ${this.expected}`
   }
 }
 

@@ -70,11 +70,11 @@ const cannotListen = (address: string) => ({ cause }: HttpServerError.ServeError
 
 /** Listens on `NodeConfig.listen` while the scope lives. Returns the bound address. */
 export const attach = Effect.fnUntraced(function*(server: Http.Server) {
-  const { listen } = yield* NodeConfig
+  const { listen, nodeId } = yield* NodeConfig
   const declared = yield* HttpRouter.toHttpEffect(routes).pipe(
     Effect.provideService(HttpRouter.RouterConfig, routerConfig)
   )
-  return yield* Lane.attach(server, {
+  const address = yield* Lane.attach(server, {
     ...parseAddress(listen)!,
     routes: [...yield* KvHandlers.routes, ...yield* PeerBatches.routes],
     declared: Effect.map(declared, unmatched.asProblem),
@@ -83,6 +83,8 @@ export const attach = Effect.fnUntraced(function*(server: Http.Server) {
     Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(peerBodyBytesMax)),
     Effect.mapError(cannotListen(listen))
   )
+  yield* Effect.addFinalizer(() => Effect.logInfo(`${nodeId} is stopping, and finishes the requests in flight`))
+  return address
 })
 
 /** Serves with the server that `createServer` makes, of HTTP or of HTTPS. */

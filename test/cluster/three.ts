@@ -1,4 +1,6 @@
-/** Three nodes, each with a copy of every key. In the end no node may have raised an alarm, or forgotten what it took. */
+/**
+ * Three nodes, each with a copy of every key. In the end no node may have raised an alarm, or forgotten what it took.
+ */
 import { assert } from "@effect/vitest"
 import { onTestFinished } from "vitest"
 import type { SimulatedNode } from "../../src/simulation/SimulatedNode.ts"

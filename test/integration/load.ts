@@ -11,8 +11,8 @@ export interface Load {
 }
 
 /**
- * Each worker writes new keys, one at a time, through the given nodes in turn, and after each write reads an acknowledged
- * key through the next one. Every key is written once, so what it must hold is never in doubt.
+ * Each worker writes new keys, one at a time, through the given nodes in turn, and after each write reads an
+ * acknowledged key through the next one. Every key is written once, so what it must hold is never in doubt.
  */
 export const start = (cluster: Cluster, nodes: ReadonlyArray<number>, workers: number): Load => {
   const acknowledged = new Map<string, string>()

@@ -58,10 +58,16 @@ describe("a database", () => {
 
   it("refuses a bad option of the engine before it touches anything", async () => {
     const directory = path.join(temporaryDirectory(), "none")
-    for (const bad of [{ fsync: "alway" as "always" }, { blockBytes: 0 }, { memtableBytesMax: NaN }]) {
+    for (
+      const [bad, expected] of [
+        [{ fsync: "alway" as "always" }, "fsync cannot be alway: it takes always, interval or never"],
+        [{ blockBytes: 0 }, "blockBytes cannot be 0: it takes a whole number above 0"],
+        [{ blockCacheBytesMax: NaN }, "blockCacheBytesMax cannot be NaN: it takes a whole number, or 0 for none"]
+      ] as const
+    ) {
       const failed = await errorOf(database(directory, bad).open())
       assert.strictEqual(failed.code, "LEVEL_INVALID_OPTION")
-      assert.include(failed.message, Object.keys(bad)[0]!)
+      assert.include(failed.message, expected)
     }
     assert.isFalse(fs.existsSync(directory))
     await database(directory, { blockCacheBytesMax: 0, bloomBitsPerKey: 0, salvage: false }).put("a", "1")

@@ -18,7 +18,9 @@ import type { Disturb } from "./Settings.ts"
 
 type Random = SeededRandom.SeededRandom
 
-/** Letters that JSON, byte order or UTF-16 treat specially, and both ends of the ranges that UTF-16 orders otherwise. */
+/**
+ * Letters that JSON, byte order or UTF-16 treat specially, and both ends of the ranges that UTF-16 orders otherwise.
+ */
 const letters = [..."ab/\"\\\n{}\u0000\u0001\u007fü\u2028\ud7ff\ue000\uffee\uffff\u{10000}\u{1F600}\u{10ffff}"]
 
 const slots = 4

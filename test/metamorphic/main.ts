@@ -1,6 +1,6 @@
 /**
- * `npm run test:metamorphic` runs seed after seed until it has run enough operations. It stops at the first failure, and
- * says how to run that again.
+ * `npm run test:metamorphic` runs seed after seed until it has run enough operations. It stops at the first failure,
+ * and says how to run that again.
  */
 import { performance } from "node:perf_hooks"
 import { parseArgs } from "node:util"

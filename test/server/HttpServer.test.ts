@@ -1,6 +1,6 @@
 /** The server around the handlers: pages, operations, peers, refusals of the parser, ports, and stopping. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer } from "effect"
+import { Context, Effect, Fiber, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import * as Http from "node:http"
 import * as Https from "node:https"
@@ -8,6 +8,7 @@ import * as Net from "node:net"
 import { DiskFull } from "../../src/disk/StorageError.ts"
 import type { Cell } from "../../src/domain/cell/Cell.ts"
 import { Key } from "../../src/domain/Key.ts"
+import * as Logging from "../../src/observability/Logging.ts"
 import * as PeerCodec from "../../src/peer/PeerCodec.ts"
 import { PeerFailed } from "../../src/peer/PeerError.ts"
 import * as HttpServer from "../../src/server/HttpServer.ts"
@@ -354,6 +355,16 @@ it.effect("a port that cannot be had is named in the error, with the system's co
   }))
 
 describe("a stop", () => {
+  it.effect("is logged when it begins", () =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const collect = Logger.map(Logging.human, (line) => lines.push(line))
+      const server = yield* serve().pipe(Effect.provide(Logger.layer([collect])))
+      assert.deepStrictEqual(lines, [])
+      yield* server.stop
+      assert.match(lines.join(), /INFO {2}node1 is stopping, and finishes the requests in flight$/)
+    }))
+
   /** A PUT that waits inside the coordinator. */
   const waiting = Effect.fnUntraced(function*(server: Server, agent: Http.Agent) {
     const { entered, release } = yield* gate(server)

@@ -76,8 +76,8 @@ const choose = (state: State): Chosen | undefined => {
 }
 
 /**
- * It is rewritten on its level without the damaged blocks, which become holes that other replicas can fill. Not while the
- * disk refuses others of its blocks: the rewrite would fail again and again, and no other merge would run.
+ * It is rewritten on its level without the damaged blocks, which become holes that other replicas can fill. Not while
+ * the disk refuses others of its blocks: the rewrite would fail again and again, and no other merge would run.
  */
 const damagedTable = (levels: Levels.Levels) => {
   for (let target = 0; target < levels.length; target++) {
@@ -188,8 +188,8 @@ const untilDone = (state: State, installed: Effect.Effect<void, StorageError>): 
   )
 
 /**
- * At once when nobody reads the table, and later otherwise. The names need no sync: what comes back after a crash is not in
- * the manifest and removed at the next start.
+ * At once when nobody reads the table, and later otherwise. The names need no sync: what comes back after a crash is
+ * not in the manifest and removed at the next start.
  */
 const removeWhenFree = (disk: Disk["Service"], directory: string, table: Table.Table, scope: Scope.Scope) =>
   Effect.suspend(() => {

@@ -1,8 +1,9 @@
 /**
  * The cells that came since the last flush, by key and in key order, and the logs that hold them until a table does.
  *
- * A plain `Map`, looked up for every read and write, beside sorted runs of its entries for scans and the flush. Each key
- * has an entry that also holds what the writer's round under way wants to put there, so a round looks each key up once.
+ * A plain `Map`, looked up for every read and write, beside sorted runs of its entries for scans and the flush. Each
+ * key has an entry that also holds what the writer's round under way wants to put there, so a round looks each key up
+ * once.
  *
  * Invariants
  * - A reader takes an entry's `cell` and never its `pending`, which is set only between a round's decision and its end.

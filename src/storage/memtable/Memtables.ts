@@ -86,8 +86,8 @@ export class Memtables {
   }
 
   /**
-   * Lets readers see the pending cells of these entries of the active memtable. `stored` has for each what was in tables
-   * or in the full memtable when it was decided, and `doubts` is from that time.
+   * Lets readers see the pending cells of these entries of the active memtable. `stored` has for each what was in
+   * tables or in the full memtable when it was decided, and `doubts` is from that time.
    */
   publish(entries: ReadonlyArray<Memtable.Entry>, stored: ReadonlyArray<Before>, doubts: number): void {
     const { feed, purge } = this

@@ -3,8 +3,8 @@
  *
  * Invariants
  * - Its memory is a block or some of each sorted run, however many cells there are.
- * - It lets others have a turn after each slice of work, also when nothing of it is given out: a million tombstones that
- *   are passed over hold nobody up.
+ * - It lets others have a turn after each slice of work, also when nothing of it is given out: a million tombstones
+ *   that are passed over hold nobody up.
  */
 import { Effect } from "effect"
 import type { StorageError } from "../../disk/StorageError.ts"

@@ -30,7 +30,9 @@ export interface Table extends TableIndex.TableProperties {
   readonly index: TableIndex.TableIndex
   /** The line of a key in a block, without waiting when the block is in memory or nearly so. */
   readonly findNow: (block: number, key: string) => cellLines.Line | undefined | typeof mustRead
-  /** A block without waiting: from the cache, or if that is possible in the memory that `take` gives for so many bytes. */
+  /**
+   * A block without waiting: from the cache, or if that is possible in the memory that `take` gives for so many bytes.
+   */
   readonly readNow: (block: number, take: (lengthBytes: number) => Uint8Array) => Uint8Array | undefined
   /** A block from the cache or from the disk. */
   readonly read: (block: number) => Effect.Effect<Uint8Array, StorageError>

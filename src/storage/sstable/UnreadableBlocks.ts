@@ -1,9 +1,9 @@
 /**
  * Tells sectors of one table that cannot be read from a disk that fails.
  *
- * The device may refuse a read for a moment, so a block counts as lost only when it is refused again after a while, when
- * the disk can read the table's index and another of its blocks, and when the block is refused once more behind these. A
- * disk that fails must not make holes of all that it holds, so only a small part of a table is ever given up.
+ * The device may refuse a read for a moment, so a block counts as lost only when it is refused again after a while,
+ * when the disk can read the table's index and another of its blocks, and when the block is refused once more behind
+ * these. A disk that fails must not make holes of all that it holds, so only a small part of a table is ever given up.
  */
 import { Clock, Effect } from "effect"
 import { isUnreadable, type StorageError } from "../../disk/StorageError.ts"

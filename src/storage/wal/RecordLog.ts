@@ -59,9 +59,10 @@ export interface Contents {
 }
 
 /**
- * Reads a whole log, cuts a torn tail from the file, and syncs it: a process that was killed may have left records in the
- * system's cache that no sync has reached, and a caller that answers for them promises that they stay. `Corruption` when
- * the middle is damaged, unless it is to be salvaged: then whole records are kept and the rest is left in a file beside it.
+ * Reads a whole log, cuts a torn tail from the file, and syncs it: a process that was killed may have left records in
+ * the system's cache that no sync has reached, and a caller that answers for them promises that they stay. `Corruption`
+ * when the middle is damaged, unless it is to be salvaged: then whole records are kept and the rest is left in a file
+ * beside it.
  */
 export const recover = Effect.fnUntraced(function*(
   disk: Disk["Service"],

@@ -84,8 +84,8 @@ const wasDurable = (bytes: Uint8Array, damaged: number): boolean => {
   for (let offset = damaged + 1;; offset++) {
     offset = Bytes.indexOf(bytes, magicBytes, offset)
     if (offset === -1) return false
-    // No record knows of more durable bytes than stood before it: what says so is a value that looks like a record. Looked at
-    // first, because a checksum of each place in a value made for it would take minutes.
+    // No record knows of more durable bytes than stood before it: what says so is a value that looks like a record.
+    // Looked at first, because a checksum of each place in a value made for it would take minutes.
     if (offset + headerBytes > bytes.length) return false
     const durableBytes = Bytes.uint32At(bytes, offset + 12)
     if (durableBytes > damaged && durableBytes <= offset && at(bytes, offset) !== undefined) return true

@@ -1,6 +1,6 @@
 /**
- * Hand-made histories for the checkers' tests. A span `[began, ended]` gives an operation's places in the order of events
- * and, in seconds, its times.
+ * Hand-made histories for the checkers' tests. A span `[began, ended]` gives an operation's places in the order of
+ * events and, in seconds, its times.
  */
 import type { NodeId } from "../../../src/domain/NodeId.ts"
 import type * as Version from "../../../src/domain/Version.ts"
