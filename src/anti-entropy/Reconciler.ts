@@ -36,7 +36,7 @@ const interval = Duration.millis(500)
 const retryAfterMillis = 2000
 const delivery = { cellsMax: 256, bytesMax: batchBytesMax }
 /** A comparison reads everything once, so the next one waits at least this many times as long as the last one took. */
-const restFactor = 50
+const restFactor = 100
 
 /** The latest comparison of this node's partitions with one peer's. */
 export interface ComparisonStatus extends Comparison.ComparisonProgress {

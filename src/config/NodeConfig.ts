@@ -95,7 +95,7 @@ export const tuning = {
   ),
   memtableBytesMax: setting(
     "MEMTABLE_BYTES_MAX",
-    "the memtable is flushed to a table at this size or, by chance, at up to a quarter less; also when its log is " +
+    "the memtable is flushed to a table at this size or, by chance, at up to a tenth less; also when its log is " +
       "four times as large",
     Kind.integer(1024),
     32 * mebibyte

@@ -97,7 +97,7 @@ export class Storage extends Context.Service<Storage, {
         fsync: config.fsync,
         memtableBytesMax: config.memtableBytesMax,
         // Replicas take the same writes, and would all flush and compact at the same time.
-        fullShare: Random.nextBetween(0.75, 1),
+        fullShare: Random.nextBetween(0.9, 1),
         blockCacheBytesMax: config.blockCacheBytesMax,
         scrubBytesPerSecond: config.scrubBytesPerSecond
       }, yield* Metrics)
