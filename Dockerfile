@@ -33,4 +33,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=2s --retries=3 --start-period=30s --start-interval=500ms \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.LISTEN.split(':').pop()}/readyz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 # Runs `node` directly and not bin/rondo, so that it is process 1 and receives SIGTERM.
-CMD ["node", "--max-semi-space-size=24", "--heap-growing-percent=75", "--disable-warning=ExperimentalWarning", "dist/main.js", "serve"]
+CMD ["node", "--max-semi-space-size=16", "--heap-growing-percent=75", "--disable-warning=ExperimentalWarning", "dist/main.js", "serve"]

@@ -50,7 +50,7 @@
           ln -s ${modulesFor pkgs}/node_modules $out/share/rondo/node_modules
           makeWrapper ${pkgs.nodejs_26}/bin/node $out/share/rondo/bin/rondo \
             --set-default MALLOC_ARENA_MAX 2 --set-default MALLOC_MMAP_THRESHOLD_ 131072 \
-            --add-flags "--max-semi-space-size=24 --heap-growing-percent=75 --disable-warning=ExperimentalWarning $out/share/rondo/src/main.ts"
+            --add-flags "--max-semi-space-size=16 --heap-growing-percent=75 --disable-warning=ExperimentalWarning $out/share/rondo/src/main.ts"
           ln -s $out/share/rondo/bin/rondo $out/bin/rondo
         '';
         meta = {
