@@ -8,6 +8,8 @@ import { isMainThread, Worker, workerData } from "node:worker_threads"
 
 const intervalMillis = 100
 const bytes = 4096
+/** Then the file begins again: it counts as disk of the nodes. */
+const fileBytesMax = 1024 * 1024
 
 interface Shared {
   readonly directory: string
@@ -25,6 +27,8 @@ export const start = (directory: string): DiskProbe => {
   const slowestMicros = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   const shared: Shared = { directory, slowestMicros }
   const worker = new Worker(new URL(import.meta.url), { workerData: shared })
+  // A soak that fails ends the process, too.
+  worker.unref()
   return {
     takeMaxMillis: () => Atomics.exchange(slowestMicros, 0, 0) / 1000,
     stop: async () => {
@@ -34,9 +38,10 @@ export const start = (directory: string): DiskProbe => {
 }
 
 const probe = ({ directory, slowestMicros }: Shared) => {
-  const file = fs.openSync(join(directory, "disk-probe"), "w")
+  const file = fs.openSync(join(directory, "disk-probe"), "a")
   const block = Buffer.alloc(bytes, "x")
   setInterval(() => {
+    if (fs.fstatSync(file).size >= fileBytesMax) fs.ftruncateSync(file)
     const beganAt = performance.now()
     fs.writeSync(file, block)
     fs.fdatasyncSync(file)

@@ -252,7 +252,7 @@ const make = Effect.gen(function*() {
   })
 })
 
-/** Of the others: this node says itself when it is ready. */
+/** Logs the liveness of the other nodes. This node is always up in its own opinion. */
 const logChanges = (table: MemberTable.MemberTable, self: NodeId) => {
   const logged = new Map<NodeId, Suspicion.Liveness>()
   return Stream.runForEach(table.changes, (members) =>

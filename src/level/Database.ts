@@ -7,7 +7,8 @@
  * Invariant
  * - A later write to a key has a higher version.
  */
-import { Context, Effect, Exit, Layer, Logger, Redacted, References, Scope } from "effect"
+import { Context, Effect, Exit, Layer, Logger, Option, Redacted, References, Scope } from "effect"
+import * as Kind from "../config/Kind.ts"
 import * as NodeConfig from "../config/NodeConfig.ts"
 import { Disk } from "../disk/Disk.ts"
 import * as DiskNode from "../disk/DiskNode.ts"
@@ -98,26 +99,12 @@ const defaults = {
   blockCacheBytesMax: NodeConfig.defaults.blockCacheBytesMax
 }
 
-interface Kind {
-  readonly expected: string
-  readonly isValid: (value: unknown) => boolean
-}
-
-const fsyncs: ReadonlyArray<unknown> = ["always", "interval", "never"] satisfies ReadonlyArray<EngineOptions["fsync"]>
-const fsync: Kind = { expected: "always, interval or never", isValid: (value) => fsyncs.includes(value) }
-const boolean: Kind = { expected: "true or false", isValid: (value) => typeof value === "boolean" }
-const positive: Kind = {
-  expected: "a whole number above 0",
-  isValid: (value) => Number.isSafeInteger(value) && Number(value) > 0
-}
-const positiveOrZero: Kind = {
-  expected: "a whole number, or 0 for none",
-  isValid: (value) => value === 0 || positive.isValid(value)
-}
+const positive = Kind.integer(1)
+const positiveOrZero = Kind.integer(0)
 
 /** Checked first, because the engine would notice a bad value late or never. */
-const kinds: Readonly<Record<keyof EngineOptions, Kind>> = {
-  fsync,
+const kinds: Readonly<Record<keyof EngineOptions, Kind.Kind<unknown>>> = {
+  fsync: NodeConfig.tuning.fsync.kind,
   memtableBytesMax: positive,
   blockCacheBytesMax: positiveOrZero,
   blockBytes: positive,
@@ -126,9 +113,12 @@ const kinds: Readonly<Record<keyof EngineOptions, Kind>> = {
   levelBytes: positive,
   level0Tables: positive,
   openFilesMax: positive,
-  salvage: boolean,
+  salvage: Kind.onOff,
   scrubBytesPerSecond: positiveOrZero
 }
+
+/** Kinds read texts, and an option is a value: its text must read as the very same. */
+const isOf = (kind: Kind.Kind<unknown>, value: unknown) => Option.contains(kind.decode(String(value)), value)
 
 /** Level passes the caller's options together with its own. */
 const engineOptions = Effect.fnUntraced(function*(options: EngineOptions) {
@@ -136,7 +126,7 @@ const engineOptions = Effect.fnUntraced(function*(options: EngineOptions) {
     const value = options[name as keyof EngineOptions]
     return value === undefined ? [] : [{ name, value, kind }]
   })
-  const bad = given.find(({ kind, value }) => !kind.isValid(value))
+  const bad = given.find(({ kind, value }) => !isOf(kind, value))
   if (bad !== undefined) {
     const { kind: { expected }, name, value } = bad
     return yield* new LevelError.InvalidOption({ name, value: String(value), expected })

@@ -19,7 +19,7 @@ export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidO
   expected: Schema.String
 }) {
   override get message() {
-    return `the option ${this.name} cannot be ${this.value}: it takes ${this.expected}`
+    return `the option ${this.name} is ${this.value}, but must be ${this.expected}`
   }
 }
 

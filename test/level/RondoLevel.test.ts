@@ -60,9 +60,11 @@ describe("a database", () => {
     const directory = path.join(temporaryDirectory(), "none")
     for (
       const [bad, expected] of [
-        [{ fsync: "alway" as "always" }, "fsync cannot be alway: it takes always, interval or never"],
-        [{ blockBytes: 0 }, "blockBytes cannot be 0: it takes a whole number above 0"],
-        [{ blockCacheBytesMax: NaN }, "blockCacheBytesMax cannot be NaN: it takes a whole number, or 0 for none"]
+        [{ fsync: "alway" as "always" }, "fsync is alway, but must be always, interval or never"],
+        [{ blockBytes: 0 }, "blockBytes is 0, but must be a whole number, 1 or more"],
+        [{ blockCacheBytesMax: NaN }, "blockCacheBytesMax is NaN, but must be a whole number, 0 or more"],
+        [{ tableBytes: "9" as unknown as number }, "tableBytes is 9, but must be a whole number, 1 or more"],
+        [{ salvage: "true" as unknown as boolean }, "salvage is true, but must be true or false"]
       ] as const
     ) {
       const failed = await errorOf(database(directory, bad).open())

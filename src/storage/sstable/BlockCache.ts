@@ -11,8 +11,8 @@
  * wait in a list and are cleaned one with each put and some each second: no request waits for all of them.
  *
  * Invariant
- * - Memory grows only by the slab that is being filled while a slab of which less than three quarters are in use waits:
- *   so the cache takes at most a third more than its bound.
+ * - The cache takes at most a third more than its bound, and the slab that is being filled: a put makes at most one slab
+ *   and cleans one of those that wait.
  *
  * Sources: Corbató, "A Paging Experiment with the Multics System" (1968); for the slabs, the cleaner of Rumble et al.,
  * "Log-structured Memory for DRAM-based Storage" (FAST 2014).
@@ -80,8 +80,8 @@ const missesPerAdmission = 8
 const chancesPerPutMax = 16
 
 /**
- * Each block is looked at once in this time, so the rule costs at most one more read of each: of a full cache of 128
- * MiB some thousand reads a second, which the system's page cache answers.
+ * Each block is looked at once in this time, so the rule costs at most one more read of each: of a full cache of 48
+ * MiB 400 reads a second, which the system's page cache answers.
  */
 const secondsUnused = 30
 
@@ -144,6 +144,7 @@ export const make = (bytesMax: number): BlockCache => {
     slab.blocks = []
   }
 
+  /** Frees a slab that nothing is left in, or puts it on the list when too little is. */
   const tellSparse = (slab: Slab) => {
     if (slab === current) return
     if (slab.liveBytes === 0) return free(slab)
@@ -152,6 +153,7 @@ export const make = (bytesMax: number): BlockCache => {
     sparse.push(slab)
   }
 
+  /** Moves what is left in slabs of the list, so that their memory can go. */
   const clean = (slabsMax: number) => {
     for (let count = 0; count < slabsMax; count++) {
       const slab = sparse.pop()
