@@ -19,7 +19,7 @@ import type { ReadAnswer, ReadRequest } from "../peer/PeerClient.ts"
 import type { PeerFailed } from "../peer/PeerError.ts"
 import { Replicator } from "../replicator/Replicator.ts"
 import { Ring } from "../ring/Ring.ts"
-import * as attempt from "./attempt.ts"
+import * as Attempts from "./Attempts.ts"
 import { type Outcome, ReadQuorumNotReached, type ReplicaFailure, WriteQuorumNotReached } from "./CoordinatorError.ts"
 import * as Deadlines from "./Deadlines.ts"
 import * as Latencies from "./Latencies.ts"
@@ -45,8 +45,8 @@ export class Coordinator extends Context.Service<Coordinator, {
       const replicator = yield* Replicator
       const lamport = yield* LamportClock
       const metrics = yield* Metrics
-      const scope = yield* Effect.scope
       const deadlines = yield* Deadlines.make
+      const attempts = yield* Attempts.make(deadlines)
       const latencies = Latencies.make()
       const outlook: ReplicaOrder.Outlook = { self, liveness, averageMillis: latencies.averageMillis }
       let reads = 0
@@ -76,15 +76,14 @@ export class Coordinator extends Context.Service<Coordinator, {
           const cell = { key, version, value }
           for (const { node } of absent) replicator.hint(node, cell)
           outcome = "unknown"
-          const verdict = yield* attempt.run({
+          const verdict = yield* attempts.run({
             nodes: present,
             atOnce: present.length,
             absent,
             ask: (node) => replicator.write(node, cell),
             rule: quorum.write(wanted),
-            deadlines,
             expiresAtMillis,
-            stragglers: scope
+            stragglers: "run-on"
           })
           if (verdict._tag === "Acknowledged") {
             return { version, acks: verdict.acks, replicas, replaced: verdict.replaced }
@@ -121,7 +120,7 @@ export class Coordinator extends Context.Service<Coordinator, {
           new ReadQuorumNotReached({ wanted, got, replicas, failures })
 
         if (present.length < wanted) return yield* failed(absent)
-        const verdict = yield* attempt.run({
+        const verdict = yield* attempts.run({
           nodes: ReplicaOrder.forReading(present, outlook, ++reads),
           atOnce: wanted,
           absent,
@@ -132,7 +131,6 @@ export class Coordinator extends Context.Service<Coordinator, {
             return readFrom(node, { key, full: index === 0 || isSpare })
           },
           rule: quorum.count(wanted),
-          deadlines,
           hedgeAtMillis: deadlines.nowMillis() + latencies.hedgeAfterMillis(),
           expiresAtMillis,
           stragglers: "interrupt"
@@ -146,6 +144,7 @@ export class Coordinator extends Context.Service<Coordinator, {
         }
         const others = present.filter((node) => !answers.some((answer) => answer.node === node))
         return yield* ReadRepair.repair({
+          attempts,
           replicator,
           key,
           answers,
@@ -153,9 +152,7 @@ export class Coordinator extends Context.Service<Coordinator, {
           others,
           wanted,
           replicas,
-          deadlines,
-          expiresAtMillis,
-          scope
+          expiresAtMillis
         })
       })
 

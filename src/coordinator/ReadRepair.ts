@@ -4,16 +4,15 @@
  *
  * Source: the "blocking read repair" of Apache Cassandra, which gives monotonic quorum reads.
  */
-import { Effect, Schema, type Scope } from "effect"
+import { Effect, Schema } from "effect"
 import type { Cell } from "../domain/cell/Cell.ts"
 import type { Key } from "../domain/Key.ts"
 import type { NodeId } from "../domain/NodeId.ts"
 import * as Version from "../domain/Version.ts"
 import type { ReadAnswer } from "../peer/PeerClient.ts"
 import type { Replicator } from "../replicator/Replicator.ts"
-import * as attempt from "./attempt.ts"
+import type { Attempts } from "./Attempts.ts"
 import { ReadQuorumNotReached, type ReplicaFailure } from "./CoordinatorError.ts"
-import type { Deadlines } from "./Deadlines.ts"
 import * as quorum from "./quorum.ts"
 import type { ReadReceipt } from "./receipts.ts"
 import type { Resolution } from "./resolution.ts"
@@ -25,6 +24,7 @@ import type { Resolution } from "./resolution.ts"
 export class HoldersLost extends Schema.TaggedError<HoldersLost>()("HoldersLost", { failure: ReadQuorumNotReached }) {}
 
 export interface ReadRepairOptions {
+  readonly attempts: Attempts
   readonly replicator: Replicator["Service"]
   readonly key: Key
   readonly answers: ReadonlyArray<quorum.Answer<ReadAnswer>>
@@ -33,14 +33,11 @@ export interface ReadRepairOptions {
   readonly others: ReadonlyArray<NodeId>
   readonly wanted: number
   readonly replicas: number
-  readonly deadlines: Deadlines
   readonly expiresAtMillis: number
-  /** The node's: where repairs run on after the answer. */
-  readonly scope: Scope.Scope
 }
 
 export const repair = Effect.fnUntraced(function*(options: ReadRepairOptions) {
-  const { answers, others, replicas, replicator, wanted } = options
+  const { answers, attempts, others, replicas, replicator, wanted } = options
   const { cell, holder } = yield* newestCell(options)
   const isInSync = ({ answer: { version }, node }: quorum.Answer<ReadAnswer>) =>
     node === holder || (version !== undefined && Version.compare(version, cell.version) >= 0)
@@ -48,11 +45,7 @@ export const repair = Effect.fnUntraced(function*(options: ReadRepairOptions) {
   if (stale.length > 0) {
     yield* repairStale(options, cell, stale, wanted - (answers.length - stale.length))
     // A replica that was not asked is probably stale too. Nobody waits for it.
-    yield* Effect.forEach(
-      others,
-      (node) => Effect.forkIn(Effect.ignore(replicator.repair(node, cell)), options.scope),
-      { discard: true }
-    )
+    for (const node of others) attempts.inBackground(Effect.ignore(replicator.repair(node, cell)))
   }
   return { cell, answers: answers.length, replicas } satisfies ReadReceipt
 })
@@ -61,13 +54,12 @@ export const repair = Effect.fnUntraced(function*(options: ReadRepairOptions) {
 const newestCell = Effect.fnUntraced(function*(options: ReadRepairOptions) {
   const { key, replicator, resolution: { cell, holders } } = options
   if (cell !== undefined) return { cell, holder: holders[0]! }
-  const verdict = yield* attempt.run({
+  const verdict = yield* options.attempts.run({
     nodes: holders,
     atOnce: 1,
     absent: [],
     ask: (node) => replicator.read(node, { key, full: true }),
     rule: quorum.count(1),
-    deadlines: options.deadlines,
     expiresAtMillis: options.expiresAtMillis,
     stragglers: "interrupt"
   })
@@ -87,15 +79,14 @@ const repairStale = Effect.fnUntraced(function*(
   stale: ReadonlyArray<NodeId>,
   needed: number
 ) {
-  const verdict = yield* attempt.run({
+  const verdict = yield* options.attempts.run({
     nodes: [...stale, ...options.others],
     atOnce: stale.length,
     absent: [],
     ask: (node) => options.replicator.repair(node, cell),
     rule: quorum.count(needed),
-    deadlines: options.deadlines,
     expiresAtMillis: options.expiresAtMillis,
-    stragglers: options.scope
+    stragglers: "run-on"
   })
   if (verdict._tag === "NotEnough") {
     return yield* failed(options, options.wanted - needed + verdict.got, verdict.failures)

@@ -1,6 +1,6 @@
 /**
  * The rules that decide an attempt. Pure: the record of the answers so far goes in, a verdict comes out, or `undefined`
- * while the attempt is open. `attempt.ts` asks the replicas and keeps the record.
+ * while the attempt is open. `Attempts.ts` asks the replicas and keeps the record.
  *
  * Invariants
  * - An attempt is decided as soon as enough replicas answered, or as soon as too few are left that may answer.

@@ -67,16 +67,16 @@ export class Replicator extends Context.Service<Replicator, {
       const counted = <E>(answers: Effect.Effect<ReadonlyArray<WriteAnswer>, E>) =>
         isRecovering() ? Effect.map(answers, (all) => all.map(uncounted)) : answers
 
+      const outcomeHere = {
+        onSuccess: ([answer]: ReadonlyArray<WriteAnswer>) => answer!,
+        onFailure: (error: StorageError) => {
+          reconciler.missedLocally()
+          return storageFailed(self, error)
+        }
+      }
+
       const writeHere = (cell: Cell): Effect.Effect<WriteAnswer, PeerFailed> =>
-        Effect.suspend(() =>
-          Effect.mapBoth(counted(storage.apply([cell])), {
-            onSuccess: ([answer]) => answer!,
-            onFailure: (error) => {
-              reconciler.missedLocally()
-              return storageFailed(self, error)
-            }
-          })
-        )
+        Effect.mapBoth(counted(storage.apply([cell])), outcomeHere)
 
       const readHere = ({ full, key }: ReadRequest): Effect.Effect<ReadAnswer, PeerFailed> =>
         Effect.suspend(() => {

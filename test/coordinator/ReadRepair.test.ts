@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import * as Attempts from "../../src/coordinator/Attempts.ts"
 import type { ReadQuorumNotReached } from "../../src/coordinator/CoordinatorError.ts"
 import * as Deadlines from "../../src/coordinator/Deadlines.ts"
 import type { Answer } from "../../src/coordinator/quorum.ts"
@@ -48,6 +49,7 @@ const repairing = Effect.fnUntraced(function*(
     }
   })
   const fiber = yield* Effect.forkChild(ReadRepair.repair({
+    attempts: yield* Attempts.make(deadlines),
     replicator,
     key,
     answers,
@@ -55,9 +57,7 @@ const repairing = Effect.fnUntraced(function*(
     others: options?.others ?? [],
     wanted: options?.wanted ?? 2,
     replicas: 3,
-    deadlines,
-    expiresAtMillis: deadlines.nowMillis() + 1000,
-    scope: yield* Effect.scope
+    expiresAtMillis: deadlines.nowMillis() + 1000
   }))
   yield* settle
   return { fiber, sent, repair: (node: NodeId) => repairs.get(node)!, read: (node: NodeId) => reads.get(node)! }

@@ -9,7 +9,7 @@
  * handler is interrupted only by a stop or a client that leaves, and only where it allows that.
  */
 import { NodeHttpServer, NodeHttpServerRequest } from "@effect/platform-node"
-import { Cause, Context, Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { Cause, Context, Duration, Effect, Exit, FiberSet } from "effect"
 import { HttpEffect, HttpServer, HttpServerError, HttpServerRequest } from "effect/http"
 import type { HttpBody, HttpServerResponse } from "effect/http"
 import type * as Http from "node:http"
@@ -75,7 +75,7 @@ export const attach = Effect.fnUntraced(function*<E, R>(
 })
 
 const open = Effect.fnUntraced(function*(find: (request: Http.IncomingMessage) => Routes.Handler | undefined) {
-  const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
+  const underWay = yield* FiberSet.make<unknown, unknown>()
   const run = Effect.runForkWith(yield* Effect.context<never>())
   /** Answers for the platform to write. */
   const answers = new WeakMap<Http.IncomingMessage, Exit.Exit<Response>>()
@@ -95,7 +95,7 @@ const open = Effect.fnUntraced(function*(find: (request: Http.IncomingMessage) =
       const fiber = run(handler(request, response), { uninterruptible: true })
       const exit = fiber.pollUnsafe()
       if (exit !== undefined) return finish(request, response, exit)
-      Fiber.runIn(fiber, scope)
+      FiberSet.addUnsafe(underWay, fiber)
       fiber.addObserver((exit) => finish(request, response, exit))
       response.on("close", () => {
         if (!response.writableEnded) fiber.interruptUnsafe(undefined, HttpServerError.ClientAbort.annotation)

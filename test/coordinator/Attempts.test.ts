@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import * as attempt from "../../src/coordinator/attempt.ts"
+import * as Attempts from "../../src/coordinator/Attempts.ts"
 import * as Deadlines from "../../src/coordinator/Deadlines.ts"
 import * as quorum from "../../src/coordinator/quorum.ts"
 import type { PeerFailed } from "../../src/peer/PeerError.ts"
@@ -12,7 +12,9 @@ type Asked = Pick<Request<string, PeerFailed>, "effect">
 interface Options {
   readonly hedgeAfter?: Duration.Duration
   readonly timeout?: Duration.Duration
-  readonly stragglers?: "interrupt" | Scope.Scope
+  readonly stragglers?: "interrupt" | "run-on"
+  /** The node's; the test's unless it says otherwise. */
+  readonly scope?: Scope.Scope
 }
 
 const nodes = [a, b, c, d]
@@ -27,16 +29,8 @@ const attempting = Effect.fnUntraced(function*<A extends Asked>(
   const all = [...requests, ...spares]
   const deadlines = yield* Deadlines.make
   const waiting = new Set<() => void>()
-  const verdict = attempt.run({
-    nodes: nodes.slice(0, all.length),
-    atOnce: requests.length,
-    absent: [],
-    ask: (node, index) => {
-      assert.strictEqual(node, nodes[index])
-      return all[index]!.effect
-    },
-    rule: quorum.count(wanted)<string>,
-    deadlines: {
+  const attempts = yield* Scope.provide(
+    Attempts.make({
       nowMillis: deadlines.nowMillis,
       at: (dueAtMillis, expire) => {
         waiting.add(expire)
@@ -48,7 +42,18 @@ const attempting = Effect.fnUntraced(function*<A extends Asked>(
           }
         }
       }
+    }),
+    options?.scope ?? (yield* Effect.scope)
+  )
+  const verdict = attempts.run({
+    nodes: nodes.slice(0, all.length),
+    atOnce: requests.length,
+    absent: [],
+    ask: (node, index) => {
+      assert.strictEqual(node, nodes[index])
+      return all[index]!.effect
     },
+    rule: quorum.count(wanted)<string>,
     ...(options?.hedgeAfter && { hedgeAtMillis: deadlines.nowMillis() + Duration.toMillis(options.hedgeAfter) }),
     expiresAtMillis: deadlines.nowMillis() + Duration.toMillis(options?.timeout ?? Duration.seconds(1)),
     stragglers: options?.stragglers ?? "interrupt"
@@ -69,7 +74,7 @@ const statesOf = (requests: ReadonlyArray<Request<string, PeerFailed>>) => reque
 
 const isUndecided = (fiber: Fiber.Fiber<unknown, unknown>) => assert.isUndefined(fiber.pollUnsafe())
 
-describe("attempt", () => {
+describe("Attempts", () => {
   it.effect("asks everyone at once and returns with the answer that decides", () =>
     Effect.gen(function*() {
       const { fiber, requests } = yield* attempting(2, requestsOf(3))
@@ -93,7 +98,7 @@ describe("attempt", () => {
   it.effect("lets the rest of a write run on, until it ends or the scope closes", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
-      const { fiber, requests } = yield* attempting(1, requestsOf(3), { stragglers: scope })
+      const { fiber, requests } = yield* attempting(1, requestsOf(3), { stragglers: "run-on", scope })
       requests[1]!.succeed("y")
       yield* Fiber.join(fiber)
       yield* settle
@@ -107,8 +112,7 @@ describe("attempt", () => {
 
   it.effect("interrupts a read with its caller, and lets a write run on", () =>
     Effect.gen(function*() {
-      const scope = yield* Effect.scope
-      for (const [stragglers, rest] of [["interrupt", "interrupted"], [scope, "running"]] as const) {
+      for (const [stragglers, rest] of [["interrupt", "interrupted"], ["run-on", "running"]] as const) {
         const { fiber, requests } = yield* attempting(2, requestsOf(3), { stragglers })
         requests[0]!.succeed("x")
         yield* settle
@@ -122,7 +126,7 @@ describe("attempt", () => {
     Effect.gen(function*() {
       const scope = yield* Scope.make()
       yield* Scope.close(scope, Exit.void)
-      const { fiber, requests } = yield* attempting(1, requestsOf(2), { stragglers: scope })
+      const { fiber, requests } = yield* attempting(1, requestsOf(2), { stragglers: "run-on", scope })
       requests[0]!.succeed("x")
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(statesOf(requests), ["done", "interrupted"])
@@ -150,9 +154,7 @@ describe("attempt", () => {
 
   it.effect("leaves nothing waiting for a timeout that no longer matters", () =>
     Effect.gen(function*() {
-      const { deadlinesWaiting, fiber, requests } = yield* attempting(1, requestsOf(2), {
-        stragglers: yield* Effect.scope
-      })
+      const { deadlinesWaiting, fiber, requests } = yield* attempting(1, requestsOf(2), { stragglers: "run-on" })
       assert.strictEqual(deadlinesWaiting(), 1)
       requests[0]!.succeed("x")
       yield* Fiber.join(fiber)
@@ -217,7 +219,7 @@ describe("attempt", () => {
   it.effect("logs the defect of a straggler", () => {
     const lines: Array<string> = []
     return Effect.gen(function*() {
-      const { fiber, requests } = yield* attempting(1, requestsOf(3), { stragglers: yield* Effect.scope })
+      const { fiber, requests } = yield* attempting(1, requestsOf(3), { stragglers: "run-on" })
       requests[0]!.succeed("x")
       yield* Fiber.join(fiber)
       requests[1]!.fail(failedBy(b))
@@ -244,7 +246,7 @@ describe("attempt", () => {
       const rest = requestsOf(2)
       const first = { effect: Effect.succeed("x") }
       const scope = yield* Scope.make()
-      const { fiber } = yield* attempting<Asked>(1, [first, ...rest], { stragglers: scope })
+      const { fiber } = yield* attempting<Asked>(1, [first, ...rest], { stragglers: "run-on", scope })
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(statesOf(rest), ["running", "running"])
       yield* Scope.close(scope, Exit.void)
