@@ -19,7 +19,8 @@ import * as turns from "./turns.ts"
 const flags = {
   against: against("the nodes of"),
   quick: Flag.Boolean("quick").pipe(Flag.withDescription("Run for about two minutes"), Flag.withDefault(false)),
-  rounds: Flag.optional(positive("rounds", "Number of rounds")),
+  starts: Flag.optional(positive("starts", "How often the clusters are started anew")),
+  rounds: Flag.optional(positive("rounds", "Number of rounds after each start")),
   seconds: Flag.optional(positive("seconds", "Seconds per cluster in each round")),
   only: Flag.Literals("only", ["both", "bare", "rondo"]).pipe(
     Flag.withDescription("Measure one cluster alone"),
@@ -35,13 +36,17 @@ const flags = {
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the results as JSON"), Flag.withDefault(false))
 }
 
-/** Many rounds make a ratio reliable; long rounds include their share of flushes and compactions. */
+/**
+ * Many rounds make a ratio reliable; long rounds include their share of flushes and compactions. Two clusters of one
+ * checkout differ by up to 8 % for as long as they run, by what their compilers made of the code: so the clusters are
+ * also started anew.
+ */
 const roundsOf = (isQuick: boolean, isPaired: boolean) =>
   isPaired
-    ? isQuick ? { rounds: 21, seconds: 1 } : { rounds: 31, seconds: 2 }
+    ? isQuick ? { starts: 1, rounds: 21, seconds: 1 } : { starts: 4, rounds: 8, seconds: 2 }
     : isQuick
-    ? { rounds: 1, seconds: 2 }
-    : { rounds: 3, seconds: 6 }
+    ? { starts: 1, rounds: 1, seconds: 2 }
+    : { starts: 1, rounds: 3, seconds: 6 }
 
 const running = (start: () => Promise<Cluster>) =>
   Effect.acquireRelease(Effect.promise(start), ({ stop }) => Effect.promise(stop))
@@ -60,14 +65,16 @@ const noteUnless = (isQuiet: boolean) => (text: string) => {
   if (!isQuiet) process.stderr.write(`${text}\n`)
 }
 
-const legend = ({ rounds, seconds }: turns.Settings, [base, subject]: ReadonlyArray<Cluster>) =>
+const legend = (starts: number, { rounds, seconds }: turns.Settings, [base, subject]: ReadonlyArray<string>) =>
   [
-    `medians of ${rounds} rounds of ${seconds} s; cpu: processor time of all nodes per request, in microseconds`,
+    `medians of ${starts * rounds} rounds of ${seconds} s` +
+    (starts === 1 ? "" : `, ${rounds} after each of ${starts} starts of the clusters`),
+    "cpu: processor time of all nodes per request, in microseconds",
     ...(subject === undefined ? [] : [
-      `ratios: ${subject.name} / ${base!.name}, with the 95 % confidence interval of the median`,
+      `ratios: ${subject} / ${base!}, with the 95 % confidence interval of the median`,
       "other load on the machine changes rates a lot and processor time little: trust the cpu ratio"
     ]),
-    ...(base?.name === "bare" ? ["Rondo syncs every write to disk, the bare store keeps everything in memory"] : [])
+    ...(base === "bare" ? ["Rondo syncs every write to disk, the bare store keeps everything in memory"] : [])
   ].join("\n")
 
 type Given = Command.Command.Config.Infer<typeof flags>
@@ -90,6 +97,7 @@ const soaked = Effect.fnUntraced(function*(given: Given, minutes: number) {
 const compared = Effect.fnUntraced(function*(given: Given) {
   const other = Option.getOrUndefined(given.against)
   const usual = roundsOf(given.quick, other !== undefined)
+  const starts = Option.getOrElse(given.starts, () => usual.starts)
   const settings: turns.Settings = {
     rounds: Option.getOrElse(given.rounds, () => usual.rounds),
     seconds: Option.getOrElse(given.seconds, () => usual.seconds),
@@ -97,14 +105,26 @@ const compared = Effect.fnUntraced(function*(given: Given) {
     valueSizes: given.quick && other !== undefined ? [100] : [100, 1024],
     connectionCounts: given.quick ? [other === undefined ? 128 : 32] : [32, 128]
   }
-  const clusters = yield* startAll(other, given.only)
-  const runs = yield* Effect.promise(() => turns.run(clusters, settings, noteUnless(given.json)))
+  const note = noteUnless(given.json)
+  const runs: Array<turns.Run> = []
+  for (let start = 1; start <= starts; start++) {
+    if (starts > 1) note(`start ${start} of ${starts}`)
+    const firstRound = (start - 1) * settings.rounds + 1
+    const begun = yield* Effect.scoped(
+      Effect.flatMap(
+        startAll(other, given.only),
+        (clusters) => Effect.promise(() => turns.run(clusters, settings, firstRound, note))
+      )
+    )
+    runs.push(...begun)
+  }
   const rows = turns.rowsOf(runs, settings)
+  const names = [...new Set(runs.map(({ cluster }) => cluster))]
   const failed = runs.filter((run) => Object.keys(run.errors).length > 0).length
   process.stdout.write(
     given.json
-      ? `${JSON.stringify({ ...settings, against: other, rows, runs })}\n`
-      : `\n${turns.table(rows)}\n\n${legend(settings, clusters)}\n` +
+      ? `${JSON.stringify({ starts, ...settings, against: other, rows, runs })}\n`
+      : `\n${turns.table(rows)}\n\n${legend(starts, settings, names)}\n` +
         (failed === 0 ? "no errors\n" : `errors in ${failed} of ${runs.length} rounds, see above\n`)
   )
 })
@@ -123,7 +143,7 @@ const bench = Command.make("bench", flags, (given) =>
       },
       {
         command: "npm run bench -- --against ../rondo-before",
-        description: "The same with all value sizes and connection counts, for a verdict: about ten minutes"
+        description: "The same with all value sizes and connection counts, for a verdict: about half an hour"
       },
       {
         command: "npm run bench -- --soak 30",

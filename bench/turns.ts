@@ -147,7 +147,12 @@ const warmUp = async (sides: ReadonlyArray<Side>) => {
 }
 
 /** The first of the `clusters` is the one to compare with. */
-export const run = async (clusters: ReadonlyArray<Cluster>, settings: Settings, note: (text: string) => void) => {
+export const run = async (
+  clusters: ReadonlyArray<Cluster>,
+  settings: Settings,
+  firstRound: number,
+  note: (text: string) => void
+) => {
   const { connectionCounts, keyCount, rounds, seconds, valueSizes } = settings
   const keys = LoadGenerator.keysOf(seed, keyCount)
   const runs: Array<Run> = []
@@ -161,7 +166,7 @@ export const run = async (clusters: ReadonlyArray<Cluster>, settings: Settings, 
           driver: Driver.make({ ports: cluster.ports, operation, connections, valueBytes, keys, seed })
         }))
         await warmUp(sides)
-        for (let round = 0; round < rounds; round++) {
+        for (let round = firstRound; round < firstRound + rounds; round++) {
           const before = await Promise.all(clusters.map(countsOf))
           await slices(sides, Math.ceil(seconds * 1000 / sliceMillis))
           const after = await Promise.all(clusters.map(countsOf))
@@ -183,7 +188,7 @@ const none = "-"
 const cpuText = (micros: number | undefined): string => micros === undefined ? none : micros.toFixed(0)
 
 const runText = ({ cluster, connections, cpuMicros, errors, operation, requestsPerSecond, round, valueBytes }: Run) =>
-  `  ${operation} ${valueBytes} B, ${connections} connections, round ${round + 1}, ${cluster.padEnd(7)} ` +
+  `  ${operation} ${valueBytes} B, ${connections} connections, round ${round}, ${cluster.padEnd(7)} ` +
   `${Math.round(requestsPerSecond)}/s, ${cpuText(cpuMicros)} us per request` +
   (Object.keys(errors).length === 0 ? "" : `  errors ${JSON.stringify(errors)}`)
 
