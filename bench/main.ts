@@ -38,8 +38,7 @@ const flags = {
 
 /**
  * Many rounds make a ratio reliable; long rounds include their share of flushes and compactions. Two clusters of one
- * checkout differ by up to 8 % for as long as they run, by what their compilers made of the code: so the clusters are
- * also started anew.
+ * checkout, side by side, differed by 8 % and more for as long as they ran, so a verdict needs several starts.
  */
 const roundsOf = (isQuick: boolean, isPaired: boolean) =>
   isPaired

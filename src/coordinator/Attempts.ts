@@ -7,8 +7,8 @@
  * hint). The attempt does not wait for them: a slow disk must not hold up the answer that a hedge brought. So they are
  * no children in Effect's sense, for which a fiber waits at its end.
  *
- * A request is cheap, so what an attempt allocates shows: one object with methods, and no closures but one for each
- * replica. With a closure for each step, and a finalizer of a scope for each straggler, a PUT cost 6 to 9 % more.
+ * An attempt is one object with methods. With a closure for each step, and a scope's finalizer for each straggler, a
+ * PUT allocated 1.2 KB more (4 %).
  */
 import { Cause, Effect, Exit, type Fiber, FiberSet, type Scope } from "effect"
 import type { NodeId } from "../domain/NodeId.ts"
@@ -29,7 +29,7 @@ export interface Attempt<A, V> {
   /** Both in the time of the deadlines. */
   readonly hedgeAtMillis?: number
   readonly expiresAtMillis: number
-  /** What becomes of the requests under way when the attempt is over. */
+  /** When the attempt is over, it interrupts the requests under way or lets them run on. */
   readonly stragglers: "interrupt" | "run-on"
 }
 
@@ -39,7 +39,7 @@ export interface Attempts {
   readonly inBackground: (work: Effect.Effect<void>) => void
 }
 
-/** What runs on is interrupted when the scope closes. */
+/** The closing scope interrupts the requests that run on. */
 export const make = Effect.fnUntraced(function*(deadlines: Deadlines): Effect.fn.Return<Attempts, never, Scope.Scope> {
   const fork: Fork = Effect.runForkWith(yield* Effect.context<never>())
   const stragglers = yield* FiberSet.make<unknown, unknown>()
@@ -57,7 +57,7 @@ export const make = Effect.fnUntraced(function*(deadlines: Deadlines): Effect.fn
 
 type Fork = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 
-/** What all attempts of a node share. */
+/** All attempts of a node use the same one. */
 interface Node {
   readonly deadlines: Deadlines
   readonly fork: Fork
