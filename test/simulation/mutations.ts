@@ -11,6 +11,17 @@ export interface Mutation {
 
 /** Tables rot in most of these runs, instead of in one of thirty. */
 const rot: ReadonlyArray<FaultKind> = ["bit-rot", "bit-rot", "bit-rot", "bit-rot", "kill", "isolate", "loss"]
+/** A machine comes back with an empty disk in most of these runs. */
+const emptyDisk: ReadonlyArray<FaultKind> = [
+  "lost-disk",
+  "lost-disk",
+  "lost-disk",
+  "lost-disk",
+  "kill",
+  "isolate",
+  "loss"
+]
+const powerLoss: ReadonlyArray<FaultKind> = ["power", "power-all"]
 
 const one = (
   name: string,
@@ -36,7 +47,8 @@ export const mutations: ReadonlyArray<Mutation> = [
     "skip the directory sync after a new log",
     "storage/wal/RecordLog.ts",
     `  yield* Effect.tapError(disk.syncDirectory(directoryOf(path)), () => handle.close)\n`,
-    ``
+    ``,
+    powerLoss
   ),
   one(
     "skip the directory sync after the manifest",
@@ -81,10 +93,10 @@ export const mutations: ReadonlyArray<Mutation> = [
   ),
   // --- the merge ------------------------------------------------------------------------------------------------
   one(
-    "compare versions without the node's id",
+    "compare versions by their counters alone",
     "domain/Version.ts",
     `  if (left.nodeId !== right.nodeId) return left.nodeId < right.nodeId ? -1 : 1\n`,
-    ``
+    `  if (left.counter === right.counter) return 0\n`
   ),
   one(
     "resolve ties by who came last",
@@ -174,9 +186,8 @@ export const mutations: ReadonlyArray<Mutation> = [
     "repair behind the answer",
     "coordinator/ReadRepair.ts",
     `    yield* repairStale(options, cell, stale, wanted - (answers.length - stale.length))`,
-    `    yield* Effect.forkIn(
-      Effect.ignore(repairStale(options, cell, stale, wanted - (answers.length - stale.length))),
-      options.scope
+    `    attempts.inBackground(
+      Effect.ignore(repairStale(options, cell, stale, wanted - (answers.length - stale.length)))
     )`
   ),
   // --- identity and clocks --------------------------------------------------------------------------------------
@@ -212,19 +223,22 @@ export const mutations: ReadonlyArray<Mutation> = [
     "serve reads while recovering",
     "replicator/Replicator.ts",
     `          if (isRecovering()) return Effect.fail(refusal())\n`,
-    ``
+    ``,
+    emptyDisk
   ),
   one(
     "count towards writes while recovering",
     "replicator/Replicator.ts",
     `        isRecovering() ? Effect.map(answers, (all) => all.map(uncounted)) : answers`,
-    `        answers`
+    `        answers`,
+    emptyDisk
   ),
   one(
     "end recovery after the first comparison",
     "anti-entropy/Reconciler.ts",
     `    if (!partners.othersOf(snapshot, self).every((node) =>`,
-    `    if (!partners.othersOf(snapshot, self).some((node) =>`
+    `    if (!partners.othersOf(snapshot, self).some((node) =>`,
+    emptyDisk
   ),
   one(
     "drop hints at restart",
